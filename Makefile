@@ -1,0 +1,56 @@
+# Two commands matter: `make book` builds the course, `make test` checks everything.
+# Both set up what is missing first and take seconds where nothing has changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SET_UP := .venv/.set-up
+ASSETS := book/_assets/vendor/.complete
+
+# The environment's own packages and kernels only, whatever the machine has in its home folders.
+export PYTHONNOUSERSITE := 1
+export JUPYTER_PREFER_ENV_PATH := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help book test check lab data bench exercises format constraints clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+book: $(SET_UP) $(ASSETS) ## build the book, warnings as errors, and print where it is
+	@python -m tools.build_book
+
+test: $(SET_UP) $(ASSETS) ## check everything: lint, tests, notebooks, exercises, book, links, browser
+	@python -m tools.check
+
+check: $(SET_UP) ## the quick part of it, under two minutes
+	@python -m tools.check --quick
+
+lab: $(SET_UP) ## open JupyterLab on the exercises
+	@cd exercises && jupyter lab
+
+data: $(SET_UP) ## fetch MNIST and CIFAR-10 into the cache
+	@python -m labkit.data
+
+bench: $(SET_UP) $(ASSETS) ## run every benchmark, one after the other, and print their tables
+	@python -m tools.run_benchmarks
+
+exercises: $(SET_UP) ## write exercises/ anew from solutions/
+	@python -m tools.release_exercises
+
+format: $(SET_UP) ## format the code, sort imports, strip the notebooks of outputs
+	@python -m tools.format_code
+
+constraints: $(SET_UP) ## write the versions that .venv holds to constraints.txt and environment.yml
+	@python -m tools.pin_versions
+
+clean: ## remove what was built (the environment, the data and the JavaScript stay)
+	@rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+$(SET_UP): pyproject.toml constraints.txt tools/set_up.py
+	@command -v $(PYTHON) >/dev/null || { echo "set-up: there is no $(PYTHON) here; install Python 3.11 or later, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) tools/set_up.py $@
+
+$(ASSETS): tools/fetch_assets.py | $(SET_UP)
+	@python -m tools.fetch_assets

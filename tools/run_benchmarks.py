@@ -1,0 +1,21 @@
+"""Run every benchmark, one after the other so that none disturbs another; each prints its table."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    failed = []
+    for script in sorted((ROOT / "benchmarks").glob("*.py")):
+        print(f"\n=== {script.relative_to(ROOT)}", flush=True)
+        if subprocess.run([sys.executable, script], cwd=ROOT).returncode:
+            failed.append(script.name)
+    if failed:
+        sys.exit(f"bench: failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

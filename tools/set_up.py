@@ -1,0 +1,66 @@
+"""Make .venv and install labkit with the exact versions of constraints.txt.
+
+Runs on whatever Python the machine has, before anything is installed: the standard library only, and
+no syntax that an old Python cannot read, so that it can say in one line what is missing.
+"""
+
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.path.join(ROOT, ".venv")
+LOG = os.path.join(VENV, "set-up.log")
+OLDEST = (3, 11)
+
+
+def main():
+    if len(sys.argv) != 2:
+        fail("usage: python3 tools/set_up.py STAMP")
+    if sys.version_info < OLDEST:
+        fail(
+            "needs Python {}.{} or later, and {} is {}.{}; name another one: make PYTHON=/path/to/python3".format(
+                *OLDEST, sys.executable, *sys.version_info[:2]
+            )
+        )
+    try:
+        import ensurepip  # noqa: F401  (Debian ships venv without it)
+        import venv
+    except ImportError:
+        fail("this Python has no venv module; on Debian or Ubuntu: apt-get install python3-venv")
+
+    python = os.path.join(VENV, "bin", "python")
+    if subprocess.call([python, "-m", "pip", "--version"], **SILENT) if os.path.exists(python) else True:
+        say("making .venv with Python {}.{}.{}".format(*sys.version_info[:3]))
+        venv.create(VENV, clear=True, with_pip=True)
+    say("installing the packages of pyproject.toml at the versions of constraints.txt (minutes, the first time)")
+    install = [python, "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt"]
+    with open(LOG, "w") as log:
+        failed = subprocess.call([*install, "-e", ".[book,test]"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    if failed:
+        with open(LOG) as log:
+            errors = [line.strip() for line in log if line.lower().startswith("error")]
+        fail(
+            "pip could not install the packages: {} Is the network there? Then run the same command again, "
+            "it goes on where it stopped (all that pip said: .venv/set-up.log)".format(
+                errors[0].rstrip(".") + "." if errors else "it stopped without an error line."
+            )
+        )
+    with open(sys.argv[1], "w"):
+        pass
+    say("done")
+
+
+SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def say(line):
+    print("set-up: " + line, flush=True)
+
+
+def fail(line):
+    sys.exit("set-up: " + line)
+
+
+if __name__ == "__main__":
+    main()
