@@ -18,6 +18,7 @@ def setup(app):
     app.connect("config-inited", ensure_assets)
     app.connect("config-inited", key_execution_cache)
     app.connect("source-read", list_modules)
+    app.connect("autodoc-skip-member", skip_inherited)
     app.connect("build-finished", forget_after_warnings)
     app.connect("html-page-context", drop_thebe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -78,6 +79,11 @@ def list_modules(app, docname, source):
             lines += ["", f"(api-{anchor})=", f"### {name.removeprefix(folder + '.')}", ""]
             lines += ["```{eval-rst}", f".. automodule:: {name}", "   :members:", "   :member-order: bysource", "```"]
     source[0] = source[0].replace(MARKER, "\n".join(lines))
+
+
+def skip_inherited(app, what, name, member, skip, options):
+    """Leave out what other packages put into our classes, such as matplotlib's generated ``set``."""
+    return skip or not (getattr(member, "__module__", None) or "labkit").startswith("labkit")
 
 
 def forget_after_warnings(app, exception):

@@ -20,15 +20,3 @@ window.FontAwesomeConfig = { autoReplaceSvg: "nest" };
     },
   });
 })();
-
-// An image in a widget has no alternative text of its own; the figure around it is named by the widget's first label.
-document.addEventListener("DOMContentLoaded", () => {
-  const describe = () => {
-    for (const image of document.querySelectorAll("img.jupyter-widgets:not([alt])")) {
-      const box = image.closest(".cell_output");
-      const label = box?.querySelector(".widget-label")?.textContent.trim();
-      image.alt = box?.dataset.alt || (label ? `The figure for the slider's value of: ${label}` : "A figure");
-    }
-  };
-  new MutationObserver(describe).observe(document.body, { childList: true, subtree: true });
-});
