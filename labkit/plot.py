@@ -1,0 +1,682 @@
+"""Every figure of the course: tensors in, a matplotlib Figure out.
+
+The one file that imports matplotlib. Colours mean the same thing everywhere: grey is a pixel, red and blue are
+signs with white at zero, viridis is an amount. Functions draw and do nothing else: they compute no result that a
+chapter argues with.
+"""
+
+import functools
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from torch import Tensor
+
+WIDTH = 6.4  # inches, the width of every figure
+LINE = 0.24  # inches, the height of a line of text
+LETTER = 0.088  # inches, the width of a letter, on average
+INK = "#222222"
+# Okabe and Ito's colours, which stay apart for colour-blind readers: blue, vermilion, green, purple, sky, orange
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+RIGHT, WRONG, MARK = COLORS[0], COLORS[1], COLORS[5]
+
+
+class Picture(Figure):
+    """A Figure that shows itself in a notebook without pyplot, once and sharp."""
+
+    def _repr_png_(self):
+        width, height = self.get_size_inches() * 100
+        return png(self), {"width": round(width), "height": round(height)}
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG of 200 pixels an inch, free of dates and versions: the same bytes each time."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=200, metadata={"Software": None})
+    return file.getvalue()
+
+
+def _house_style(draw):
+    """Draw in the look of labkit.mplstyle, and leave matplotlib's own settings as they were."""
+
+    @functools.wraps(draw)
+    def styled(*arguments, **options):
+        with style.context("labkit.labkit"):
+            return draw(*arguments, **options)
+
+    return styled
+
+
+def _checked(name: str, values, *shape: str) -> Tensor:
+    """Values as a tensor on the CPU with one dimension for each letter of shape, else a ValueError."""
+    tensor = torch.as_tensor(values).detach().cpu()
+    if tensor.ndim != len(shape) or 0 in tensor.shape:
+        raise ValueError(f"{name} must have shape ({', '.join(shape)}), got {tuple(tensor.shape)}")
+    return tensor
+
+
+def _check_length(name: str, values: Sequence, count: int) -> None:
+    if len(values) != count:
+        raise ValueError(f"{name} must have {count} entries, one for each image, got {len(values)}")
+
+
+def _number(value: float) -> str:
+    return f"{value + 0:.2f}".rstrip("0").rstrip(".").replace("-", "−")
+
+
+def _percent(share: float) -> str:
+    """A confidence in whole percents that is never rounded up to certainty, nor down to nothing."""
+    return ">99%" if share >= 0.995 else "<1%" if share < 0.005 else f"{share:.0%}"
+
+
+def _bare(axes: Axes) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def _show(axes: Axes, image: Tensor, **options):
+    """Draw one image (H, W) or (H, W, 3): pixels as squares while they are few, smoothly when they are many."""
+    _bare(axes)
+    interpolation = "nearest" if max(image.shape[:2]) <= 64 else "antialiased"
+    return axes.imshow(image, interpolation=interpolation, **options)
+
+
+def _grid(count: int, captions: Sequence[str], columns: int | None, shape: tuple[int, int], room: float = 0.0):
+    """A picture with a grid of empty axes for count images of the given shape, and room inches for a colour bar."""
+    lines = [line for caption in captions for line in caption.split("\n")]
+    longest = max(map(len, lines), default=0)
+    if columns is None:
+        fit = int((WIDTH - room) / max(0.64, LETTER * longest + 0.16))
+        rows = math.ceil(count / max(1, min(fit, 10)))
+        columns = math.ceil(count / rows)
+    rows = math.ceil(count / columns)
+    side = min((WIDTH - room) / columns - 0.16, 2.6)
+    text = LINE * max((caption.count("\n") + 1 for caption in captions), default=0)
+    height = rows * (side * shape[0] / shape[1] + text + 0.16) + 0.1
+    picture = Picture(figsize=(WIDTH, height), layout="compressed")
+    grid = picture.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    return picture, grid[:count]
+
+
+def images(images: Tensor, *, captions: Sequence[str] = (), columns: int | None = None, colors=()) -> Picture:
+    """Images side by side, each with its caption above it.
+
+    Args:
+        images: (N, C, H, W), pixels in [0, 1]; C is 1 (grey) or 3 (red, green, blue).
+        captions: one text an image, or none at all; a text may have several lines.
+        columns: images in a row; by default as many as their captions leave room for, at most 10.
+        colors: one text colour a caption; by default all are dark grey.
+
+    Raises:
+        ValueError: images of another shape; captions or colors not one an image; columns < 1.
+    """
+    return _images(images, captions, columns, colors)
+
+
+@_house_style
+def _images(images: Tensor, captions: Sequence[str], columns: int | None, colors: Sequence[str]) -> Picture:
+    images = _checked("images", images, "N", "C", "H", "W")
+    if images.shape[1] not in (1, 3):
+        raise ValueError(f"images must have 1 or 3 channels, got {images.shape[1]} in shape {tuple(images.shape)}")
+    if columns is not None and columns < 1:
+        raise ValueError(f"columns must be at least 1, got {columns}")
+    if len(captions):
+        _check_length("captions", captions, len(images))
+    if len(colors):
+        _check_length("colors", colors, len(images))
+    picture, grid = _grid(len(images), captions, columns, images.shape[2:])
+    for index, (axes, image) in enumerate(zip(grid, images, strict=True)):
+        _show(axes, image.permute(1, 2, 0).clamp(0, 1).float(), cmap="gray", vmin=0, vmax=1)
+        if len(captions):
+            axes.set_title(captions[index], color=colors[index] if len(colors) else INK, pad=4)
+    return picture
+
+
+def predictions(images: Tensor, labels: Tensor, logits: Tensor, classes: Sequence[str], *, columns=None) -> Picture:
+    """Images with their true class and, below it, the predicted one and its confidence, marked right or wrong.
+
+    Args:
+        images: (N, C, H, W), pixels in [0, 1].
+        labels: (N,) int64, the true classes.
+        logits: (N, K), the scores of a network; the confidence is their softmax.
+        classes: K names.
+        columns: images in a row.
+
+    Raises:
+        ValueError: shapes that do not fit together.
+    """
+    logits = _checked("logits", logits, "N", "K")
+    labels = _checked("labels", labels, "N")
+    _check_length("labels", labels, len(images))
+    _check_length("logits", logits, len(images))
+    if len(classes) != logits.shape[1]:
+        raise ValueError(f"classes must name all {logits.shape[1]} columns of the logits, got {len(classes)} names")
+    confidences, guesses = logits.softmax(1).max(1)
+    right = (guesses == labels).tolist()
+    captions = [
+        f"true: {classes[label]}\n{'✓' if hit else '✗'} {classes[guess]} {_percent(confidence)}"
+        for label, hit, guess, confidence in zip(labels, right, guesses, confidences.tolist(), strict=True)
+    ]
+    colors = [RIGHT if hit else WRONG for hit in right]
+    return _images(images, captions, columns, colors)
+
+
+@_house_style
+def confidences(images: Tensor, logits: Tensor, classes: Sequence[str], *, captions: Sequence[str] = ()) -> Picture:
+    """One to four images, and below each the confidence of every class as a bar.
+
+    Args:
+        images: (N, C, H, W), pixels in [0, 1], N at most 4.
+        logits: (N, K), the scores of a network; a bar is their softmax.
+        classes: K names.
+        captions: one text an image, or none at all.
+
+    Raises:
+        ValueError: shapes that do not fit together; more than four images.
+    """
+    images = _checked("images", images, "N", "C", "H", "W")
+    logits = _checked("logits", logits, "N", "K")
+    if len(images) > 4:
+        raise ValueError(f"confidences has room for 4 images, got {len(images)}")
+    _check_length("logits", logits, len(images))
+    if len(captions):
+        _check_length("captions", captions, len(images))
+    if len(classes) != logits.shape[1]:
+        raise ValueError(f"classes must name all {logits.shape[1]} columns of the logits, got {len(classes)} names")
+    shares = logits.softmax(1)
+    if len(images) == 1:
+        picture = Picture(figsize=(WIDTH, LINE * (len(classes) + 2)))
+        pairs = [picture.subplots(1, 2)]
+    else:
+        picture = Picture(figsize=(WIDTH, 2.0 + LINE * (len(classes) + 2)))
+        pairs = picture.subplots(2, len(images), height_ratios=(1.6, LINE * len(classes))).T
+    for index, (top, bottom) in enumerate(pairs):
+        _show(top, images[index].permute(1, 2, 0).clamp(0, 1).float(), cmap="gray", vmin=0, vmax=1)
+        if len(captions):
+            top.set_title(captions[index], pad=4)
+        _bars(bottom, shares[index], classes if index == 0 else [""] * len(classes))
+    return picture
+
+
+def _bars(axes: Axes, shares: Tensor, names: Sequence[str]) -> None:
+    """One bar a class, the longest in colour with its share beside it."""
+    best = int(shares.argmax())
+    axes.barh(range(len(shares)), shares, color=[RIGHT if row == best else "#b5b5b5" for row in range(len(shares))])
+    axes.text(float(shares[best]) + 0.03, best, _percent(float(shares[best])), va="center")
+    axes.set(xlim=(0, 1.5), ylim=(len(shares) - 0.5, -0.5), xticks=[0, 1], xticklabels=["0", "100%"])
+    axes.set_yticks(range(len(shares)), names)
+    axes.tick_params(length=0)
+    axes.spines["bottom"].set_visible(False)
+
+
+@_house_style
+def journey(image: Tensor, stages: Mapping[str, Tensor], logits: Tensor, classes: Sequence[str]) -> Picture:
+    """An image on its way through a network: some of its layers as sheets of small maps, and the verdict.
+
+    Args:
+        image: (C, H, W), pixels in [0, 1].
+        stages: one or two layers, name -> activations (channels, h, w) from zero up, each stage on a scale of its own.
+        logits: (K,), the scores at the end.
+        classes: K names.
+
+    Raises:
+        ValueError: shapes that do not fit together; more than two stages.
+    """
+    image = _checked("image", image, "C", "H", "W").float()
+    logits = _checked("logits", logits, "K")
+    if not 1 <= len(stages) <= 2:
+        raise ValueError(f"stages must hold one or two layers, got {len(stages)}")
+    if len(classes) != len(logits):
+        raise ValueError(f"classes must name all {len(logits)} logits, got {len(classes)} names")
+    picture = Picture(figsize=(WIDTH, 3.1))
+    grid = picture.subplots(1, len(stages) + 2, width_ratios=[1] + [1.15] * len(stages) + [1.2])
+    _show(grid[0], image.permute(1, 2, 0).clamp(0, 1), cmap="gray", vmin=0, vmax=1)
+    grid[0].set_title("image")
+    for axes, (name, maps) in zip(grid[1:], stages.items(), strict=False):
+        sheet = _sheet(_checked(name, maps, "channels", "h", "w").float(), columns=4)
+        axes.set_title(name)
+        _bare(axes)
+        axes.imshow(sheet, interpolation="nearest", cmap="viridis", vmin=0)
+    _bars(grid[-1], logits.softmax(0), classes)
+    grid[-1].set_title("confidence")
+    return picture
+
+
+def _sheet(maps: Tensor, columns: int) -> Tensor:
+    """Maps (N, h, w) laid out in a grid with empty lines of one pixel between them."""
+    rows = math.ceil(len(maps) / columns)
+    height, width = maps.shape[1] + 1, maps.shape[2] + 1
+    sheet = torch.full((rows * height - 1, columns * width - 1), math.nan)
+    for index, values in enumerate(maps):
+        top, left = index // columns * height, index % columns * width
+        sheet[top : top + height - 1, left : left + width - 1] = values
+    return sheet
+
+
+@_house_style
+def signed(
+    maps: Tensor, *, captions: Sequence[str] = (), columns: int | None = None, limit: float | None = None, label=""
+) -> Picture:
+    """Maps of signed numbers on one common scale: red above zero, blue below, white at zero.
+
+    Args:
+        maps: (N, H, W), any real numbers.
+        captions: one text a map, or none at all.
+        columns: maps in a row.
+        limit: the number at either end of the scale; by default the largest magnitude in the maps.
+        label: what the numbers are, written beside the colour bar.
+
+    Raises:
+        ValueError: maps of another shape; captions not one a map; a limit that is not above zero.
+    """
+    return _maps(maps, captions, columns, limit, label, "RdBu_r", symmetric=True)
+
+
+@_house_style
+def heat(
+    maps: Tensor, *, captions: Sequence[str] = (), columns: int | None = None, limit: float | None = None, label=""
+) -> Picture:
+    """Maps of amounts on one common scale that starts at zero: dark is none, yellow is most.
+
+    Args:
+        maps: (N, H, W), numbers from zero up; below zero is drawn as zero.
+        captions: one text a map, or none at all.
+        columns: maps in a row.
+        limit: the number at the top of the scale; by default the largest in the maps.
+        label: what the numbers are, written beside the colour bar.
+
+    Raises:
+        ValueError: maps of another shape; captions not one a map; a limit that is not above zero.
+    """
+    return _maps(maps, captions, columns, limit, label, "viridis", symmetric=False)
+
+
+def _maps(maps, captions, columns, limit, label, colormap, *, symmetric: bool) -> Picture:
+    maps = _checked("maps", maps, "N", "H", "W").float()
+    if len(captions):
+        _check_length("captions", captions, len(maps))
+    if limit is not None and not limit > 0:
+        raise ValueError(f"limit must be above zero, got {limit}")
+    limit = limit or float(maps.abs().max()) or 1.0
+    picture, grid = _grid(len(maps), captions, columns, maps.shape[1:], room=1.0)
+    for index, (axes, values) in enumerate(zip(grid, maps, strict=True)):
+        drawn = _show(axes, values, cmap=colormap, vmin=-limit if symmetric else 0, vmax=limit)
+        if symmetric:  # white maps end where the white page begins, so they need a frame
+            axes.spines[:].set(visible=True, color="#b5b5b5", linewidth=0.8)
+        if len(captions):
+            axes.set_title(captions[index], pad=4)
+    _scale(picture, list(grid), drawn, label, symmetric=symmetric)
+    return picture
+
+
+@_house_style
+def beside(image: Tensor, values: Tensor, *, captions: Sequence[str] = (), label: str = "") -> Picture:
+    """An image and, beside it, a map of signed numbers that was made from it: red above zero, blue below.
+
+    Args:
+        image: (C, H, W), pixels in [0, 1].
+        values: (H', W'), any real numbers.
+        captions: one text for each of the two, or none at all.
+        label: what the numbers are, written beside the colour bar.
+
+    Raises:
+        ValueError: an image or values of another shape; captions that are not two.
+    """
+    image, values = _checked("image", image, "C", "H", "W").float(), _checked("values", values, "H", "W").float()
+    if len(captions):
+        _check_length("captions", captions, 2)
+    limit = float(values.abs().max()) or 1.0
+    picture, (left, right) = _grid(2, captions, 2, image.shape[1:], room=1.0)
+    _show(left, image.permute(1, 2, 0).clamp(0, 1), cmap="gray", vmin=0, vmax=1)
+    drawn = _show(right, values, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    _scale(picture, [left, right], drawn, label, symmetric=True)
+    for axes, caption in zip((left, right), captions, strict=False):
+        axes.set_title(caption, pad=4)
+    return picture
+
+
+def _scale(picture: Figure, grid: list[Axes], drawn, label: str, *, symmetric: bool) -> None:
+    """The colour bar of a map, to the right of all the axes it holds for."""
+    bar = picture.colorbar(drawn, ax=grid, shrink=0.9, aspect=16, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.locator = MaxNLocator(5, symmetric=symmetric)
+    bar.set_label(label)
+
+
+def _cells(axes: Axes, values: Tensor, limit: float, *, shown: Tensor | None = None) -> None:
+    """A small matrix (H, W) as squares, each with its number in it; those not shown stay empty."""
+    _bare(axes)
+    shown = torch.ones_like(values, dtype=torch.bool) if shown is None else shown
+    axes.imshow(values.where(shown, torch.zeros(())), cmap="RdBu_r", vmin=-2 * limit, vmax=2 * limit)
+    for (row, column), value in ((place, float(values[place])) for place in _places(values)):
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#b5b5b5", linewidth=0.8))
+        if shown[row, column]:
+            axes.text(column, row, _number(value), ha="center", va="center")
+
+
+def _places(values: Tensor):
+    return ((row, column) for row in range(values.shape[0]) for column in range(values.shape[1]))
+
+
+def _frame(axes: Axes, row: float, column: float, height: float, width: float, **options) -> None:
+    """Outline a block of pixels whose top left one is (row, column)."""
+    look = {"fill": False, "edgecolor": MARK, "linewidth": 3, "zorder": 3, "clip_on": False} | options
+    axes.add_patch(Rectangle((column - 0.5, row - 0.5), width, height, **look))
+
+
+def _side_by_side(widths: Sequence[int], heights: Sequence[int], largest: float = 0.42):
+    """A picture with one empty axes a matrix, all with squares of the same size."""
+    gap = 1.0  # of a square, between two matrices
+    square = min(WIDTH / (sum(widths) + gap * len(widths)), largest)
+    picture = Picture(figsize=(WIDTH, square * max(heights) + 3 * LINE), layout="none")
+    height = picture.get_size_inches()[1]
+    left = (WIDTH - square * (sum(widths) + gap * (len(widths) - 1))) / 2
+    grid = []
+    for width, rows in zip(widths, heights, strict=True):
+        bottom = (height - square * rows) / 2
+        place = (left / WIDTH, bottom / height, square * width / WIDTH, square * rows / height)
+        grid.append(picture.add_axes(place))
+        left += square * (width + gap)
+    return picture, grid
+
+
+@_house_style
+def matrices(matrices: Sequence[Tensor], *, captions: Sequence[str] = ()) -> Picture:
+    """Small matrices side by side, each number in its square, tinted red above zero and blue below.
+
+    Args:
+        matrices: tensors (H, W), together at most 24 columns wide.
+        captions: one text a matrix, or none at all.
+
+    Raises:
+        ValueError: a matrix of another shape; too many columns to print their numbers; captions not one a matrix.
+    """
+    matrices = [_checked("each matrix", matrix, "H", "W").float() for matrix in matrices]
+    widths = [matrix.shape[1] for matrix in matrices]
+    if not matrices or sum(widths) > 24:
+        raise ValueError(f"matrices must be 1 to 24 columns wide together, got {sum(widths)}")
+    if len(captions):
+        _check_length("captions", captions, len(matrices))
+    limit = max(float(matrix.abs().max()) for matrix in matrices) or 1.0
+    picture, grid = _side_by_side(widths, [matrix.shape[0] for matrix in matrices])
+    for index, (axes, matrix) in enumerate(zip(grid, matrices, strict=True)):
+        _cells(axes, matrix, limit)
+        if len(captions):
+            axes.set_title(captions[index])
+    return picture
+
+
+@_house_style
+def sliding(image: Tensor, kernel: Tensor, output: Tensor, step: int) -> Picture:
+    """A filter on its way over a small image: where it lies, the products, and the outputs written so far.
+
+    Args:
+        image: (H, W), as the filter meets it, any padding included.
+        kernel: (F, F), the filter.
+        output: (rows, columns), the finished result at stride 1.
+        step: which output is being computed, counted from 0 in reading order.
+
+    Raises:
+        ValueError: shapes that do not fit together; a step that is no position.
+    """
+    image, kernel = _checked("image", image, "H", "W").float(), _checked("kernel", kernel, "F", "F").float()
+    output = _checked("output", output, "rows", "columns").float()
+    size = kernel.shape[0]
+    expected = (image.shape[0] - size + 1, image.shape[1] - size + 1)
+    if tuple(output.shape) != expected:
+        raise ValueError(f"output must have shape {expected}, got {tuple(output.shape)}")
+    if not 0 <= step < output.numel():
+        raise ValueError(f"step must be from 0 to {output.numel() - 1}, got {step}")
+    row, column = divmod(step, output.shape[1])
+    products = image[row : row + size, column : column + size] * kernel
+    parts = (image, kernel, products, output)
+    picture, grid = _side_by_side([part.shape[1] for part in parts], [part.shape[0] for part in parts])
+    limit = max(float(part.abs().max()) for part in parts) or 1.0
+    written = (torch.arange(output.numel()) <= step).reshape(output.shape)
+    for axes, part, caption in zip(grid, parts, ("image", "filter", "products", "output"), strict=True):
+        _cells(axes, part, limit, shown=written if part is output else None)
+        axes.set_title(caption)
+    _frame(grid[0], row, column, size, size)
+    _frame(grid[3], row, column, 1, 1)
+    for axes, symbol in zip(grid, ("×", "=", "→"), strict=False):
+        axes.text(1 + 0.5 / _columns(axes), 0.5, symbol, transform=axes.transAxes, ha="center", va="center")
+    grid[2].set_xlabel(f"sum {_number(float(products.sum()))}")
+    return picture
+
+
+def _columns(axes: Axes) -> int:
+    return axes.images[0].get_array().shape[1]
+
+
+@_house_style
+def windows(reads: Tensor, padding: int, output_size: int) -> Picture:
+    """How often a sliding filter reads each pixel, padding included, and the size of what it writes.
+
+    Args:
+        reads: (W + 2P, W + 2P), the number of filter positions that cover each pixel.
+        padding: P, the pixels added on each side, drawn hatched.
+        output_size: outputs along each side.
+
+    Raises:
+        ValueError: reads of another shape, or too small for the padding.
+    """
+    reads = _checked("reads", reads, "W + 2P", "W + 2P").float()
+    size = reads.shape[0] - 2 * padding
+    if size < 1 or padding < 0:
+        raise ValueError(f"reads of {tuple(reads.shape)} leave no image inside a padding of {padding}")
+    picture, (left, right) = _side_by_side([reads.shape[1], output_size], [reads.shape[0], output_size], largest=0.38)
+    _bare(left)
+    left.imshow(reads.masked_fill(reads == 0, math.nan), cmap="viridis", vmin=0, vmax=9)
+    for row, column in _places(reads):
+        value = int(reads[row, column])
+        inside = padding <= row < padding + size and padding <= column < padding + size
+        if not inside:
+            left.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color="#e4e4e4", linewidth=0))
+        color = WRONG if value == 0 else INK if not inside or value > 5 else "#ffffff"
+        left.text(column, row, value, ha="center", va="center", color=color, weight="normal" if value else "bold")
+    _frame(left, padding, padding, size, size)
+    left.set_title("times each pixel is read")
+    _cells(right, torch.zeros(output_size, output_size), 1, shown=torch.zeros(output_size, output_size).bool())
+    right.set_title(f"output {output_size} × {output_size}")
+    return picture
+
+
+@_house_style
+def regions(image: Tensor, boxes: Mapping[str, tuple[int, int, int, int]]) -> Picture:
+    """An image with outlined regions, and beside it what each outline is and how large.
+
+    Args:
+        image: (C, H, W), pixels in [0, 1].
+        boxes: name -> (top, left, height, width) in pixels, at most 6.
+
+    Raises:
+        ValueError: an image of another shape; no region, or more than there are colours for.
+    """
+    image = _checked("image", image, "C", "H", "W").float()
+    if not 1 <= len(boxes) <= 6:
+        raise ValueError(f"boxes must hold 1 to 6 regions, got {len(boxes)}")
+    picture = Picture(figsize=(WIDTH, 3.2))
+    left, right = picture.subplots(1, 2, width_ratios=(1, 1))
+    _show(left, image.permute(1, 2, 0), cmap="gray", vmin=0, vmax=1)
+    _bare(right)
+    right.set(xlim=(0, 1), ylim=(6, -1))
+    for index, (name, (top, across, height, width)) in enumerate(boxes.items()):
+        # dark blue and purple drown on black ink, so the light colours come first
+        color = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#f0e442")[index]
+        _frame(left, top, across, height, width, edgecolor=color)
+        right.add_patch(Rectangle((0.02, index - 0.3), 0.08, 0.6, fill=False, edgecolor=color, linewidth=3))
+        right.text(0.17, index, f"{name}: {height} × {width}", va="center")
+    return picture
+
+
+@_house_style
+def shares(columns: Mapping[str, Sequence[float]], names: Sequence[str]) -> Picture:
+    """How several totals divide over the same names: one panel of bars a total.
+
+    Args:
+        columns: title -> one number a name, from zero up; one to three titles.
+        names: what each number belongs to.
+
+    Raises:
+        ValueError: no column or more than three; a column without one number a name, or that adds up to nothing.
+    """
+    if not 1 <= len(columns) <= 3:
+        raise ValueError(f"columns must hold 1 to 3 panels, got {len(columns)}")
+    for title, values in columns.items():
+        if len(values) != len(names) or min(values) < 0 or not sum(values):
+            raise ValueError(f"{title} must hold {len(names)} numbers from zero up, not all zero, got {list(values)}")
+    picture = Picture(figsize=(WIDTH, 0.36 * len(names) + 2.2 * LINE))
+    grid = picture.subplots(1, len(columns), squeeze=False).ravel()
+    for index, (axes, (title, values)) in enumerate(zip(grid, columns.items(), strict=True)):
+        axes.barh(range(len(names)), values, color=COLORS[index], height=0.7)
+        for row, value in enumerate(values):
+            axes.text(value + 0.02 * max(values), row, f"{value / sum(values):.2%}" if value else "0", va="center")
+        axes.set(title=f"{title}: {sum(values):,}", xticks=[], xlim=(0, max(values) * 1.5))
+        axes.set(ylim=(len(names) - 0.5, -0.5))
+        axes.set_yticks(range(len(names)), names if index == 0 else [""] * len(names))
+        axes.tick_params(length=0)
+        axes.spines["bottom"].set_visible(False)
+    return picture
+
+
+@_house_style
+def curves(histories: Mapping[str, object]) -> Picture:
+    """Loss and accuracy after each epoch: on the training images (dashed) and on the test images (solid).
+
+    Args:
+        histories: name -> training run, an object or a dict with the lists ``train_loss``, ``test_loss``,
+            ``train_accuracy`` and ``test_accuracy`` (fractions), one entry an epoch.
+
+    Raises:
+        ValueError: no run, more than three, or a run whose lists are empty or of different lengths.
+    """
+    if not 1 <= len(histories) <= 3:
+        raise ValueError(f"histories must hold 1 to 3 runs, got {len(histories)}")
+    picture = Picture(figsize=(WIDTH, 3.0 + LINE * len(histories)))
+    panels = picture.subplots(1, 2)
+    for color, (name, history) in zip(COLORS, histories.items(), strict=False):
+        run = history if isinstance(history, Mapping) else vars(history)
+        lengths = {len(run[f"{part}_{what}"]) for part in ("train", "test") for what in ("loss", "accuracy")}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(f"the lists of {name!r} must be equally long and not empty, got lengths {sorted(lengths)}")
+        epochs = range(1, lengths.pop() + 1)
+        marker = "o" if len(epochs) <= 10 else ""
+        for axes, what in zip(panels, ("loss", "accuracy"), strict=True):
+            for part, dashes in (("train", "--"), ("test", "-")):
+                label = f"{name}, {part}" if axes is panels[0] else None
+                axes.plot(epochs, run[f"{part}_{what}"], dashes, color=color, marker=marker, label=label)
+    for axes, title in zip(panels, ("loss", "accuracy"), strict=True):
+        axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.grid(axis="y")
+    panels[0].set_ylim(bottom=0)
+    panels[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    picture.legend(loc="outside upper center", ncols=2)
+    return picture
+
+
+@_house_style
+def confusion(matrix: Tensor, classes: Sequence[str]) -> Picture:
+    """A confusion matrix: each row a true class, each column a predicted one; only mistakes are coloured.
+
+    Args:
+        matrix: (K, K), counts: matrix[true, predicted].
+        classes: K names.
+
+    Raises:
+        ValueError: a matrix that is not square, or names that do not fit it.
+    """
+    matrix = _checked("matrix", matrix, "K", "K")
+    if matrix.shape[0] != matrix.shape[1] or len(classes) != matrix.shape[0]:
+        raise ValueError(
+            f"matrix must be {len(classes)} × {len(classes)} for {len(classes)} classes, got {tuple(matrix.shape)}"
+        )
+    percent = 100 * matrix / matrix.sum(1, keepdim=True).clamp(min=1)
+    mistakes = percent.masked_fill(torch.eye(len(classes), dtype=torch.bool), math.nan)
+    most = max(float(mistakes.nan_to_num().max()), 1.0)
+    picture = Picture(figsize=(WIDTH, WIDTH))
+    axes = picture.subplots()
+    drawn = axes.imshow(mistakes, cmap="magma_r", vmin=0, vmax=most)
+    axes.set_facecolor("#ededed")
+    for row, column in _places(matrix):
+        dark = row != column and percent[row, column] > 0.5 * most
+        axes.text(
+            column,
+            row,
+            int(matrix[row, column]),
+            ha="center",
+            va="center",
+            color="#ffffff" if dark else INK,
+            weight="bold" if row == column else "normal",
+        )
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_xticks(
+        range(len(classes)),
+        classes,
+        rotation=0 if max(map(len, classes)) < 3 else 60,
+        ha="center" if max(map(len, classes)) < 3 else "right",
+        rotation_mode="anchor",
+    )
+    axes.set_yticks(range(len(classes)), classes)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    bar = picture.colorbar(drawn, ax=axes, location="top", shrink=0.6, aspect=25, pad=0.02)
+    bar.set_label("mistakes, in percent of the true class")
+    bar.outline.set_visible(False)
+    return picture
+
+
+@_house_style
+def confidence_histogram(confidences: Tensor, right: Tensor, threshold: float) -> Picture:
+    """How confident a network was when it was right and when it was wrong, with a line at the threshold.
+
+    Args:
+        confidences: (N,), from 0 to 1.
+        right: (N,) bool, whether each prediction was right.
+        threshold: predictions below it are drawn pale: they would be withheld.
+
+    Raises:
+        ValueError: shapes that do not fit together; a threshold outside 0 to 1.
+    """
+    confidences, right = _checked("confidences", confidences, "N").float(), _checked("right", right, "N").bool()
+    if len(confidences) != len(right):
+        raise ValueError(f"right must have {len(confidences)} entries, one for each confidence, got {len(right)}")
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must be from 0 to 1, got {threshold}")
+    edges = torch.linspace(0, 1, 21)
+    picture = Picture(figsize=(WIDTH, 3.4))
+    panels = picture.subplots(2, 1, sharex=True)
+    for axes, hits, color, name in ((panels[0], right, RIGHT, "right"), (panels[1], ~right, WRONG, "wrong")):
+        counts = torch.histogram(confidences[hits], edges).hist
+        kept = edges[:-1] >= threshold - 1e-6
+        axes.bar(
+            edges[:-1],
+            counts,
+            0.05,
+            align="edge",
+            color=[color if keep else "#cfcfcf" for keep in kept],
+            edgecolor="white",
+            linewidth=0.8,
+        )
+        axes.axvline(threshold, color=INK, linewidth=1.5)
+        axes.text(
+            0.01,
+            0.95,
+            f"{name}: {int(counts[kept].sum()):,} of {int(counts.sum()):,} answered",
+            transform=axes.transAxes,
+            va="top",
+            color=color,
+        )
+        axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        axes.set(xlim=(0, 1))
+    panels[1].xaxis.set_major_formatter(PercentFormatter(1))
+    panels[1].set_xlabel("confidence of the prediction")
+    return picture
