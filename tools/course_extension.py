@@ -1,19 +1,21 @@
-"""Sphinx extension of this book: an execution cache that knows labkit, and the API reference's list of modules."""
+"""Sphinx extension of this book: an execution cache that knows labkit, and the pages of the API reference."""
 
+import ast
 import hashlib
 import importlib.metadata
 import os
-import pkgutil
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "book/reference"
 MARKER = "<!-- every module of labkit -->"
 
 
 def setup(app):
+    write_module_pages()  # before the table of contents looks for them
     app.add_config_value("course_state", "", "env")  # "env": another value has every page read again
     app.connect("config-inited", ensure_assets)
     app.connect("config-inited", key_execution_cache)
@@ -58,27 +60,45 @@ def course_state() -> str:
     installed = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions()}
     digest.update("\n".join(sorted(installed)).encode())
     data = Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
-    cached = (f"{path.relative_to(data)} {path.stat().st_size}" for path in data.rglob("*") if path.is_file())
+    cached = (f"{path.name} {path.stat().st_size}" for path in data.glob("*.safetensors"))
     digest.update("\n".join(sorted(cached)).encode())
     return digest.hexdigest()[:16]
 
 
+def write_module_pages() -> None:
+    """Write a page for each module of labkit, found on disk; its content is the docstrings, read by autodoc."""
+    pages = {}
+    for name, file in modules().items():
+        text = f"(api-{name.replace('.', '-').replace('_', '-')})=\n# {name}\n\n"
+        pages[page_of(name)] = f"{text}```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
+    for path in {*REFERENCE.glob("labkit*.md")} - pages.keys():
+        path.unlink()
+    for path, text in pages.items():
+        if not path.exists() or path.read_text() != text:  # an untouched file is not read again
+            path.write_text(text)
+
+
 def list_modules(app, docname, source):
-    """Put every labkit module, found on disk, in the place of MARKER: a heading a folder, its modules below."""
+    """Put a list of labkit's modules in the place of MARKER: a heading a folder, each module with its first line."""
     if MARKER not in source[0]:
         return
     folders: dict[str, list[str]] = {}
-    for module in pkgutil.walk_packages([str(ROOT / "labkit")], "labkit."):
-        if not module.ispkg and not module.name.endswith("__main__") and "._" not in module.name:
-            folders.setdefault(module.name.rpartition(".")[0], []).append(module.name)
-    lines = []
-    for folder in sorted(folders):
-        lines += ["", f"## {folder}", ""]
-        for name in sorted(folders[folder]):
-            anchor = name.replace(".", "-").replace("_", "-")
-            lines += ["", f"(api-{anchor})=", f"### {name.removeprefix(folder + '.')}", ""]
-            lines += ["```{eval-rst}", f".. automodule:: {name}", "   :members:", "   :member-order: bysource", "```"]
+    for name, file in modules().items():
+        summary = (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n")[0]
+        folders.setdefault(name.rpartition(".")[0], []).append(f"[{name}]({page_of(name).name})\n: {summary}\n")
+    lines = [f"## {folder}\n\n" + "\n".join(entries) for folder, entries in folders.items()]
     source[0] = source[0].replace(MARKER, "\n".join(lines))
+
+
+def modules() -> dict[str, Path]:
+    """Every public module of labkit by its full name, those of the top folder first."""
+    files = [file.relative_to(ROOT) for file in (ROOT / "labkit").rglob("*.py") if not file.name.startswith("_")]
+    files.sort(key=lambda file: (len(file.parts), file))
+    return {".".join(file.with_suffix("").parts): ROOT / file for file in files}
+
+
+def page_of(module: str) -> Path:
+    return REFERENCE / f"{module}.md"
 
 
 def skip_inherited(app, what, name, member, skip, options):
