@@ -68,7 +68,7 @@ def course_state() -> str:
 def write_module_pages() -> None:
     """Write a page for each module of labkit, found on disk; its content is the docstrings, read by autodoc."""
     pages = {}
-    for name, file in modules().items():
+    for name in modules():
         text = f"(api-{name.replace('.', '-').replace('_', '-')})=\n# {name}\n\n"
         pages[page_of(name)] = f"{text}```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
     for path in {*REFERENCE.glob("labkit*.md")} - pages.keys():
