@@ -499,10 +499,11 @@ def to_numpy(tensor):
 
 # What follows trains the network that labkit ships; the only part that needs more than NumPy.
 
-NAME = "cifar10-scratch"
-FOLDER = Path(__file__).parent / "weights"
-RECIPE = {"epochs": 5, "batch_size": 50, "optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9, "nesterov": True}
-RECIPE |= {"weight_decay": 5e-4, "warmup": 0.25, "dropout": [0.0, 0.0, 0.1], "flip": True}
+NAME, FOLDER = "cifar10-scratch", Path(__file__).parent / "weights"
+RECIPE = {
+    "epochs": 5, "batch_size": 50, "optimizer": "sgd", "learning_rate": 0.05, "momentum": 0.9, "nesterov": True,
+    "weight_decay": 5e-4, "warmup": 0.25, "dropout": [0.0, 0.0, 0.1], "flip": True,
+}  # fmt: skip
 
 
 def cifar10(*, dropout=(0.2, 0.3, 0.4), seed=0):
@@ -525,67 +526,66 @@ def flip(images, rng):
     return np.where(rng.random((len(images), 1, 1, 1)) < 0.5, images[..., ::-1], images)
 
 
-def train(folder=FOLDER, *, seed=0, images=None, command="", **changes):
-    """Train `cifar10()` by RECIPE, write cifar10-scratch.safetensors and its card to a folder, and return the card.
+def one_cycle(epoch, recipe):
+    """The learning rate after so many epochs: up from 0 to its peak, and down to 0 again."""
+    turns = [0, recipe["warmup"] * recipe["epochs"], recipe["epochs"]]
+    return np.interp(epoch, turns, [0, recipe["learning_rate"], 0])
 
-    A checkpoint after every epoch lets a run that was killed go on, and end with the same weights.
+
+def train(folder=FOLDER, *, images=None, command="", **changes):
+    """Train `cifar10()` and write cifar10-scratch.safetensors and its card to a folder; return the card.
+
+    A checkpoint after each epoch lets a run that was killed go on, and end with the same weights.
 
     Args:
-        folder: where weights and card go, and cifar10-scratch.checkpoint.npz until they are there.
+        folder: where weights and card go, and cifar10-scratch.checkpoint until they are there.
         images: train on the first so many only, to try things out.
-        changes: entries of RECIPE to replace.
+        command: what to type to make them again, for the card.
+        changes: `seed`, or entries of RECIPE, to replace.
 
     Raises:
         ValueError: the checkpoint was made by another recipe.
     """
-    import safetensors.numpy
+    from safetensors.numpy import save
     from tqdm.auto import tqdm
 
     from labkit import data
 
-    sets = data.load("cifar10", "train"), data.load("cifar10", "test")
-    train_set, test_set = sets[0].subset(slice(images)), sets[1]
-    recipe = (
-        {"data": train_set.source.split(" (")[0], "train_images": len(train_set)} | RECIPE | changes | {"seed": seed}
-    )
-    network = cifar10(dropout=recipe["dropout"], seed=seed)
-    options = {name: recipe[name] for name in ("momentum", "nesterov", "weight_decay")}
-    optimizer, checkpoint = SGD(recipe["learning_rate"], **options), folder / f"{NAME}.checkpoint.npz"
+    train_set, test_set = data.load("cifar10", "train").subset(slice(images)), data.load("cifar10", "test")
+    recipe = {"train_images": len(train_set), **RECIPE, "seed": 0, **changes}
+    network = cifar10(dropout=recipe["dropout"], seed=recipe["seed"])
+    optimizer = SGD(**{name: recipe[name] for name in ("learning_rate", "momentum", "nesterov", "weight_decay")})
+    checkpoint = Path(folder) / f"{NAME}.checkpoint"
     history = resume(checkpoint, network, optimizer, recipe)
-
-    def one_cycle(epoch):  # up from 0 to the peak, and down to 0 again
-        turn = [0, recipe["warmup"] * recipe["epochs"], recipe["epochs"]]
-        return np.interp(epoch, turn, [0, recipe["learning_rate"], 0])
-
     for epoch in range(len(history["seconds"]), recipe["epochs"]):
-        show = partial(
-            tqdm, desc=f"epoch {epoch + 1} of {recipe['epochs']}", unit="step", disable=not sys.stderr.isatty()
-        )
-        start = time.perf_counter()
-        epochs, augment = range(epoch, epoch + 1), flip if recipe["flip"] else None
+        name, start = f"epoch {epoch + 1} of {recipe['epochs']}", time.perf_counter()
         found = network.fit(
-            train_set.images, train_set.labels, optimizer, epochs=epochs, batch_size=recipe["batch_size"],
-            schedule=one_cycle, augment=augment, seed=seed, progress=show,
-        )  # fmt: skip
-        seconds = time.perf_counter() - start
+            train_set.images,
+            train_set.labels,
+            optimizer,
+            epochs=range(epoch, epoch + 1),
+            batch_size=recipe["batch_size"],
+            schedule=partial(one_cycle, recipe=recipe),
+            augment=flip if recipe["flip"] else None,
+            seed=recipe["seed"],
+            progress=partial(tqdm, desc=name, unit="step", disable=not sys.stderr.isatty()),
+        )
+        found["seconds"] = [time.perf_counter() - start]
         logits = network.predict(test_set.images)
         found["test_loss"] = [float(cross_entropy(logits, test_set.labels)[0])]
         found["test_accuracy"] = [float((logits.argmax(axis=1) == np.asarray(test_set.labels)).mean())]
-        found["seconds"] = [seconds]
-        history = {name: history[name] + found[name] for name in history}
+        history = {name: values + found[name] for name, values in history.items()}
         save_checkpoint(checkpoint, network, optimizer, recipe, history)
-        print(
-            f"epoch {epoch + 1}: " + ", ".join(f"{name} {values[0]:.4f}" for name, values in found.items()), flush=True
-        )
-    content = safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in network.state().items()})
+        print(name + "".join(f", {key} {values[-1]:.4g}" for key, values in history.items()), flush=True)
+    content = save({name: np.ascontiguousarray(array) for name, array in network.state().items()})
     card = {
         "name": NAME,
         "network": "labkit.scratch.cifar10",
         "parameters": sum(array.size for array in network.parameters().values()),
         "command": command,
-        "recipe": {name: value for name, value in recipe.items() if name != "seed"},
+        "recipe": {"data": train_set.source.split(" (")[0], **recipe},
         "precision": "float32",
-        "seed": seed,
+        "seed": recipe["seed"],
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
         "machine": f"1 process on {os.cpu_count()} cores, {platform.machine()}",
         "history": {name: [round(value, 5) for value in values] for name, values in history.items()},
@@ -594,31 +594,11 @@ def train(folder=FOLDER, *, seed=0, images=None, command="", **changes):
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    write(folder / f"{NAME}.safetensors", content)
-    write(folder / f"{NAME}.json", (json.dumps(card, indent=1) + "\n").encode())
+    del card["recipe"]["seed"]
+    write(Path(folder) / f"{NAME}.safetensors", content)
+    write(Path(folder) / f"{NAME}.json", (json.dumps(card, indent=1) + "\n").encode())
     checkpoint.unlink()
     return card
-
-
-def load(folder=FOLDER):
-    """The network that `train` left in a folder.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        ValueError: its weights are not those that its card describes.
-    """
-    import safetensors.numpy
-
-    content = (Path(folder) / f"{NAME}.safetensors").read_bytes()
-    if hashlib.sha256(content).hexdigest() != json.loads((Path(folder) / f"{NAME}.json").read_text())["sha256"]:
-        raise ValueError(
-            f"{NAME}.safetensors in {folder} is truncated or altered: its sha256 is not the one on its card"
-        )
-    network = cifar10()
-    saved = safetensors.numpy.load(content)
-    for name, array in network.state().items():
-        array[...] = saved[name]
-    return network
 
 
 def write(path, content):
@@ -651,6 +631,29 @@ def resume(path, network, optimizer, recipe):
     return history
 
 
+def card(folder=FOLDER):
+    """What is known about the trained network: recipe, history per epoch, test accuracy, checksum."""
+    return json.loads((Path(folder) / f"{NAME}.json").read_text(encoding="utf-8"))
+
+
+def load(folder=FOLDER):
+    """The trained network.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: its weights are not those that its card describes.
+    """
+    from safetensors.numpy import load as read
+
+    content = (Path(folder) / f"{NAME}.safetensors").read_bytes()
+    if hashlib.sha256(content).hexdigest() != card(folder)["sha256"]:
+        raise ValueError(f"{NAME}.safetensors in {folder} is truncated or altered: it has not its card's sha256")
+    network, saved = cifar10(), read(content)
+    for name, array in network.state().items():
+        array[...] = saved[name]
+    return network
+
+
 def main(arguments=None):
     """Train the shipped network from the command line."""
     parser = argparse.ArgumentParser(prog="python -m labkit.scratch", description="Train a CNN written in NumPy.")
@@ -662,9 +665,9 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     command = " ".join(["python -m labkit.scratch", *(sys.argv[1:] if arguments is None else arguments)])
-    card = train(options.folder, seed=options.seed, images=options.images, command=command, epochs=options.epochs)
+    made = train(options.folder, images=options.images, command=command, epochs=options.epochs, seed=options.seed)
     print(
-        f"{card['test_accuracy']:.2%} of {card['test_images']:,} test images, {sum(card['history']['seconds']):.0f} s"
+        f"{made['test_accuracy']:.2%} of {made['test_images']:,} test images, {sum(made['history']['seconds']):.0f} s"
     )
 
 

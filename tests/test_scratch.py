@@ -487,7 +487,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, environme
     subprocess.run([*COMMAND, "--folder", whole], env=environment, check=True, timeout=300)
 
     process = subprocess.Popen([*COMMAND, "--folder", killed], env=environment)
-    checkpoint = killed / "cifar10-scratch.checkpoint.npz"
+    checkpoint = killed / "cifar10-scratch.checkpoint"
     while not checkpoint.exists():
         assert process.poll() is None
         time.sleep(0.01)
