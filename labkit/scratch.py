@@ -57,24 +57,28 @@ def he_normal(rng, *shape):
 
 
 def patches(x, kernel, stride=(1, 1)):
-    """Every window of x (N, H, W, C) as a row of a matrix, known as im2col, for as many images as fit into the cache.
+    """Every window of x (N, H, W, C) as a row of a matrix (known as im2col), a few images at a time.
 
     Yields:
         which images, as a slice, and their rows (n * OH * OW, KH * KW * C), which the next step overwrites.
     """
-    windows = sliding_window_view(x, kernel, axis=(1, 2))[:, :: stride[0], :: stride[1]]  # (N, OH, OW, C, KH, KW)
-    windows = windows.transpose(0, 1, 2, 4, 5, 3)  # (N, OH, OW, KH, KW, C): still a view, nothing is copied yet
+    windows = sliding_window_view(x, kernel, axis=(1, 2))  # a view, nothing is copied
+    windows = windows[:, :: stride[0], :: stride[1]]  # (N, OH, OW, C, KH, KW)
+    windows = windows.transpose(0, 1, 2, 4, 5, 3)  # (N, OH, OW, KH, KW, C)
     count = min(len(x), max(1, BLOCK // windows[0].size))
     memory = np.empty((count, *windows.shape[1:]), x.dtype)
     for start in range(0, len(x), count):
         images = slice(start, min(start + count, len(x)))
         rows = memory[: images.stop - start]
         np.copyto(rows, windows[images])
-        yield images, rows.reshape(-1, rows[0, 0, 0].size)  # (n, OH, OW, KH, KW, C) -> (n * OH * OW, KH * KW * C)
+        yield images, rows.reshape(-1, rows[0, 0, 0].size)  # (n * OH * OW, KH * KW * C)
 
 
 class Conv2d:
-    """Slide K filters over (N, H, W, C): (N, OH, OW, K). Kernel, stride and padding: a number, or (rows, columns)."""
+    """Slide K filters over (N, H, W, C) -> (N, OH, OW, K).
+
+    Kernel, stride and padding are each a number, or (rows, columns).
+    """
 
     def __init__(self, channels, filters, kernel, stride=1, padding=0, *, rng):
         self.weight = he_normal(rng, *pair(kernel), channels, filters)  # (KH, KW, C, K)
@@ -92,33 +96,34 @@ class Conv2d:
         matrix = self.weight.reshape(-1, filters)  # (KH, KW, C, K) -> (KH * KW * C, K)
         out = np.empty((n, oh, ow, filters), x.dtype)
         for images, rows in patches(padded, (kh, kw), self.stride):
-            np.matmul(rows, matrix, out=out[images].reshape(-1, filters))  # (n, OH, OW, K) -> (n * OH * OW, K)
+            np.matmul(rows, matrix, out=out[images].reshape(-1, filters))  # (n * OH * OW, K)
         out += self.bias
         return out
 
     def backward(self, gradient):
         """The gradient of a convolution is a convolution, with the filters turned by 180 degrees.
 
-        Output o saw pixel p through filter offset p - o, so pixel p takes from output p - offset. Lay the gradient out
-        on a canvas of zeros, `stride` apart and with room for the filter on every side; the patches of that canvas give
-        the gradient of x (times the turned filters) and that of the weights (times x).
+        Output o saw pixel p through filter offset p - o, so pixel p takes from output p - offset.
+        Lay the gradient out on a canvas of zeros, `stride` apart and with room for the filter on
+        every side. Its patches times the turned filters are the gradient of x, and x times its
+        patches is that of the turned filters.
         """
-        (kh, kw, channels, filters), (sh, sw), (ph, pw) = self.weight.shape, self.stride, self.padding
-        (n, h, w, _), (oh, ow) = self.x.shape, gradient.shape[1:3]
+        (kh, kw, channels, filters), (sh, sw) = self.weight.shape, self.stride
+        (n, h, w, _), (oh, ow), (ph, pw) = self.x.shape, gradient.shape[1:3], self.padding
         canvas = np.zeros((n, h + 2 * ph + kh - 1, w + 2 * pw + kw - 1, filters), gradient.dtype)
         canvas[:, kh - 1 : kh - 1 + sh * oh : sh, kw - 1 : kw - 1 + sw * ow : sw] = gradient
-        canvas = canvas[:, ph : ph + h + kh - 1, pw : pw + w + kw - 1]  # nobody asks for the gradient of the padding
+        canvas = canvas[:, ph : ph + h + kh - 1, pw : pw + w + kw - 1]  # the padding needs no gradient
         turned = self.weight[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, K, C)
-        turned = turned.reshape(-1, channels)  # (KH, KW, K, C) -> (KH * KW * K, C)
+        turned = turned.reshape(-1, channels)  # (KH * KW * K, C)
         x_gradient = np.empty(self.x.shape, gradient.dtype)
         products = np.zeros((channels, kh * kw * filters), gradient.dtype)
-        for images, rows in patches(canvas, (kh, kw)):  # rows (n * H * W, KH * KW * K)
-            np.matmul(rows, turned, out=x_gradient[images].reshape(-1, channels))  # (n, H, W, C) -> (n * H * W, C)
-            products += self.x[images].reshape(-1, channels).T @ rows  # (n, H, W, C) -> (n * H * W, C)
-        products = products.reshape(channels, kh, kw, filters)  # (C, KH * KW * K) -> (C, KH, KW, K)
+        for images, rows in patches(canvas, (kh, kw)):  # rows: (n * H * W, KH * KW * K)
+            np.matmul(rows, turned, out=x_gradient[images].reshape(-1, channels))  # (n * H * W, C)
+            products += self.x[images].reshape(-1, channels).T @ rows  # (n * H * W, C)
+        products = products.reshape(channels, kh, kw, filters)[:, ::-1, ::-1]  # (C, KH, KW, K)
         self.gradients = {
-            "weight": products[:, ::-1, ::-1].transpose(1, 2, 0, 3),  # turned back: (KH, KW, C, K)
-            "bias": column_sums(gradient.reshape(-1, filters)),  # (N, OH, OW, K) -> (N * OH * OW, K)
+            "weight": products.transpose(1, 2, 0, 3),  # (KH, KW, C, K)
+            "bias": column_sums(gradient.reshape(-1, filters)),  # (N * OH * OW, K)
         }
         return x_gradient
 
@@ -135,56 +140,62 @@ class ReLU:
 
 
 class BatchNorm:
-    """Shift and scale each channel of (N, H, W, C) or (N, C) to mean 0 and variance 1, then by two learnt numbers.
+    """Bring each channel of (N, H, W, C) or (N, C) to mean 0 and variance 1, then scale and shift it as learnt.
 
-    In training mean and variance are the batch's, and the running ones move towards them by `momentum`; otherwise the
-    running ones count. The running variance is unbiased, as in PyTorch. (Ioffe and Szegedy 2015, arXiv:1502.03167.)
+    In training mean and variance are the batch's, and the running ones move towards them by
+    `momentum`; otherwise the running ones count. The running variance is unbiased, as in PyTorch.
+
+    Source:
+        Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
 
     def __init__(self, channels, *, momentum=0.1, eps=1e-5):
-        self.weight, self.bias = np.ones(channels, np.float32), np.zeros(channels, np.float32)
-        self.running_mean, self.running_var = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+        self.weight, self.running_var = np.ones((2, channels), np.float32)
+        self.bias, self.running_mean = np.zeros((2, channels), np.float32)
         self.momentum, self.eps = momentum, eps
 
     def forward(self, x, training=False):
         check_input(self, x, self.weight, len(self.weight), axes=(2, 4))
-        flat = x.reshape(-1, len(self.weight))  # (N, H, W, C) -> (N * H * W, C)
-        self.training = training
+        flat = x.reshape(-1, len(self.weight))  # (N * H * W, C)
+        self.training, count = training, len(flat)
         if training:
-            count = len(flat)
             if count < 2:
-                raise ValueError(f"BatchNorm {self.weight.shape} trains on 2 or more values a channel, got {x.shape}")
+                raise ValueError(f"BatchNorm {self.weight.shape} trains on 2 or more values each, got {x.shape}")
             mean = column_sums(flat) / count
             self.normal = flat - mean
             variance = column_sums(self.normal, self.normal) / count
+            unbiased = variance * (count / (count - 1))
             self.running_mean += self.momentum * (mean - self.running_mean)
-            self.running_var += self.momentum * (variance * (count / (count - 1)) - self.running_var)
+            self.running_var += self.momentum * (unbiased - self.running_var)
         else:
             self.normal, variance = flat - self.running_mean, self.running_var
         self.scale = 1 / np.sqrt(variance + self.eps)
         self.normal *= self.scale
         out = self.normal * self.weight
         out += self.bias
-        return out.reshape(x.shape)  # (N * H * W, C) -> (N, H, W, C)
+        return out.reshape(x.shape)  # (N, H, W, C)
 
     def backward(self, gradient):
-        flat = gradient.reshape(self.normal.shape)  # (N, H, W, C) -> (N * H * W, C)
+        flat = gradient.reshape(self.normal.shape)  # (N * H * W, C)
         self.gradients = {"weight": column_sums(flat, self.normal), "bias": column_sums(flat)}
         out = flat
-        if self.training:  # mean and variance were made of x, so they take their share away
+        if self.training:  # x also moves its own mean and variance, which takes a share away
             out = self.normal * (self.gradients["weight"] / -len(flat))
             out -= self.gradients["bias"] / len(flat)
             out += flat
-        return (out * (self.weight * self.scale)).reshape(gradient.shape)  # (N * H * W, C) -> (N, H, W, C)
+        out = out * (self.weight * self.scale)
+        return out.reshape(gradient.shape)  # (N, H, W, C)
 
 
 def column_sums(x, weights=None):
-    """Sum of x (M, C), or of x * weights, down each column: (C,). Several times faster than x.sum(axis=0)."""
-    return np.ones(len(x), x.dtype) @ x if weights is None else np.einsum("mc,mc->c", x, weights)
+    """Sum of x (M, C), or of x * weights, down each column: (C,). Faster than x.sum(axis=0)."""
+    if weights is None:
+        return np.ones(len(x), x.dtype) @ x
+    return np.einsum("mc,mc->c", x, weights)
 
 
 class MaxPool:
-    """The largest value of each window. Its gradient goes to the first place in the window that holds it."""
+    """The largest value of each window; its gradient goes to the first place that holds it."""
 
     def __init__(self, window, stride=None):
         self.window, self.stride = pair(window), pair(stride or window)
@@ -199,7 +210,8 @@ class MaxPool:
 
     def backward(self, gradient):
         x_gradient, rest = np.zeros(self.x.shape, gradient.dtype), gradient.copy()
-        for view, target in zip(window_views(self, self.x), window_views(self, x_gradient), strict=True):
+        targets = window_views(self, x_gradient)
+        for view, target in zip(window_views(self, self.x), targets, strict=True):
             share = rest * (view == self.out)
             target += share
             rest -= share  # what has found its place is not given again
@@ -226,14 +238,15 @@ class AvgPool:
 
 
 def window_views(layer, x):
-    """For each place in a pooling window, the pixels of x that lie there: KH * KW views (N, OH, OW, C)."""
+    """For each place in a window, the pixels of x that lie there: KH * KW views (N, OH, OW, C)."""
     (kh, kw), (sh, sw) = layer.window, layer.stride
     oh, ow = output_size(layer, x, layer.window, layer.stride)
-    return [x[:, i : i + sh * oh : sh, j : j + sw * ow : sw] for i in range(kh) for j in range(kw)]
+    places = [(i, j) for i in range(kh) for j in range(kw)]
+    return [x[:, i : i + sh * oh : sh, j : j + sw * ow : sw] for i, j in places]
 
 
 class Dropout:
-    """In training each value becomes 0 with probability `rate`, and the others grow by 1 / (1 - rate)."""
+    """In training, 0 instead of each value with probability `rate`; the others grow to make up for it."""
 
     def __init__(self, rate, seed=0):
         if not 0 <= rate < 1:
@@ -243,7 +256,8 @@ class Dropout:
     def forward(self, x, training=False):
         self.mask = 1
         if training and self.rate > 0:
-            self.mask = (self.rng.random(x.shape, np.float32) >= self.rate) * x.dtype.type(1 / (1 - self.rate))
+            kept = self.rng.random(x.shape, np.float32) >= self.rate
+            self.mask = kept * x.dtype.type(1 / (1 - self.rate))
         return x * self.mask
 
     def backward(self, gradient):
@@ -251,11 +265,11 @@ class Dropout:
 
 
 class Flatten:
-    """(N, H, W, C) -> (N, C * H * W), channels first, which is the order of the dense layers in every other chapter."""
+    """(N, H, W, C) -> (N, C * H * W): channels first, as the dense layers of all our networks count."""
 
     def forward(self, x, training=False):
         self.shape = x.shape
-        return x.transpose(0, 3, 1, 2).reshape(len(x), -1)  # (N, H, W, C) -> (N, C, H, W) -> (N, C * H * W)
+        return x.transpose(0, 3, 1, 2).reshape(len(x), -1)  # (N, C, H, W) -> (N, C * H * W)
 
     def backward(self, gradient):
         n, h, w, c = self.shape
@@ -266,7 +280,8 @@ class Linear:
     """A dense layer, (N, inputs) -> (N, outputs)."""
 
     def __init__(self, inputs, outputs, *, rng):
-        self.weight, self.bias = he_normal(rng, inputs, outputs), np.zeros(outputs, np.float32)
+        self.weight = he_normal(rng, inputs, outputs)
+        self.bias = np.zeros(outputs, np.float32)
 
     def forward(self, x, training=False):
         check_input(self, x, self.weight, len(self.weight), axes=(2,))
@@ -274,12 +289,12 @@ class Linear:
         return x @ self.weight + self.bias
 
     def backward(self, gradient):
-        self.gradients = {"weight": self.x.T @ gradient, "bias": gradient.sum(axis=0)}  # (inputs, N) @ (N, outputs)
+        self.gradients = {"weight": self.x.T @ gradient, "bias": gradient.sum(axis=0)}
         return gradient @ self.weight.T  # (N, outputs) @ (outputs, inputs)
 
 
 class Normalize:
-    """(x - mean) / std, channel by channel. The first layer, so that outside of the network everything is in pixels."""
+    """(x - mean) / std of each channel: the first layer, so that outside everything is in pixels."""
 
     def __init__(self, mean, std):
         self.mean, self.std = np.array(mean), np.array(std)  # (C,) each
@@ -304,7 +319,7 @@ def softmax(logits):
 
 
 def cross_entropy(logits, labels):
-    """Mean over N of -log softmax(logits)[label], and its gradient with respect to the logits, (N, K)."""
+    """Mean of -log softmax(logits)[label], and its gradient with respect to the logits (N, K)."""
     (n, classes), labels = logits.shape, np.asarray(labels)
     if labels.shape != (n,) or labels.dtype.kind not in "iu":
         raise ValueError(f"logits of shape {logits.shape} take {n} integer labels, got {labels.dtype} {labels.shape}")
@@ -329,11 +344,12 @@ class SGD:
         for name, weights in network.parameters().items():
             gradient = gradients[name] + self.weight_decay * weights
             velocity = self.state[name] = self.momentum * self.state.get(name, 0) + gradient
-            weights -= self.learning_rate * (gradient + self.momentum * velocity if self.nesterov else velocity)
+            step = gradient + self.momentum * velocity if self.nesterov else velocity
+            weights -= self.learning_rate * step
 
 
 class Adam:
-    """Steps of even size: the mean gradient divided by its root mean square (Kingma and Ba 2014, arXiv:1412.6980)."""
+    """Steps of even size: the mean gradient over its root mean square (Kingma and Ba 2014, arXiv:1412.6980)."""
 
     def __init__(self, learning_rate=1e-3, *, betas=(0.9, 0.999), eps=1e-8):
         self.learning_rate, self.betas, self.eps = learning_rate, betas, eps
@@ -342,13 +358,13 @@ class Adam:
     def step(self, network):
         self.state["steps"] += 1
         gradients = network.gradients()
-        correct_mean, correct_square = (1 - beta ** int(self.state["steps"]) for beta in self.betas)
         for name, weights in network.parameters().items():
-            mean = self.state.get(f"mean.{name}", 0)
-            square = self.state.get(f"square.{name}", 0)
-            mean = self.state[f"mean.{name}"] = self.betas[0] * mean + (1 - self.betas[0]) * gradients[name]
-            square = self.state[f"square.{name}"] = self.betas[1] * square + (1 - self.betas[1]) * gradients[name] ** 2
-            weights -= self.learning_rate / correct_mean * mean / (np.sqrt(square / correct_square) + self.eps)
+            moments = []
+            for power, beta in enumerate(self.betas, start=1):  # mean of the gradient, mean of its square
+                key, old = f"moment{power}.{name}", self.state.get(f"moment{power}.{name}", 0)
+                self.state[key] = beta * old + (1 - beta) * gradients[name] ** power
+                moments.append(self.state[key] / (1 - beta ** int(self.state["steps"])))  # as it began at 0
+            weights -= self.learning_rate * moments[0] / (np.sqrt(moments[1]) + self.eps)
 
 
 class Network:
@@ -359,7 +375,8 @@ class Network:
 
     def state(self, names=("weight", "bias", "running_mean", "running_var")):
         """Every array that training changes, as {"conv1.weight": ...}: the arrays themselves, not copies."""
-        return {f"{key}.{n}": vars(layer)[n] for key, layer in self.layers.items() for n in names if n in vars(layer)}
+        arrays = {key: vars(layer) for key, layer in self.layers.items()}
+        return {f"{key}.{name}": arrays[key][name] for key in arrays for name in names if name in arrays[key]}
 
     def parameters(self):
         """The arrays that the optimizer changes."""
@@ -367,8 +384,14 @@ class Network:
 
     def gradients(self):
         """The last backward pass's gradients, under the names of `parameters`."""
-        learnt = {key: layer.gradients for key, layer in self.layers.items() if hasattr(layer, "weight")}
-        return {f"{key}.{name}": gradient for key, pair in learnt.items() for name, gradient in pair.items()}
+        return {key: self.layers[key.split(".")[0]].gradients[key.split(".")[1]] for key in self.parameters()}
+
+    def astype(self, dtype):
+        """Turn every array of the state into another type, say np.float64; return the network."""
+        for key, array in self.state().items():
+            layer, name = key.split(".")
+            setattr(self.layers[layer], name, array.astype(dtype))
+        return self
 
     def forward(self, images, training=False):
         """Images (N, C, H, W), or features (N, C) -> logits (N, K)."""
@@ -386,7 +409,7 @@ class Network:
         return x
 
     def backward(self, gradient):
-        """Gradient with respect to the last logits (N, K) -> with respect to the images (N, C, H, W).
+        """Gradient of the last logits (N, K) -> gradient of the images (N, C, H, W).
 
         Each layer keeps the gradients of its own weights on the way.
         """

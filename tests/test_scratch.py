@@ -229,7 +229,9 @@ OPTIMIZERS = {
 @pytest.mark.parametrize(("ours", "theirs"), OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
 def test_optimizer_steps_equal_torch(ours, theirs):
     torch.manual_seed(0)
-    model = sequential(conv=nn.Conv2d(2, 3, 3), bn=nn.BatchNorm2d(3), flatten=nn.Flatten(), fc=nn.Linear(12, 4))
+    model = sequential(
+        conv=nn.Conv2d(2, 3, 3), relu=nn.ReLU(), bn=nn.BatchNorm2d(3), flatten=nn.Flatten(), fc=nn.Linear(12, 4)
+    )
     network = scratch.from_torch(model)
     optimizer, torch_optimizer = ours(), theirs(model.parameters())
     for seed in range(4):
@@ -328,10 +330,7 @@ def test_cifar10_network_is_that_of_the_other_chapters():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_type_of_the_weights_is_kept(dtype):
-    network = scratch.cifar10()
-    for layer in network.layers.values():
-        for name in {"weight", "bias"} & vars(layer).keys():
-            setattr(layer, name, getattr(layer, name).astype(dtype))
+    network = scratch.cifar10().astype(dtype)
     x = np.random.default_rng(0).random((2, 3, 32, 32), np.float32)
     for key, layer in network.layers.items():
         layer.forward = checked(layer.forward, dtype, key)
@@ -340,7 +339,7 @@ def test_the_type_of_the_weights_is_kept(dtype):
     network.backward(gradient)
     SGD(nesterov=True, weight_decay=0.1).step(network)
     assert {array.dtype.type for array in network.gradients().values()} == {dtype}
-    assert {array.dtype.type for array in network.parameters().values()} == {dtype}
+    assert {array.dtype.type for array in network.state().values()} == {dtype}
 
 
 def checked(method, dtype, key):
