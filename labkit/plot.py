@@ -84,7 +84,7 @@ def _show(axes: Axes, image: Tensor, **options):
     """Draw one image (H, W) or (H, W, 3): pixels as squares while they are few, smoothly when they are many."""
     _bare(axes)
     interpolation = "nearest" if max(image.shape[:2]) <= 64 else "antialiased"
-    return axes.imshow(image, interpolation=interpolation, **options)
+    return axes.imshow(image.numpy(), interpolation=interpolation, **options)
 
 
 def _grid(count: int, captions: Sequence[str], columns: int | None, shape: tuple[int, int], room: float = 0.0):
@@ -209,7 +209,9 @@ def confidences(images: Tensor, logits: Tensor, classes: Sequence[str], *, capti
 def _bars(axes: Axes, shares: Tensor, names: Sequence[str]) -> None:
     """One bar a class, the longest in colour with its share beside it."""
     best = int(shares.argmax())
-    axes.barh(range(len(shares)), shares, color=[RIGHT if row == best else "#b5b5b5" for row in range(len(shares))])
+    axes.barh(
+        range(len(shares)), shares.tolist(), color=[RIGHT if row == best else "#b5b5b5" for row in range(len(shares))]
+    )
     axes.text(float(shares[best]) + 0.03, best, _percent(float(shares[best])), va="center")
     axes.set(xlim=(0, 1.5), ylim=(len(shares) - 0.5, -0.5), xticks=[0, 1], xticklabels=["0", "100%"])
     axes.set_yticks(range(len(shares)), names)
@@ -244,7 +246,7 @@ def journey(image: Tensor, stages: Mapping[str, Tensor], logits: Tensor, classes
         sheet = _sheet(_checked(name, maps, "channels", "h", "w").float(), columns=4)
         axes.set_title(name)
         _bare(axes)
-        axes.imshow(sheet, interpolation="nearest", cmap="viridis", vmin=0)
+        axes.imshow(sheet.numpy(), interpolation="nearest", cmap="viridis", vmin=0)
     _bars(grid[-1], logits.softmax(0), classes)
     grid[-1].set_title("confidence")
     return picture
@@ -347,7 +349,7 @@ def _scale(picture: Figure, grid: list[Axes], drawn, label: str, *, symmetric: b
     """The colour bar of a map, to the right of all the axes it holds for."""
     bar = picture.colorbar(drawn, ax=grid, shrink=0.9, aspect=16, pad=0.02)
     bar.outline.set_visible(False)
-    bar.locator = MaxNLocator(5, symmetric=symmetric)
+    bar.locator = MaxNLocator(min(6, max(2, int(2 * picture.get_figheight()))), symmetric=symmetric)
     bar.set_label(label)
 
 
@@ -355,7 +357,7 @@ def _cells(axes: Axes, values: Tensor, limit: float, *, shown: Tensor | None = N
     """A small matrix (H, W) as squares, each with its number in it; those not shown stay empty."""
     _bare(axes)
     shown = torch.ones_like(values, dtype=torch.bool) if shown is None else shown
-    axes.imshow(values.where(shown, torch.zeros(())), cmap="RdBu_r", vmin=-2 * limit, vmax=2 * limit)
+    axes.imshow(values.where(shown, torch.zeros(())).numpy(), cmap="RdBu_r", vmin=-2 * limit, vmax=2 * limit)
     for (row, column), value in ((place, float(values[place])) for place in _places(values)):
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#b5b5b5", linewidth=0.8))
         if shown[row, column]:
@@ -372,16 +374,17 @@ def _frame(axes: Axes, row: float, column: float, height: float, width: float, *
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), width, height, **look))
 
 
-def _side_by_side(widths: Sequence[int], heights: Sequence[int], largest: float = 0.42):
+def _side_by_side(widths: Sequence[int], heights: Sequence[int], largest: float = 0.45):
     """A picture with one empty axes a matrix, all with squares of the same size."""
     gap = 1.0  # of a square, between two matrices
     square = min(WIDTH / (sum(widths) + gap * len(widths)), largest)
-    picture = Picture(figsize=(WIDTH, square * max(heights) + 3 * LINE), layout="none")
+    tallest = square * max(heights)
+    picture = Picture(figsize=(WIDTH, tallest + 2 * LINE), layout="none")
     height = picture.get_size_inches()[1]
     left = (WIDTH - square * (sum(widths) + gap * (len(widths) - 1))) / 2
     grid = []
     for width, rows in zip(widths, heights, strict=True):
-        bottom = (height - square * rows) / 2
+        bottom = 0.5 * LINE + (tallest - square * rows) / 2  # all centred, the tallest with room for its title
         place = (left / WIDTH, bottom / height, square * width / WIDTH, square * rows / height)
         grid.append(picture.add_axes(place))
         left += square * (width + gap)
@@ -474,7 +477,7 @@ def windows(reads: Tensor, padding: int, output_size: int) -> Picture:
         raise ValueError(f"reads of {tuple(reads.shape)} leave no image inside a padding of {padding}")
     picture, (left, right) = _side_by_side([reads.shape[1], output_size], [reads.shape[0], output_size], largest=0.38)
     _bare(left)
-    left.imshow(reads.masked_fill(reads == 0, math.nan), cmap="viridis", vmin=0, vmax=9)
+    left.imshow(reads.masked_fill(reads == 0, math.nan).numpy(), cmap="viridis", vmin=0, vmax=9)
     for row, column in _places(reads):
         value = int(reads[row, column])
         inside = padding <= row < padding + size and padding <= column < padding + size
@@ -511,7 +514,7 @@ def regions(image: Tensor, boxes: Mapping[str, tuple[int, int, int, int]]) -> Pi
     for index, (name, (top, across, height, width)) in enumerate(boxes.items()):
         # dark blue and purple drown on black ink, so the light colours come first
         color = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#f0e442")[index]
-        _frame(left, top, across, height, width, edgecolor=color)
+        _frame(left, top, across, height, width, edgecolor=color, zorder=3 + 1 / height)  # small ones on top
         right.add_patch(Rectangle((0.02, index - 0.3), 0.08, 0.6, fill=False, edgecolor=color, linewidth=3))
         right.text(0.17, index, f"{name}: {height} × {width}", va="center")
     return picture
@@ -533,13 +536,13 @@ def shares(columns: Mapping[str, Sequence[float]], names: Sequence[str]) -> Pict
     for title, values in columns.items():
         if len(values) != len(names) or min(values) < 0 or not sum(values):
             raise ValueError(f"{title} must hold {len(names)} numbers from zero up, not all zero, got {list(values)}")
-    picture = Picture(figsize=(WIDTH, 0.36 * len(names) + 2.2 * LINE))
+    picture = Picture(figsize=(WIDTH, 0.36 * len(names) + 3.2 * LINE))
     grid = picture.subplots(1, len(columns), squeeze=False).ravel()
     for index, (axes, (title, values)) in enumerate(zip(grid, columns.items(), strict=True)):
         axes.barh(range(len(names)), values, color=COLORS[index], height=0.7)
         for row, value in enumerate(values):
             axes.text(value + 0.02 * max(values), row, f"{value / sum(values):.2%}" if value else "0", va="center")
-        axes.set(title=f"{title}: {sum(values):,}", xticks=[], xlim=(0, max(values) * 1.5))
+        axes.set(title=f"{title}\n{sum(values):,}", xticks=[], xlim=(0, max(values) * 1.5))
         axes.set(ylim=(len(names) - 0.5, -0.5))
         axes.set_yticks(range(len(names)), names if index == 0 else [""] * len(names))
         axes.tick_params(length=0)
@@ -604,7 +607,7 @@ def confusion(matrix: Tensor, classes: Sequence[str]) -> Picture:
     most = max(float(mistakes.nan_to_num().max()), 1.0)
     picture = Picture(figsize=(WIDTH, WIDTH))
     axes = picture.subplots()
-    drawn = axes.imshow(mistakes, cmap="magma_r", vmin=0, vmax=most)
+    drawn = axes.imshow(mistakes.numpy(), cmap="magma_r", vmin=0, vmax=most)
     axes.set_facecolor("#ededed")
     for row, column in _places(matrix):
         dark = row != column and percent[row, column] > 0.5 * most
@@ -658,8 +661,8 @@ def confidence_histogram(confidences: Tensor, right: Tensor, threshold: float) -
         counts = torch.histogram(confidences[hits], edges).hist
         kept = edges[:-1] >= threshold - 1e-6
         axes.bar(
-            edges[:-1],
-            counts,
+            edges[:-1].tolist(),
+            counts.tolist(),
             0.05,
             align="edge",
             color=[color if keep else "#cfcfcf" for keep in kept],

@@ -163,4 +163,4 @@ def _controls(sliders: list[ipywidgets.SelectionSlider], choices: dict[str, list
         return ipywidgets.VBox(sliders)
     play = ipywidgets.Play(min=0, max=len(values) - 1, interval=600, tooltip=f"play {sliders[0].description}")
     ipywidgets.jslink((play, "value"), (sliders[0], "index"))
-    return ipywidgets.HBox([play, *sliders], layout={"flex_flow": "row wrap"})
+    return ipywidgets.HBox([play, *sliders], layout={"flex_flow": "row wrap", "grid_gap": "10px"})

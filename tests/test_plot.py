@@ -1,0 +1,210 @@
+"""Figures are drawn for real and read back as pixels and as text."""
+
+import io
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from labkit import plot
+
+CLASSES = ("cat", "dog", "ship")
+NOISE = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+LOGITS = torch.tensor([[9.0, 0, 0], [0, 1, 0], [0, 0, 9], [9, 0, 0], [0, 9, 0], [1, 0, 0]])
+HISTORY = {
+    "train_loss": [2.0, 1.0],
+    "test_loss": [1.5, 1.2],
+    "train_accuracy": [0.5, 0.9],
+    "test_accuracy": [0.6, 0.8],
+}
+SUMMARY = {"parameters": [320, 9_248, 784_500, 5_010], "neurons": [25_088, 6_272, 500, 10]}
+KERNEL = torch.tensor([[1.0, 0, -1]] * 3)
+
+FIGURES = {
+    "images": lambda: plot.images(NOISE, captions=[str(index) for index in range(6)]),
+    "predictions": lambda: plot.predictions(NOISE, torch.tensor([0, 1, 2, 0, 1, 2]), LOGITS, CLASSES),
+    "confidences": lambda: plot.confidences(NOISE[:3], LOGITS[:3], CLASSES),
+    "confidences of one": lambda: plot.confidences(NOISE[:1, :1], LOGITS[:1], CLASSES, captions=["a cat"]),
+    "journey": lambda: plot.journey(NOISE[0], {"conv1": NOISE[:, 0], "conv2": NOISE[:, 0, :5, :5]}, LOGITS[0], CLASSES),
+    "signed": lambda: plot.signed(NOISE[:, 0] - 0.5, label="response"),
+    "heat": lambda: plot.heat(NOISE[:1, 0], captions=["one"], label="amount"),
+    "beside": lambda: plot.beside(NOISE[0], NOISE[0, 0] - 0.5, captions=["in", "out"]),
+    "matrices": lambda: plot.matrices([torch.eye(4), -torch.ones(2, 2)], captions=["a", "b"]),
+    "sliding": lambda: plot.sliding(torch.eye(6), KERNEL, torch.ones(4, 4), 5),
+    "windows": lambda: plot.windows(torch.ones(6, 6), 1, 2),
+    "regions": lambda: plot.regions(NOISE[0], {"conv1": (3, 3, 5, 5)}),
+    "shares": lambda: plot.shares(SUMMARY, ["conv1", "conv2", "fc1", "fc2"]),
+    "curves": lambda: plot.curves({"one": HISTORY, "two": SimpleNamespace(**HISTORY)}),
+    "confusion": lambda: plot.confusion(torch.tensor([[9, 1, 0], [2, 8, 0], [0, 0, 10]]), CLASSES),
+    "confidence_histogram": lambda: plot.confidence_histogram(torch.linspace(0, 1, 9), torch.arange(9) > 4, 0.5),
+}
+
+
+def texts(figure):
+    """All that is written in a figure and can be seen."""
+    found = [text for text in figure.findobj(mpl.text.Text) if text.get_visible() and text.get_text()]
+    return [text.get_text() for text in found]
+
+
+def pixels(figure):
+    return np.asarray(Image.open(io.BytesIO(plot.png(figure))).convert("RGB"))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_a_white_card_of_the_same_bytes_each_time_with_nothing_cut_off(name):
+    data = plot.png(FIGURES[name]())
+    assert data == plot.png(FIGURES[name]())
+    picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert picture.shape[1] == 1280
+    rim = np.concatenate([picture[:3].reshape(-1, 3), picture[-3:].reshape(-1, 3), picture[:, :3].reshape(-1, 3)])
+    assert (rim == 255).all()
+    assert (picture[:, -3:] == 255).all()
+    assert b"Software" not in data
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_text_is_as_large_as_the_pages_and_does_not_overlap(name):
+    figure = FIGURES[name]()
+    figure.draw_without_rendering()
+    labels = [label for label in figure.findobj(mpl.text.Text) if label.get_visible() and label.get_text().strip()]
+    assert all(label.get_fontsize() >= 12 for label in labels)
+    straight = [label for label in labels if label.get_rotation() % 90 == 0]
+    boxes = [label.get_window_extent().padded(-1) for label in straight]
+    for index, box in enumerate(boxes):
+        for other, label in zip(boxes[:index], straight, strict=False):
+            assert not box.overlaps(other), (straight[index].get_text(), label.get_text())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_shows_itself_once_at_twice_its_size(name):
+    figure = FIGURES[name]()
+    data, size = figure._repr_png_()
+    width, height = Image.open(io.BytesIO(data)).size
+    assert width == 2 * size["width"] == 1280
+    assert abs(height - 2 * size["height"]) <= 1
+    assert isinstance(figure, Figure)
+
+
+def test_drawing_leaves_matplotlibs_settings_alone():
+    before = dict(mpl.rcParams)
+    for draw in FIGURES.values():
+        draw()
+    assert dict(mpl.rcParams) == before
+
+
+def test_pyplot_is_not_imported():
+    code = "import sys, labkit.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_pixels_are_squares_of_their_own_grey():
+    board = (torch.arange(16).reshape(1, 1, 4, 4) % 2).float()
+    picture = pixels(plot.images(board))
+    dark = (picture == 0).all(2)
+    rows, columns = np.nonzero(dark)
+    inside = picture[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert set(np.unique(inside)) == {0, 255}  # no shade between black and white: no interpolation
+
+
+def test_predictions_say_truth_guess_confidence_and_mark_mistakes():
+    figure = plot.predictions(NOISE[:3], torch.tensor([0, 0, 2]), LOGITS[:3], CLASSES)
+    assert texts(figure) == ["true: cat\n✓ cat >99%", "true: cat\n✗ dog 58%", "true: ship\n✓ ship >99%"]
+    colors = [axes.title.get_color() for axes in figure.axes]
+    assert colors[0] == colors[2] != colors[1]
+
+
+def test_no_confidence_is_rounded_to_certainty():
+    assert [plot._percent(share) for share in (1.0, 0.9951, 0.994, 0.5, 0.004)] == [">99%", ">99%", "99%", "50%", "<1%"]
+
+
+def test_signed_maps_have_white_at_zero_and_the_same_scale_both_ways():
+    maps = torch.tensor([[[-1.0, 0.0, 4.0]]]).expand(1, 3, 3)
+    (image,) = [axes.images[0] for axes in plot.signed(maps).axes if axes.images]
+    assert image.get_clim() == (-4, 4)
+    assert image.to_rgba(0.0)[:3] == pytest.approx((0.97, 0.97, 0.97), abs=0.01)
+    red, blue = image.to_rgba(4.0), image.to_rgba(-4.0)
+    assert red[0] > red[2]
+    assert blue[2] > blue[0]
+
+
+def test_heat_starts_at_zero_and_takes_a_limit():
+    clims = [axes.images[0].get_clim() for axes in plot.heat(NOISE[:2, 0], limit=3).axes if axes.images]
+    assert clims == [(0, 3)] * 2
+
+
+def test_maps_of_zeros_can_be_drawn():
+    assert plot.png(plot.signed(torch.zeros(1, 4, 4)))
+
+
+def test_sliding_frames_the_window_and_writes_outputs_up_to_the_step():
+    image = torch.arange(36.0).reshape(6, 6) / 36
+    output = torch.nn.functional.conv2d(image[None, None], KERNEL[None, None])[0, 0]
+    figure = plot.sliding(image, KERNEL, output, 6)
+    first, *_, last = figure.axes
+    assert first.patches[-1].get_xy() == (1.5, 0.5)  # the step 6 is row 1, column 2
+    assert first.patches[-1].get_width() == 3
+    assert len(last.texts) == 7
+    assert figure.axes[2].get_xlabel() == "sum −0.17"
+
+
+def test_shares_add_up():
+    found = texts(plot.shares(SUMMARY, ["conv1", "conv2", "fc1", "fc2"]))
+    assert "parameters\n799,078" in found
+    assert "98.18%" in found
+    assert "neurons\n31,870" in found
+
+
+def test_confusion_colours_only_mistakes():
+    figure = plot.confusion(torch.tensor([[90, 10], [0, 100]]), ("cat", "dog"))
+    drawn = figure.axes[0].images[0].get_array()
+    assert np.ma.getmaskarray(drawn).tolist() == [[True, False], [False, True]]
+    assert drawn[0, 1] == 10
+    assert drawn[1, 0] == 0
+
+
+def test_confidence_histogram_counts_what_is_answered():
+    confidences = torch.tensor([0.1, 0.55, 0.65, 0.95, 1.0])
+    figure = plot.confidence_histogram(confidences, torch.tensor([False, True, False, True, True]), 0.6)
+    assert {"right: 2 of 3 answered", "wrong: 1 of 2 answered"} <= set(texts(figure))
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plot.images(NOISE[0]), r"images must have shape \(N, C, H, W\), got \(3, 32, 32\)"),
+        (lambda: plot.images(NOISE[:, :2]), "1 or 3 channels, got 2"),
+        (lambda: plot.images(NOISE[:0]), r"got \(0, 3, 32, 32\)"),
+        (lambda: plot.images(NOISE, captions=["one"]), "captions must have 6 entries.*got 1"),
+        (lambda: plot.images(NOISE, columns=0), "columns must be at least 1, got 0"),
+        (lambda: plot.predictions(NOISE, torch.zeros(5), LOGITS, CLASSES), "labels must have 6 entries.*got 5"),
+        (lambda: plot.predictions(NOISE, torch.zeros(6), LOGITS[:2], CLASSES), "logits must have 6 entries.*got 2"),
+        (lambda: plot.predictions(NOISE, torch.zeros(6), LOGITS, CLASSES[:2]), "all 3 columns.*got 2 names"),
+        (lambda: plot.confidences(NOISE, LOGITS, CLASSES), "room for 4 images, got 6"),
+        (lambda: plot.confidences(NOISE[:1], LOGITS[:1], CLASSES[:2]), "all 3 columns.*got 2 names"),
+        (lambda: plot.journey(NOISE[0], {}, LOGITS[0], CLASSES), "one or two layers, got 0"),
+        (lambda: plot.signed(NOISE), r"maps must have shape \(N, H, W\), got \(6, 3, 32, 32\)"),
+        (lambda: plot.heat(NOISE[:, 0], limit=0), "limit must be above zero, got 0"),
+        (lambda: plot.matrices([]), "1 to 24 columns wide together, got 0"),
+        (lambda: plot.matrices([torch.ones(2, 25)]), "1 to 24 columns wide together, got 25"),
+        (lambda: plot.sliding(torch.ones(6, 6), KERNEL, torch.ones(6, 6), 0), r"shape \(4, 4\), got \(6, 6\)"),
+        (lambda: plot.sliding(torch.ones(6, 6), KERNEL, torch.ones(4, 4), 16), "from 0 to 15, got 16"),
+        (lambda: plot.windows(torch.ones(4, 4), 2, 2), r"reads of \(4, 4\) leave no image inside a padding of 2"),
+        (lambda: plot.regions(NOISE[0], {}), "1 to 6 regions, got 0"),
+        (lambda: plot.shares({"a": [1, 2]}, ["x"]), r"a must hold 1 numbers.*got \[1, 2\]"),
+        (lambda: plot.shares({"a": [0]}, ["x"]), "not all zero"),
+        (lambda: plot.curves({}), "1 to 3 runs, got 0"),
+        (lambda: plot.curves({"run": HISTORY | {"test_loss": [1.0]}}), r"'run' must be equally long.*\[1, 2\]"),
+        (lambda: plot.confusion(torch.eye(3), ("a", "b")), r"2 × 2 for 2 classes, got \(3, 3\)"),
+        (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(2), 0.5), "right must have 3 entries.*got 2"),
+        (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(3), 1.5), "from 0 to 1, got 1.5"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_what_came(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()

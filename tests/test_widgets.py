@@ -1,0 +1,160 @@
+"""Explorers: every combination has its frame, links join sliders and frames, and bad parameters are refused."""
+
+import base64
+import re
+from io import BytesIO
+
+import ipywidgets
+import pytest
+import torch
+from ipywidgets.widgets.widget_link import Link
+from PIL import Image
+
+from labkit import plot, widgets
+
+
+def shade(level=0.5, size=4):
+    return plot.images(torch.full((1, 1, int(size), int(size)), float(level)))
+
+
+def frames(view):
+    """The HTML of all frames below a stack, in order."""
+    if isinstance(view, ipywidgets.Stack):
+        return [frame for child in view.children for frame in frames(child)]
+    return [view.value]
+
+
+def parts(explorer):
+    controls, view = explorer.children
+    sliders = [child for child in controls.children if isinstance(child, ipywidgets.SelectionSlider)]
+    return sliders, view
+
+
+def data(frame):
+    return base64.b64decode(re.search('base64,([^"]+)', frame)[1])
+
+
+def decode(frame):
+    return Image.open(BytesIO(data(frame)))
+
+
+@pytest.fixture
+def links(monkeypatch):
+    """Every link that the browser will hold, as (source, trait, target, trait)."""
+    made = []
+    original = Link.__init__
+
+    def record(self, source, target, **options):
+        made.append((*source, *target))
+        original(self, source, target, **options)
+
+    monkeypatch.setattr(Link, "__init__", record)
+    return made
+
+
+def test_one_parameter_gives_one_frame_a_value_each_with_its_own_picture(links):
+    explorer = widgets.explore(shade, level=(0, 1, 0.25), alt="a square of level {level}")
+    (slider,), view = parts(explorer)
+    assert [value for _, value in slider.options] == [0, 0.25, 0.5, 0.75, 1]
+    pictures = frames(view)
+    assert len(pictures) == 5
+    middles = [decode(frame).convert("L").getpixel((640, 140)) for frame in pictures]
+    assert middles == sorted(set(middles))  # five greys, each brighter than the last
+    assert (middles[0], middles[-1]) == (0, 255)
+    assert (slider, "index", view, "selected_index") in links
+
+
+def test_frames_hold_the_pixels_of_the_figure_at_half_size_with_a_text():
+    explorer = widgets.explore(shade, level=[0.25, 0.75], alt='level {level} of "grey" & <white>')
+    frame = frames(parts(explorer)[1])[1]
+    original = Image.open(BytesIO(plot.png(shade(0.75)))).convert("RGB")
+    assert decode(frame).convert("RGB").tobytes() == original.tobytes()
+    assert f'width="{original.width // 2}" height="{original.height // 2}"' in frame
+    assert 'alt="level 0.75 of &quot;grey&quot; &amp; &lt;white&gt; (level 0.75)"' in frame
+
+
+def test_a_frame_is_no_larger_than_its_png():
+    frame = frames(parts(widgets.explore(shade, level=[0, 1]))[1])[0]
+    assert len(data(frame)) <= len(plot.png(shade(0)))
+
+
+def test_two_parameters_nest_stacks_and_link_each_to_its_slider(links):
+    seen = []
+
+    def record(level, size):
+        seen.append((level, size))
+        return shade(level, size)
+
+    explorer = widgets.explore(record, level=[0, 0.5, 1], size=[2, 3], alt=lambda level, size: f"{level} in {size}")
+    (outer, inner), view = parts(explorer)
+    assert seen == [(0, 2), (0, 3), (0.5, 2), (0.5, 3), (1, 2), (1, 3)]
+    assert [len(child.children) for child in view.children] == [2, 2, 2]
+    texts = [re.search('alt="([^"]*)"', frame)[1] for frame in frames(view)]
+    assert texts[3] == "0.5 in 3 (level 0.5, size 3)"
+    assert (outer, "index", view, "selected_index") in links
+    for child in view.children:
+        assert (inner, "index", child, "selected_index") in links
+
+
+def test_play_moves_a_single_slider_of_numbers_and_no_other(links):
+    def players(explorer):
+        return [child for child in explorer.children[0].children if isinstance(child, ipywidgets.Play)]
+
+    numbers = widgets.explore(shade, level=(0, 1, 0.5))
+    (play,) = players(numbers)
+    assert (play.min, play.max) == (0, 2)
+    assert (play, "value", parts(numbers)[0][0], "index") in links
+    assert not players(widgets.explore(lambda name: shade(len(name) / 9), name=["one", "three"]))
+    assert not players(widgets.explore(shade, level=[0, 1], size=[2, 3]))
+
+
+def test_live_draws_one_picture_at_a_time():
+    drawn = []
+
+    def record(level):
+        drawn.append(level)
+        return shade(level)
+
+    explorer = widgets.explore(record, level=(0, 1, 0.001), live=True, limit=1)
+    (slider,), view = parts(explorer)
+    assert drawn == [0]
+    before = view.value
+    slider.index = 700
+    assert drawn == [0, 0.7]
+    assert view.value != before
+    assert "level 0.7" in view.value
+
+
+def test_too_many_bytes_are_refused_with_the_count():
+    pictures = frames(parts(widgets.explore(shade, level=[0, 0.5]))[1])
+    both = sum(len(data(frame)) for frame in pictures)
+    with pytest.raises(ValueError, match=f"2 of 3 pictures take {both:,} bytes, more than the limit of {both - 1:,}"):
+        widgets.explore(shade, level=[0, 0.5, 1], limit=both - 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, "one or two parameters, got 0"),
+        ({"a": [1, 2], "b": [1, 2], "c": [1, 2]}, "one or two parameters, got 3"),
+        ({"level": (0, 1)}, r"level must be \(start, stop, step\)"),
+        ({"level": (0, 1, 0)}, "step above zero"),
+        ({"level": (0, 1, -1)}, "step above zero"),
+        ({"level": ("a", "b", "c")}, "step above zero"),
+        ({"level": (1, 0, 0.5)}, "at least two values"),
+        ({"level": [0.5]}, r"at least two values to move between, got \[0.5\]"),
+    ],
+)
+def test_bad_parameters_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        widgets.explore(shade, **parameters)
+
+
+def test_a_range_of_fractions_ends_on_its_stop():
+    values = widgets._choices("eps", (0.0, 0.3, 0.1))
+    assert values == [0.0, 0.1, 0.2, 0.3]
+
+
+def test_progress_is_silent_outside_a_notebook(capsys):
+    assert list(widgets.progress(range(3))) == [0, 1, 2]
+    assert capsys.readouterr() == ("", "")
