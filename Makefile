@@ -26,8 +26,8 @@ test: $(SET_UP) $(ASSETS) ## check everything: lint, tests, notebooks, exercises
 check: $(SET_UP) ## the quick part of it, under two minutes
 	@python -m tools.check --quick
 
-lab: $(SET_UP) ## open JupyterLab on the exercises
-	@cd exercises && jupyter lab
+lab: $(SET_UP) ## open JupyterLab on the exercises, the chapters beside them
+	@jupyter lab --LabApp.default_url=/lab/tree/exercises
 
 data: $(SET_UP) ## fetch MNIST and CIFAR-10 into the cache
 	@python -m labkit.data

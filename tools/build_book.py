@@ -14,7 +14,7 @@ def build_book() -> bool:
     """True if the book was built without a warning; prints what a reader needs to know either way."""
     start = time.monotonic()
     data = subprocess.run([sys.executable, "-m", "labkit.data"], cwd=ROOT)
-    command = [sys.executable, "-m", "jupyter_book", "build", "-W", "--keep-going", "book/"]
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", "-W", "--keep-going", "book/"]
     built = subprocess.run(command, cwd=ROOT).returncode == 0
     if not built:
         copy_reports()
