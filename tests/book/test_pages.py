@@ -21,6 +21,11 @@ WITHOUT_ALT = """() => [...document.querySelectorAll("img")]
     .filter(image => !image.alt.trim() || /\\.(png|svg|jpe?g|gif|webp)$/.test(image.alt))
     .map(image => image.outerHTML.slice(0, 200))"""
 
+DISTORTED = """() => [...document.querySelectorAll("img")]
+    .filter(image => image.offsetWidth && Math.abs(
+        image.offsetHeight / image.offsetWidth * image.naturalWidth / image.naturalHeight - 1) > 0.03)
+    .map(image => image.outerHTML.slice(0, 200))"""
+
 # What sticks out of the page, wide enough to make it scroll sideways.
 OVERFLOW = """() => document.documentElement.scrollWidth <= window.innerWidth ? [] :
     [...document.querySelectorAll("body *")]
@@ -125,6 +130,7 @@ def test_page_wide_and_light(browser, page):
         assert tab.locator("h1").count() >= 1
         assert tab.evaluate(WITHOUT_ALT) == []
         assert tab.evaluate(OVERFLOW) == []
+        assert tab.evaluate(DISTORTED) == []
         assert tab.evaluate(CONTRAST) >= 4.5
         move_sliders(tab)
 
@@ -134,6 +140,7 @@ def test_page_on_a_dark_phone(browser, page):
     with opened(browser, (BOOK / page).as_uri(), width=390, scheme="dark") as tab:
         assert tab.locator("html").get_attribute("data-theme") == "dark"
         assert tab.evaluate(OVERFLOW) == []
+        assert tab.evaluate(DISTORTED) == []
         assert tab.evaluate(CONTRAST) >= 4.5
         move_sliders(tab)
         assert tab.evaluate(OVERFLOW) == [], "after the sliders moved"

@@ -1,0 +1,59 @@
+"""Committed notebooks: no outputs, stable ids, and a text for every figure."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PLACES = ("book", "solutions", "exercises")
+NOTEBOOKS = sorted(path for place in PLACES for path in (ROOT / place).rglob("*.ipynb"))
+NOTEBOOKS = [path for path in NOTEBOOKS if ".ipynb_checkpoints" not in path.parts]
+CHAPTERS = [path for path in NOTEBOOKS if path.is_relative_to(ROOT / "book")]
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=name)
+def notebook(request):
+    return nbformat.read(request.param, as_version=nbformat.NO_CONVERT)
+
+
+def test_format_and_ids(notebook):
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    nbformat.validate(notebook)
+
+
+def test_no_outputs_and_no_widget_state(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+    assert "widgets" not in notebook.metadata
+
+
+def test_cells_install_nothing(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert not re.search(r"^\s*[!%]\s*(pip|conda|apt)", cell.source, re.MULTILINE), cell.id
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+def test_figures_have_a_text(path):
+    """A cell that ends in a figure says in its metadata what the figure shows."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        last = cell.source.rstrip().rpartition("\n\n")[2].splitlines()
+        ends_in_figure = any(re.match(r"plot\.\w+\(", line) for line in last)
+        if cell.cell_type == "code" and ends_in_figure and "remove-cell" not in cell.metadata.get("tags", []):
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt) > 30, f"{cell.id}: a figure without alt text"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+def test_chapters_are_numbered_slugs(path):
+    assert re.fullmatch(r"\d\d_[a-z0-9_]+\.ipynb", path.name)
