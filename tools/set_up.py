@@ -39,12 +39,11 @@ def main():
         failed = subprocess.call([*install, "-e", ".[book,test]"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
     if failed:
         with open(LOG) as log:
-            errors = [line.strip() for line in log if line.lower().startswith("error")]
+            lines = [line.strip(" \u2502\u2570\u2500>\n") for line in log]
+        errors = [line for line in lines if line.startswith("ERROR")] + ["ERROR: it stopped without saying why"]
         fail(
-            "pip could not install the packages: {} Is the network there? Then run the same command again, "
-            "it goes on where it stopped (all that pip said: .venv/set-up.log)".format(
-                errors[0].rstrip(".") + "." if errors else "it stopped without an error line."
-            )
+            "pip could not install the packages ({}). Is the network there? Then run the same command again, "
+            "it goes on where it stopped (all that pip said: .venv/set-up.log)".format(errors[0].rstrip("."))
         )
     with open(sys.argv[1], "w"):
         pass
