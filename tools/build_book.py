@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+REPORTS = ROOT / "_build/html/reports"
 INDEX = ROOT / "_build/html/index.html"
 
 
@@ -14,10 +15,11 @@ def build_book() -> bool:
     """True if the book was built without a warning; prints what a reader needs to know either way."""
     start = time.monotonic()
     data = subprocess.run([sys.executable, "-m", "labkit.data"], cwd=ROOT)
+    shutil.rmtree(REPORTS, ignore_errors=True)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "-W", "--keep-going", "book/"]
     built = subprocess.run(command, cwd=ROOT).returncode == 0
     if not built:
-        copy_reports()
+        show_reports()
         print("book: not built; the warnings and errors above say which page and line", file=sys.stderr)
         return False
     if data.returncode:
@@ -26,9 +28,9 @@ def build_book() -> bool:
     return True
 
 
-def copy_reports() -> None:
+def show_reports() -> None:
     """Show the tracebacks of notebooks that failed: Sphinx only names the files it wrote them to."""
-    for report in sorted((ROOT / "_build/html/reports").rglob("*.err.log")):
+    for report in sorted(REPORTS.rglob("*.err.log")):
         print(f"--- {report.relative_to(ROOT)}", file=sys.stderr)
         shutil.copyfileobj(report.open(), sys.stderr)
 
