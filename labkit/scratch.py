@@ -122,7 +122,7 @@ class Conv2d:
             products += self.x[images].reshape(-1, channels).T @ rows  # (n * H * W, C)
         products = products.reshape(channels, kh, kw, filters)[:, ::-1, ::-1]  # (C, KH, KW, K)
         self.gradients = {
-            "weight": products.transpose(1, 2, 0, 3),  # (KH, KW, C, K)
+            "weight": products.transpose(1, 2, 0, 3).copy(),  # (KH, KW, C, K)
             "bias": column_sums(gradient.reshape(-1, filters)),  # (N * OH * OW, K)
         }
         return x_gradient
@@ -384,7 +384,8 @@ class Network:
 
     def gradients(self):
         """The last backward pass's gradients, under the names of `parameters`."""
-        return {key: self.layers[key.split(".")[0]].gradients[key.split(".")[1]] for key in self.parameters()}
+        names = [key.split(".") for key in self.parameters()]
+        return {f"{layer}.{name}": self.layers[layer].gradients[name] for layer, name in names}
 
     def astype(self, dtype):
         """Turn every array of the state into another type, say np.float64; return the network."""
@@ -601,7 +602,7 @@ def train(folder=FOLDER, *, images=None, command="", **changes):
         save_checkpoint(checkpoint, network, optimizer, recipe, history)
         print(name + "".join(f", {key} {values[-1]:.4g}" for key, values in history.items()), flush=True)
     content = save({name: np.ascontiguousarray(array) for name, array in network.state().items()})
-    card = {
+    made = {
         "name": NAME,
         "network": "labkit.scratch.cifar10",
         "parameters": sum(array.size for array in network.parameters().values()),
@@ -617,11 +618,11 @@ def train(folder=FOLDER, *, images=None, command="", **changes):
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    del card["recipe"]["seed"]
+    del made["recipe"]["seed"]
     write(Path(folder) / f"{NAME}.safetensors", content)
-    write(Path(folder) / f"{NAME}.json", (json.dumps(card, indent=1) + "\n").encode())
+    write(Path(folder) / f"{NAME}.json", (json.dumps(made, indent=1) + "\n").encode())
     checkpoint.unlink()
-    return card
+    return made
 
 
 def write(path, content):
