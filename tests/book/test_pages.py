@@ -105,6 +105,7 @@ def move_sliders(tab):
         slider = sliders.nth(index)
         before, value = slider.evaluate(VISIBLE), slider.get_attribute("aria-valuenow")
         away, back = ("ArrowLeft", "ArrowRight") if value == slider.get_attribute("aria-valuemax") else KEYS
+        assert slider.get_attribute("aria-label"), f"slider {index} has no name"
         slider.focus()
         slider.press(away)
         tab.wait_for_timeout(200)
@@ -150,6 +151,11 @@ def test_page_on_a_dark_phone(browser, page):
 def test_chapter_has_a_slider_and_works_over_http(browser, page):
     with served(BOOK) as address, opened(browser, f"{address}/{page}") as tab:
         assert move_sliders(tab) >= 1, "every chapter has a slider"
+
+
+def test_search_finds_a_word_from_disk(browser):
+    with opened(browser, (BOOK / "search.html").as_uri() + "?q=convolution") as tab:
+        tab.locator("#search-results li a").first.wait_for()
 
 
 def test_search_finds_a_word_over_http(browser):
