@@ -83,6 +83,7 @@ def _bare(axes: Axes) -> None:
 def _show(axes: Axes, image: Tensor, **options):
     """Draw one image (H, W) or (H, W, 3): pixels as squares while they are few, smoothly when they are many."""
     _bare(axes)
+    axes.spines[:].set(visible=True, color="#b5b5b5", linewidth=0.8)  # white images end where the white page begins
     interpolation = "nearest" if max(image.shape[:2]) <= 64 else "antialiased"
     return axes.imshow(image.numpy(), interpolation=interpolation, **options)
 
@@ -311,8 +312,6 @@ def _maps(maps, captions, columns, limit, label, colormap, *, symmetric: bool) -
     picture, grid = _grid(len(maps), captions, columns, maps.shape[1:], room=1.0)
     for index, (axes, values) in enumerate(zip(grid, maps, strict=True)):
         drawn = _show(axes, values, cmap=colormap, vmin=-limit if symmetric else 0, vmax=limit)
-        if symmetric:  # white maps end where the white page begins, so they need a frame
-            axes.spines[:].set(visible=True, color="#b5b5b5", linewidth=0.8)
         if len(captions):
             axes.set_title(captions[index], pad=4)
     _scale(picture, list(grid), drawn, label, symmetric=symmetric)

@@ -23,7 +23,7 @@ LIMIT = 2_500_000  # bytes of pictures in one explorer, before base64 adds a thi
 
 
 def progress(steps: Iterable):
-    """Show a bar while a notebook goes through the steps, and wipe it at the end: no trace of it stays in the page."""
+    """Show a bar while a notebook goes through the steps, and at the end wipe the cell's output, bar and all."""
     if get_ipython() is None:
         yield from steps
         return
