@@ -127,7 +127,7 @@ def sample(name: str, split: str = "test") -> ImageSet:
     path = SAMPLES / f"{name}-{split}.png"
     size, channels = (28, 1) if name == "mnist" else (32, 3)
     try:
-        mosaic = np.asarray(Image.open(path))
+        mosaic = _pixels(path)
         rows, columns = mosaic.shape[0] // size, mosaic.shape[1] // size
         tiles = mosaic.reshape(rows, size, columns, size, channels)
         tiles = tiles.transpose(0, 2, 1, 3, 4).reshape(10, SAMPLES_PER_CLASS, size, size, channels)  # class by class
@@ -196,6 +196,11 @@ def _image_set(name: str, arrays: Arrays, source: str) -> ImageSet:
         torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
     )
     return ImageSet(images.div_(255), torch.from_numpy(arrays["labels"]).long(), CLASSES[name], source)
+
+
+def _pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
 
 
 # The cache: one file a split, written whole or not at all, believed only if its checksum is right.
@@ -308,7 +313,7 @@ def _decode_mnist_package(package: Path) -> dict[str, Arrays]:
 def _decode_cifar10_package(package: Path) -> dict[str, Arrays]:
     splits = {}
     for split, batches in (("train", [f"data_batch_{n}" for n in range(1, 6)]), ("test", ["test_batch"])):
-        rows = [np.asarray(Image.open(package / f"{batch}.png").convert("RGB")) for batch in batches]
+        rows = [_pixels(package / f"{batch}.png") for batch in batches]
         images = np.concatenate(rows).reshape(-1, 32, 32, 3)  # one image a row: 1024 pixels of 3 channels
         labels = np.asarray(json.loads((package / f"{split}_lables.json").read_text()), dtype=np.uint8)
         splits[split] = {"images": images, "labels": labels}

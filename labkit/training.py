@@ -303,7 +303,7 @@ def train_shipped(
         "seed": seed,
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in ("torch", "lightning-fabric", "numpy")},
-        "machine": f"{fabric.world_size} x {torch.get_num_threads()} threads, {fabric.device.type}, {platform.machine()}",
+        "machine": f"{fabric.world_size} process of {torch.get_num_threads()} threads on {fabric.device.type}",
         "history": {key: [round(value, 5) for value in values] for key, values in asdict(history).items()},
         "test_accuracy": round(history.test_accuracy[-1], 5),
         "test_images": len(test),
@@ -333,10 +333,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--precision", default="32-true", help="bf16-mixed halves the time on CPUs with AVX512-BF16")
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
-    # Under `fabric run` the devices are the command line's affair.
-    own = {} if "LT_CLI_USED" in os.environ else {"accelerator": "auto", "devices": 1, "precision": options.precision}
-    fabric = Fabric(**own)
-    fabric.launch()
+    if "LT_CLI_USED" in os.environ:  # under `fabric run`, which has chosen the devices and started the processes
+        fabric = Fabric()
+    else:
+        fabric = Fabric(accelerator="auto", devices=1, precision=options.precision)
+        fabric.launch()
     given = " ".join(sys.argv[1:] if arguments is None else arguments)
     command = f"python -m labkit.training {given}"
     made = train_shipped(

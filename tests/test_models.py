@@ -1,0 +1,248 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from labkit import data, models
+from labkit._torchvision import torchvision
+from labkit.training import evaluate
+
+MNIST, CIFAR10 = (1, 28, 28), (3, 32, 32)
+
+
+def test_the_labs_network_has_the_sizes_that_the_lab_reports():
+    table = models.summary(models.mnist(), MNIST)
+    assert (table.parameters, table.neurons) == (799_078, 31_870)
+    rows = {row.name: row for row in table.rows}
+    assert rows["conv1"].output == (32, 28, 28)
+    assert rows["pool2"].output == (32, 7, 7)
+    assert {name: rows[name].parameters for name in ("conv1", "conv2", "fc1", "fc2")} == {
+        "conv1": 320,
+        "conv2": 9_248,
+        "fc1": 784_500,
+        "fc2": 5_010,
+    }
+    dense = [row for row in table.rows if row.layer == "Linear"]
+    assert sum(row.parameters for row in dense) == 789_510
+    assert round(100 * sum(row.parameters for row in dense) / table.parameters, 2) == 98.80
+    assert round(100 * sum(row.neurons for row in dense) / table.neurons, 2) == 1.60
+    assert rows["fc1"].parameters_per_neuron == 1569
+    assert rows["relu1"].parameters_per_neuron == 0
+
+
+def test_the_cifar10_network_is_the_seeds():
+    table = models.summary(models.cifar10(), CIFAR10)
+    weights = [row for row in table.rows if row.layer in ("Conv2d", "Linear")]
+    assert [row.output[0] for row in weights] == [32, 32, 64, 64, 128, 128, 10]
+    assert sum(row.parameters for row in weights) == 307_498
+    assert table.parameters == 307_498 + 2 * (32 + 32 + 64 + 64 + 128 + 128)  # batch norm: two a channel
+    assert [m.p for m in models.cifar10().modules() if isinstance(m, nn.Dropout)] == [0.2, 0.3, 0.4]
+    order = [type(layer).__name__ for name, layer in models.cifar10().named_children() if name.endswith("2")]
+    assert order == ["Conv2d", "ReLU", "BatchNorm2d", "MaxPool2d", "Dropout"]
+
+
+def test_the_batch_norm_variant_differs_by_three_batch_norms():
+    extra = {name for name, _ in models.mnist_bn().named_children()} - {n for n, _ in models.mnist().named_children()}
+    assert extra == {"bn1", "bn2", "bn3"}
+
+
+@pytest.mark.parametrize("build", [models.mnist, models.mnist_bn, models.cifar10, models.efficientnet_lite0])
+def test_networks_normalise_first_and_overwrite_nothing(build):
+    network = build()
+    assert isinstance(network, nn.Sequential)
+    assert next(iter(network.named_children()))[0] == "normalize"
+    assert not any(getattr(module, "inplace", False) for module in network.modules())
+
+
+@pytest.mark.parametrize(("name", "shape"), [("mnist-bn", MNIST), ("cifar10", CIFAR10)])
+def test_any_prefix_and_suffix_can_be_run_alone(name, shape):
+    network, images = models.load(name), data.examples(name.partition("-")[0], 2)[0]
+    for cut in range(1, len(network)):
+        assert torch.equal(network[cut:](network[:cut](images)), network(images))
+
+
+def test_the_summary_is_a_table_and_leaves_the_network_alone():
+    network = models.cifar10()
+    network.drop1.eval()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    table = models.summary(network, CIFAR10)
+    assert network.training
+    assert not network.drop1.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())
+    lines = str(table).splitlines()
+    assert lines[0].split() == ["name", "layer", "output", "parameters", "neurons", "parameters", "/", "neuron"]
+    assert lines[-1].split() == ["total", "308,394", f"{table.neurons:,}"]
+    assert "<td>308,394</td>" in table._repr_html_()
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (1, 28, 0), (3, 28, 28), "mnist"])
+def test_a_summary_of_an_impossible_image_is_refused(shape):
+    with pytest.raises(ValueError, match="image"):
+        models.summary(models.mnist(), shape)
+
+
+# The shipped networks
+
+
+@pytest.mark.parametrize("name", models.SHIPPED)
+def test_shipped_networks_are_in_eval_mode_and_have_a_card(name):
+    network, card = models.load(name), models.card(name)
+    assert not any(module.training for module in network.modules())
+    assert card["name"] == name
+    assert card["parameters"] == sum(p.numel() for p in network.parameters())
+    epochs = card["recipe"]["epochs"]
+    assert {key: len(values) for key, values in card["history"].items()} == {
+        "train_loss": epochs,
+        "train_accuracy": epochs,
+        "test_loss": epochs,
+        "test_accuracy": epochs,
+        "seconds": epochs,
+    }
+    assert card["test_accuracy"] == card["history"]["test_accuracy"][-1]
+    assert card["command"].startswith(f"python -m labkit.training {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("mnist", 0.9894), ("mnist-bn", 0.9918), ("mnist-best", 0.994), ("cifar10", 0.90)]
+)
+def test_the_cards_accuracy_is_the_networks(name, least):
+    """On all 10,000 test images where they are cached, otherwise on the sample, where less can be said."""
+    card, kind = models.card(name), name.partition("-")[0]
+    assert card["test_images"] == 10_000
+    assert card["test_accuracy"] >= least
+    if (data.cache_folder() / f"{kind}-test.safetensors").exists():
+        assert evaluate(models.load(name), data.load(kind, "test")).accuracy == pytest.approx(
+            card["test_accuracy"],
+            abs=2e-4,  # another CPU may round a tie the other way
+        )
+    else:
+        error = (card["test_accuracy"] * (1 - card["test_accuracy"]) / 2000) ** 0.5
+        measured = evaluate(models.load(name), data.sample(kind)).accuracy
+        assert measured == pytest.approx(card["test_accuracy"], abs=4 * error)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for suffix in ("safetensors", "json"):
+        shutil.copy(models.WEIGHTS / f"mnist.{suffix}", tmp_path)
+    return tmp_path
+
+
+def test_truncated_weights_are_refused(folder):
+    path = folder / "mnist.safetensors"
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(ValueError, match=r"mnist.safetensors is truncated: 100,000 bytes, its card says 3,19\d,\d{3}"):
+        models.load("mnist", folder=folder)
+
+
+def test_altered_weights_are_refused(folder):
+    path = folder / "mnist.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"mnist.safetensors is altered: its sha256"):
+        models.load("mnist", folder=folder)
+    content[2] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"mnist.safetensors is altered"):
+        models.load("mnist", folder=folder)
+
+
+def test_weights_of_another_network_are_refused(folder):
+    shutil.copy(models.WEIGHTS / "mnist-bn.safetensors", folder / "mnist.safetensors")
+    with pytest.raises(ValueError, match=r"mnist.safetensors holds the weights of another network than 'mnist'"):
+        models.load("mnist", folder=folder)
+
+
+def test_weights_of_the_same_layers_but_another_training_are_refused(folder):
+    path = folder / "mnist.safetensors"
+    state = load_file(path)
+    save_file({key: value + 1 for key, value in state.items()}, path)
+    card = json.loads((folder / "mnist.json").read_text()) | {"bytes": path.stat().st_size}
+    (folder / "mnist.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="altered"):
+        models.load("mnist", folder=folder)
+
+
+def test_missing_weights_say_how_to_make_them(folder):
+    (folder / "mnist.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"python -m labkit\.training mnist"):
+        models.load("mnist", folder=folder)
+
+
+@pytest.mark.parametrize("call", [models.load, models.card])
+def test_unknown_networks_are_refused_with_those_that_are_known(call):
+    with pytest.raises(ValueError, match=r"unknown network 'alexnet'; .*mnist, mnist-bn, mnist-best, cifar10"):
+        call("alexnet")
+
+
+# ImageNet
+
+
+def test_efficientnet_lite0_knows_a_cat():
+    network = models.load("efficientnet_lite0")
+    assert sum(p.numel() for p in network.parameters()) == 4_652_008
+    probabilities = network(data.photo("chelsea")).softmax(1)[0]
+    assert probabilities[281:286].sum() > 0.85  # ImageNet's five kinds of house cat
+    assert network(data.photo("rocket")).argmax() == 657  # missile
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", models.TORCHVISION)
+def test_our_arrangement_of_torchvisions_networks_computes_the_same(name):
+    torch.manual_seed(0)
+    theirs = getattr(torchvision.models, name)().eval()
+    ours = models.TORCHVISION[name][0]().eval()
+    models.adopt(ours, theirs.state_dict())
+    images = torch.rand(1, 3, 224, 224)
+    mean, std = torch.tensor(models.IMAGENET_MEAN).view(3, 1, 1), torch.tensor(models.IMAGENET_STD).view(3, 1, 1)
+    with torch.inference_mode():
+        assert torch.allclose(ours(images), theirs((images - mean) / std), atol=1e-5)
+
+
+class Tiny(nn.Sequential):
+    def __init__(self):
+        super().__init__()
+        self.add_module("normalize", models.Normalize((0.5,), (0.5,)))
+        self.add_module("flatten", nn.Flatten())
+        self.add_module("fc", nn.Linear(4, 2))
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch) -> Path:
+    """A small weight file in the form in which torchvision publishes its own, and an empty place for downloads."""
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    torch.save({"head.weight": torch.arange(8.0).view(2, 4), "head.bias": torch.ones(2)}, tmp_path / "tiny.pth")
+    digest = hashlib.sha256((tmp_path / "tiny.pth").read_bytes()).hexdigest()
+    return (tmp_path / "tiny.pth").rename(tmp_path / f"tiny-{digest[:8]}.pth")
+
+
+def test_published_weights_are_downloaded_once_and_checked(published, tmp_path):
+    network = models.load_published(Tiny, published.as_uri())
+    assert torch.equal(network.fc.weight, torch.arange(8.0).view(2, 4))
+    assert not network.training
+    kept = tmp_path / "hub" / "checkpoints" / published.name
+    assert kept.exists()
+    published.unlink()
+    models.load_published(Tiny, published.as_uri())
+    kept.write_bytes(kept.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=f"{published.name} is truncated or altered"):
+        models.load_published(Tiny, published.as_uri())
+
+
+def test_published_weights_that_cannot_be_had_say_which_file_goes_where(published, tmp_path):
+    published.unlink()
+    with pytest.raises(FileNotFoundError, match=f"cannot download .*save it as .*hub/checkpoints/{published.name}"):
+        models.load_published(Tiny, published.as_uri())
+    assert list((tmp_path / "hub" / "checkpoints").iterdir()) == []
+
+
+def test_published_weights_of_another_network_are_refused(published):
+    with pytest.raises(ValueError, match="holds the weights of another network"):
+        models.load_published(models.mnist, published.as_uri())

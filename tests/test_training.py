@@ -1,0 +1,250 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from labkit import data, models, training
+from labkit._torchvision import torchvision
+from labkit.training import evaluate, fit, one_cycle, predict
+
+
+@pytest.fixture
+def digits() -> tuple[data.ImageSet, data.ImageSet]:
+    sample = data.sample("mnist", "train")
+    return sample.subset(slice(400)), sample.subset(slice(400, 600))
+
+
+def small_network(seed: int = 0) -> nn.Sequential:
+    """Everything that could spoil repeatability: convolution, batch norm, dropout."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(1, 8, 3, stride=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Flatten(),
+            nn.Linear(1352, 10),
+        )
+
+
+def weights(model: nn.Module) -> torch.Tensor:
+    return torch.cat([tensor.flatten().double() for tensor in model.state_dict().values()])
+
+
+def test_it_learns(digits):
+    train, test = digits
+    model = small_network()
+    history = fit(model, train, test, epochs=8, batch_size=20, learning_rate=5e-3)
+    assert history.test_accuracy[-1] > 0.8
+    assert history.train_loss[-1] < 0.5 * history.train_loss[0]
+    assert len(history.seconds) == 8
+    assert not any(module.training for module in model.modules())
+    assert history.test_accuracy[-1] == evaluate(model, test).accuracy
+
+
+@pytest.mark.parametrize("options", [{}, {"optimizer": "sgd", "learning_rate": 0.05}, {"shift": 2, "flip": True}])
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(digits, options):
+    runs = []
+    for seed in (3, 3, 4):
+        torch.rand(1)  # what is drawn elsewhere does not matter
+        model = small_network()
+        fit(model, *digits, epochs=2, batch_size=50, seed=seed, **options)
+        runs.append(weights(model))
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+def test_it_leaves_the_global_generator_alone(digits):
+    before = torch.get_rng_state()
+    fit(small_network(), *digits, epochs=1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def stop_at(epoch: int):
+    """A progress option that breaks the run off in the middle of an epoch."""
+    epochs = iter(range(1, 100))
+
+    def wrap(steps):
+        for step, indices in enumerate(steps):
+            if step == 3 and now == epoch:
+                raise Interrupted
+            yield indices
+
+    def progress(steps):
+        nonlocal now
+        now = next(epochs)
+        return wrap(steps)
+
+    now = 0
+    return progress
+
+
+def test_a_resumed_run_ends_as_if_it_had_not_been_broken_off(digits, tmp_path):
+    options = {"epochs": 4, "batch_size": 50, "weight_decay": 0.01, "shift": 1, "checkpoint": tmp_path / "a.checkpoint"}
+    broken = small_network()
+    with pytest.raises(Interrupted):
+        fit(broken, *digits, **options, progress=stop_at(3))
+    resumed, whole = small_network(seed=99), small_network()
+    history = fit(resumed, *digits, **options)
+    uninterrupted = fit(whole, *digits, **options | {"checkpoint": None})
+    assert torch.equal(weights(resumed), weights(whole))
+    assert history.train_loss == uninterrupted.train_loss
+    assert len(history.seconds) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["a.checkpoint"]
+
+
+def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
+    path = tmp_path / "a.checkpoint"
+    fit(small_network(), *digits, epochs=1, seed=1, checkpoint=path)
+    with pytest.raises(
+        ValueError, match=re.escape("was made with {'epochs': 1, 'seed': 1}, not {'epochs': 2, 'seed': 0}")
+    ):
+        fit(small_network(), *digits, epochs=2, checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
+        ({"epochs": 1.5}, "got 1.5"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
+        ({"batch_size": 401}, "images must be an integer of at least 401, got 400"),
+        ({"optimizer": "adamw"}, "optimizer must be 'adam' or 'sgd', got 'adamw'"),
+        ({"learning_rate": 0}, "learning_rate must be positive, got 0"),
+        ({"learning_rate": float("nan")}, "got nan"),
+        ({"label_smoothing": 1}, "label_smoothing must lie in [0, 0.99], got 1"),
+        ({"warmup": -0.1}, "got -0.1"),
+        ({"shift": -1}, "got -1"),
+    ],
+)
+def test_bad_options_are_refused(digits, options, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        fit(small_network(), *digits, **{"epochs": 1} | options)
+
+
+def test_a_run_that_explodes_says_so(digits):
+    with pytest.raises(ValueError, match=r"the loss became \w+ in epoch \d; learning_rate=1e\+20 is too high"):
+        fit(small_network(), *digits, epochs=3, optimizer="sgd", learning_rate=1e20)
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing():
+    assert [one_cycle(progress, 0.2) for progress in (0, 0.1, 0.2, 0.6, 1)] == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert one_cycle(0, 0) == 1
+
+
+def test_augmentation_shifts_and_mirrors_whole_images():
+    images = data.examples("cifar10", 6)[0]
+    moves = torch.tensor([[4, 4, 0], [4, 4, 1], [0, 4, 0], [8, 4, 0], [4, 0, 0], [6, 1, 1]])
+    moved = training._moved(images, moves, 4)
+    assert torch.equal(moved[0], images[0])
+    assert torch.equal(moved[1], images[1].flip(2))
+    assert torch.equal(moved[2][:, 4:], images[2][:, :-4])  # looked four rows further up: the image sits lower
+    assert torch.equal(moved[3][:, :-4], images[3][:, 4:])
+    assert torch.equal(moved[4][:, :, 4:], images[4][:, :, :-4])
+    assert torch.equal(moved[5].flip(2)[:, :-2, 3:], images[5][:, 2:, :-3])
+    padded = torchvision.transforms.v2.functional.pad(images[5], 4, padding_mode="reflect")
+    assert torch.equal(moved[5].flip(2), padded[:, 6:38, 1:33])
+
+
+def test_moves_cover_their_range_evenly():
+    moves = training._draw_moves(9000, 1, True, torch.Generator().manual_seed(0))
+    for column, values in ((0, 3), (1, 3), (2, 2)):
+        counts = moves[:, column].bincount()
+        assert len(counts) == values
+        assert (counts - 9000 / values).abs().max() < 4 * (9000 / values) ** 0.5
+
+
+def test_no_augmentation_leaves_the_very_images():
+    images = data.examples("mnist", 3)[0]
+    moves = training._draw_moves(3, 0, False, torch.Generator())
+    assert training._moved(images, moves, 0) is images
+
+
+def test_evaluate_counts(digits):
+    class Seven(nn.Module):
+        def forward(self, images):
+            return torch.eye(10)[7].expand(len(images), 10)
+
+    _, test = digits
+    measured = evaluate(Seven(), test, batch_size=7)
+    share = (test.labels == 7).float().mean().item()
+    assert measured.accuracy == pytest.approx(share)
+    log_sum = torch.logsumexp(torch.eye(10)[7], 0).item()
+    assert measured.loss == pytest.approx(log_sum - share, rel=1e-5)
+    with pytest.raises(ValueError, match="0 images"):
+        evaluate(Seven(), test.subset(slice(0)))
+
+
+def test_predict_leaves_the_mode_and_needs_no_gradient(digits):
+    model = small_network().train()
+    logits = predict(model, digits[1].images, batch_size=64)
+    assert model.training
+    assert not logits.requires_grad
+    assert torch.allclose(logits, model.eval()(digits[1].images), atol=1e-5)
+
+
+def run(command: list[str], **kwargs) -> subprocess.Popen:
+    env = os.environ | {"OMP_NUM_THREADS": "1", "LABKIT_OFFLINE": "1"}
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+
+
+def train_mnist(folder: Path) -> subprocess.Popen:
+    return run([sys.executable, "-m", "labkit.training", "mnist", "--images", "1500", "--folder", str(folder)])
+
+
+@pytest.mark.slow
+def test_a_shipped_recipe_killed_in_mid_epoch_goes_on_to_the_same_weights(tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = train_mnist(killed)
+    deadline = time.monotonic() + 120
+    while not (killed / "mnist.checkpoint").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    _, err = process.communicate()
+    assert process.returncode == -signal.SIGKILL, err
+    assert not (killed / "mnist.safetensors").exists()
+    for folder in (killed, whole):
+        process = train_mnist(folder)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        assert "6 epochs" in out
+        assert sorted(path.name for path in folder.iterdir()) == ["mnist.json", "mnist.safetensors"]
+    cards = [json.loads((folder / "mnist.json").read_text()) for folder in (killed, whole)]
+    assert cards[0]["sha256"] == cards[1]["sha256"]
+    assert cards[0]["history"]["train_loss"] == cards[1]["history"]["train_loss"]
+    assert models.load("mnist", folder=killed)[1].weight.equal(models.load("mnist", folder=whole)[1].weight)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path):
+    """Fabric splits each batch in two and averages the gradients: the same weights up to rounding."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    fabric = str(Path(sys.executable).parent / "fabric")
+    script = str(Path(training.__file__))
+    arguments = ["mnist", "--images", "600", "--folder", str(two)]
+    command = [fabric, "run", "--accelerator", "cpu", "--strategy", "ddp", "--devices", "2", script, *arguments]
+    process = run(command, cwd=tmp_path)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    process = run([sys.executable, "-m", "labkit.training", "mnist", "--images", "600", "--folder", str(one)])
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    cards = [json.loads((folder / "mnist.json").read_text()) for folder in (one, two)]
+    assert [card["machine"][0] for card in cards] == ["1", "2"]
+    losses = [card["history"]["train_loss"] for card in cards]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    first, second = (weights(models.load("mnist", folder=folder)) for folder in (one, two))
+    assert (first - second).norm() < 1e-3 * first.norm()
