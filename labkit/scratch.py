@@ -607,7 +607,7 @@ def train(folder=FOLDER, *, images=None, command="", **changes):
         "network": "labkit.scratch.cifar10",
         "parameters": sum(array.size for array in network.parameters().values()),
         "command": command,
-        "recipe": {"data": train_set.source.split(" (")[0], **recipe},
+        "recipe": {"data": "cifar10", **recipe},
         "precision": "float32",
         "seed": recipe["seed"],
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
