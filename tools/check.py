@@ -6,7 +6,7 @@ Every step runs even when an earlier one failed, so that one run shows all there
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,22 +23,21 @@ class Step(NamedTuple):
 
     name: str
     run: Callable[[], bool | str]
-    quick: bool = False
+    quick: Callable[[], bool | str] | None = None  # what `make check` runs instead, if anything
 
 
-def main() -> None:
-    quick = sys.argv[1:] == ["--quick"]
-    if sys.argv[1:] and not quick:
-        sys.exit(f"usage: python -m tools.check [--quick], got {' '.join(sys.argv[1:])}")
+def run_steps(steps: Sequence[Step], *, quick: bool = False) -> bool:
+    """Run the steps and print what came of each; True if none failed."""
     results = []
-    for step in STEPS:
-        if step.quick or not quick:
+    for step in steps:
+        run = step.quick if quick else step.run
+        if run is not None:
             print(f"\n=== {step.name}", flush=True)
             start = time.monotonic()
-            outcome = step.run() if not (quick and step.run is all_tests) else quick_tests()
+            outcome = run()
             results.append((step.name, time.monotonic() - start, outcome))
     summarise(results)
-    sys.exit(any(outcome is False for _, _, outcome in results))
+    return not any(outcome is False for _, _, outcome in results)
 
 
 def summarise(results: list[tuple[str, float, bool | str]]) -> None:
@@ -70,6 +69,14 @@ def data_sets() -> bool | str:
     """Fetch what is missing, so that the tests and chapters below see the full sets where they can be had."""
     fetched = command("labkit.data")
     return fetched or "they cannot be fetched here; what follows uses the bundled samples"
+
+
+def lint() -> bool:
+    return command("ruff", "check", ".")
+
+
+def formatted() -> bool:
+    return command("ruff", "format", "--check", ".")
 
 
 def stripped() -> bool | str:
@@ -125,11 +132,11 @@ def browser_tests() -> bool | str:
 
 
 STEPS = (
-    Step("ruff check", lambda: command("ruff", "check", "."), quick=True),
-    Step("ruff format", lambda: command("ruff", "format", "--check", "."), quick=True),
-    Step("notebooks stripped", stripped, quick=True),
+    Step("ruff check", lint, lint),
+    Step("ruff format", formatted, formatted),
+    Step("notebooks stripped", stripped, stripped),
     Step("data sets", data_sets),
-    Step("pytest", all_tests, quick=True),
+    Step("pytest", all_tests, quick_tests),
     Step("notebooks run", run_notebooks),
     Step("exercises in step", exercises_in_step),
     Step("book", build_book),
@@ -138,4 +145,6 @@ STEPS = (
 )
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] not in ([], ["--quick"]):
+        sys.exit(f"usage: python -m tools.check [--quick], got {' '.join(sys.argv[1:])}")
+    sys.exit(not run_steps(STEPS, quick=sys.argv[1:] == ["--quick"]))

@@ -77,6 +77,7 @@ def opened(browser, address, *, width=1280, scheme="light"):
     problems = []
     own = address.partition("/_build/")[0] if address.startswith("file:") else "/".join(address.split("/")[:3])
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context.set_default_timeout(60_000)
     tab = context.new_page()
     tab.route("**/*", lambda route: route.continue_() if inside(route.request.url, own) else route.abort())
     tab.on("request", lambda request: inside(request.url, own) or problems.append(f"outside host: {request.url}"))
@@ -107,14 +108,21 @@ def move_sliders(tab):
         away, back = ("ArrowLeft", "ArrowRight") if value == slider.get_attribute("aria-valuemax") else KEYS
         assert slider.get_attribute("aria-label"), f"slider {index} has no name"
         slider.focus()
-        slider.press(away)
-        tab.wait_for_timeout(200)
         assert before, f"slider {index} has no picture"
-        assert slider.evaluate(VISIBLE) != before, f"slider {index}: the picture does not follow the keyboard"
+        slider.press(away)
+        assert soon(tab, lambda: slider.evaluate(VISIBLE) != before), f"slider {index}: the keyboard moves no picture"
         slider.press(back)
-        tab.wait_for_timeout(200)
-        assert slider.evaluate(VISIBLE) == before, f"slider {index}: the way back shows another picture"
+        assert soon(tab, lambda: slider.evaluate(VISIBLE) == before), f"slider {index}: the way back leads elsewhere"
     return sliders.count()
+
+
+def soon(tab, condition):
+    """Whether the condition comes true within five seconds."""
+    for _ in range(50):
+        if condition():
+            return True
+        tab.wait_for_timeout(100)
+    return False
 
 
 KEYS = ("ArrowRight", "ArrowLeft")
