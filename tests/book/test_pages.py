@@ -110,16 +110,16 @@ def move_sliders(tab):
         slider.focus()
         assert before, f"slider {index} has no picture"
         slider.press(away)
-        assert soon(tab, lambda: slider.evaluate(VISIBLE) != before), f"slider {index}: the keyboard moves no picture"
+        assert shows(tab, slider, before, same=False), f"slider {index}: the keyboard moves no picture"
         slider.press(back)
-        assert soon(tab, lambda: slider.evaluate(VISIBLE) == before), f"slider {index}: the way back leads elsewhere"
+        assert shows(tab, slider, before, same=True), f"slider {index}: the way back leads elsewhere"
     return sliders.count()
 
 
-def soon(tab, condition):
-    """Whether the condition comes true within five seconds."""
+def shows(tab, slider, picture, *, same):
+    """Whether within five seconds the slider's output shows this picture, or another one."""
     for _ in range(50):
-        if condition():
+        if (slider.evaluate(VISIBLE) == picture) is same:
             return True
         tab.wait_for_timeout(100)
     return False
