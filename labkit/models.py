@@ -66,8 +66,9 @@ def _mnist(batch_norm: bool) -> nn.Sequential:
 
 
 def cifar10(*, dropout: tuple[float, float, float] = (0.2, 0.3, 0.4)) -> nn.Sequential:
-    """Seed network for CIFAR-10: six convolutions (32, 32, 64, 64, 128, 128), each followed by ReLU and batch norm,
-    max pooling and dropout after every two, one dense layer; 308,394 parameters; untrained.
+    """The CIFAR-10 network of *Fun with ConvNets*: six convolutions of 32, 32, 64, 64, 128 and 128 filters, each
+    followed by ReLU and batch norm, max pooling and dropout after every two, one dense layer; 308,394 parameters;
+    untrained.
 
     Args:
         dropout: the probability after each of the three poolings. A short training run does better with none.

@@ -35,7 +35,7 @@ def test_the_labs_network_has_the_sizes_that_the_lab_reports():
     assert rows["relu1"].parameters_per_neuron == 0
 
 
-def test_the_cifar10_network_is_the_seeds():
+def test_the_cifar10_network_has_the_sizes_of_fun_with_convnets():
     table = models.summary(models.cifar10(), CIFAR10)
     weights = [row for row in table.rows if row.layer in ("Conv2d", "Linear")]
     assert [row.output[0] for row in weights] == [32, 32, 64, 64, 128, 128, 10]
