@@ -234,7 +234,10 @@ def _download(name: str, cache: Path) -> dict[str, dict]:
     if (name, cache) in _failed:
         raise ConnectionError(_failed[name, cache])
     reasons = []
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConnectionError(f"{name} has no place to be downloaded to ({error})") from error
     with FileLock(cache / f".{name}.lock"):  # a second process waits here, then finds what the first one fetched
         found = {split: _read_cached(cache / f"{name}-{split}.safetensors", name, split) for split in ("train", "test")}
         if all(found.values()):

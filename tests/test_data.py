@@ -163,6 +163,12 @@ def test_a_source_that_gives_other_images_is_refused_and_the_next_one_asked(tmp_
     assert list(tmp_path.glob("*.safetensors")) == []
 
 
+def test_a_cache_that_cannot_be_written_leaves_the_sample(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="mnist has no place to be downloaded to .*file.*bundled sample"):
+        data.load("mnist", "test", cache=tmp_path / "file")
+
+
 def fetch(cache: Path, code: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", f"from labkit import data\n{code}"],
