@@ -654,7 +654,7 @@ def confidence_histogram(confidences: Tensor, right: Tensor, threshold: float) -
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be from 0 to 1, got {threshold}")
     edges = torch.linspace(0, 1, 21)
-    picture = Picture(figsize=(WIDTH, 3.4))
+    picture = Picture(figsize=(WIDTH, 3.8))
     panels = picture.subplots(2, 1, sharex=True)
     for axes, hits, color, name in ((panels[0], right, RIGHT, "right"), (panels[1], ~right, WRONG, "wrong")):
         counts = torch.histogram(confidences[hits], edges).hist
@@ -669,14 +669,8 @@ def confidence_histogram(confidences: Tensor, right: Tensor, threshold: float) -
             linewidth=0.8,
         )
         axes.axvline(threshold, color=INK, linewidth=1.5)
-        axes.text(
-            0.01,
-            0.95,
-            f"{name}: {int(counts[kept].sum()):,} of {int(counts.sum()):,} answered",
-            transform=axes.transAxes,
-            va="top",
-            color=color,
-        )
+        answered = f"{name}: {int(counts[kept].sum()):,} of {int(counts.sum()):,} answered"
+        axes.set_title(answered, loc="left", color=color)
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         axes.set(xlim=(0, 1))
     panels[1].xaxis.set_major_formatter(PercentFormatter(1))
