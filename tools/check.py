@@ -3,6 +3,7 @@
 Every step runs even when an earlier one failed, so that one run shows all there is to repair.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -60,9 +61,9 @@ def notebooks() -> list[str]:
     return sorted(str(path) for path in found if ".ipynb_checkpoints" not in path.parts)
 
 
-def command(*arguments: str) -> bool:
+def command(*arguments: str, **environment: str) -> bool:
     """Run one of the environment's tools; True if it found nothing wrong."""
-    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT).returncode == 0
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=os.environ | environment).returncode == 0
 
 
 def data_sets() -> bool | str:
@@ -100,7 +101,8 @@ def run_notebooks() -> bool | str:
     if not places:
         return "there are no notebooks"
     nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-W", "default"]
-    return command("pytest", *nbval, "-n", "2", "--dist=loadfile", "--durations=5", *places)
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a thread for each of two notebooks at a time
+    return command("pytest", *nbval, "-n", "2", "--dist=loadfile", "--durations=5", *places, **one)
 
 
 def exercises_in_step() -> bool | str:

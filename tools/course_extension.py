@@ -14,6 +14,11 @@ REFERENCE = ROOT / "book/reference"
 MARKER = "<!-- every module of labkit -->"
 
 
+# Two threads that wait for each other are far slower than one where anything else runs; kernels inherit this.
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
+
 def setup(app):
     write_module_pages()  # before the table of contents looks for them
     app.add_config_value("course_state", "", "env")  # "env": another value has every page read again
