@@ -6,6 +6,7 @@ with the same weights as one that was not. Several processes or GPUs: `fabric ru
 """
 
 import argparse
+import ctypes
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from importlib.metadata import version
@@ -104,6 +106,7 @@ def fit(
     }  # fmt: skip
     _check_options(options)
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
+    _keep_freed_memory()
     model.to(memory_format=torch.channels_last)  # up to twice as fast on a CPU
     network, optimiser = fabric.setup(model, _optimizer(model, optimizer, weight_decay))
     history = _resume(checkpoint, model, optimiser, options)
@@ -171,6 +174,18 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 500) -> Tenso
     finally:
         for module in training:
             module.training = True
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what one step frees for the next one, which asks for the same; elsewhere change nothing.
+
+    By default glibc hands large blocks back to the system at once, and fetching them anew, page by page, takes a
+    third of the time of a step of the MNIST network.
+    """
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-3, 2**25)  # M_MMAP_THRESHOLD: blocks of up to 32 MB come from the heap
+        libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD: which keeps up to 1 GB
 
 
 def _check_options(options: dict) -> None:
