@@ -48,9 +48,7 @@ def class_score(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     logits = model(images)
     if logits.ndim != 2 or len(logits) != len(images):
         raise ValueError(f"the model must return logits (N, K) for {len(images)} images, got {tuple(logits.shape)}")
-    if classes.amin() < 0 or classes.amax() >= logits.shape[1]:
-        wrong = classes[(classes < 0) | (classes >= logits.shape[1])][0].item()
-        raise ValueError(f"classes must lie in 0..{logits.shape[1] - 1}, got {wrong}")
+    _check_known(classes, logits.shape[1])
     return logits.gather(1, classes[:, None])[:, 0]
 
 
@@ -72,6 +70,43 @@ def input_gradient(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
         images = images.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(class_score(model, images, classes).sum(), images)
     return gradient
+
+
+def odds_against(logits: Tensor, classes: Tensor) -> Tensor:
+    """Log-odds that a network sees another class than this one: log((1 - p) / p) of the class's probability p.
+
+    Attacks climb it where others climb the cross-entropy. Both have the same gradient but for a factor 1 - p, and that
+    factor is rounded to 0 where the network is certain, which leaves the cross-entropy nowhere to climb.
+
+    Args:
+        logits: (N, K), K at least 2.
+        classes: (N,) int64 in [0, K).
+
+    Returns:
+        (N,), 0 at p = 0.5.
+
+    Raises:
+        ValueError: logits of another shape; a class that is not one of the K.
+    """
+    if logits.ndim != 2 or len(logits) != len(classes) or logits.shape[1] < 2:
+        raise ValueError(
+            f"the model must return logits (N, K) for {len(classes)} images, K at least 2, got {tuple(logits.shape)}"
+        )
+    _check_known(classes, logits.shape[1])
+    own = nn.functional.one_hot(classes, logits.shape[1]).bool()
+    return logits.masked_fill(own, -torch.inf).logsumexp(1) - logits.gather(1, classes[:, None])[:, 0]
+
+
+def check_eps(eps: float) -> None:
+    """Refuse a distance that no image can move: raises ValueError unless eps is a number from 0 up."""
+    if not isinstance(eps, int | float) or not 0 <= eps < float("inf"):
+        raise ValueError(f"eps must be a number from 0 up, in pixel units, got {eps!r}")
+
+
+def _check_known(classes: Tensor, count: int) -> None:
+    if classes.amin() < 0 or classes.amax() >= count:
+        wrong = classes[(classes < 0) | (classes >= count)][0].item()
+        raise ValueError(f"classes must lie in 0..{count - 1}, got {wrong}")
 
 
 def _describe(value) -> str:

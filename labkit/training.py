@@ -1,6 +1,6 @@
 """Training: a plain loop, what it measured, and the recipe of every shipped network.
 
-`python -m labkit.training mnist | mnist-bn | mnist-best | cifar10` trains a network on all its data and writes
+`python -m labkit.training mnist | mnist-bn | mnist-best | mnist-robust | cifar10` trains a network on all its data and writes
 labkit/weights/NAME.safetensors with its card NAME.json. A run that was killed goes on from its last epoch, and ends
 with the same weights as one that was not. Several processes or GPUs: `fabric run --devices 2 labkit/training.py mnist`.
 """
@@ -28,6 +28,7 @@ from torch.nn.functional import cross_entropy, pad
 from tqdm.auto import tqdm
 
 from labkit import data, models
+from labkit.attacks.pgd import pgd
 from labkit.data import ImageSet
 
 
@@ -64,6 +65,7 @@ def fit(
     label_smoothing: float = 0.0,
     shift: int = 0,
     flip: bool = False,
+    attack: dict | None = None,
     seed: int = 0,
     checkpoint: Path | str | None = None,
     fabric: Fabric | None = None,
@@ -88,6 +90,9 @@ def fit(
         label_smoothing: share of the target probability that is spread over all classes.
         shift: move each image by up to this many pixels, its border mirrored.
         flip: mirror every second image, left to right.
+        attack: options of `labkit.attacks.pgd`, for adversarial training: each batch is attacked, and the network
+            learns from what comes out. One step is the fast recipe, FGSM with a random start. While the learning rate
+            rises, eps and step_size rise with it; a network that meets the full eps at once may never start to learn.
         seed: fixes order, augmentation and dropout.
         checkpoint: file that is written after each epoch and, where it exists already, gone on from.
         fabric: a Lightning Fabric, for several processes, GPUs or a lower precision; by default one CPU in float32.
@@ -102,7 +107,7 @@ def fit(
     options = {
         "images": len(train), "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "weight_decay": weight_decay, "warmup": warmup,
-        "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "seed": seed,
+        "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "attack": attack, "seed": seed,
     }  # fmt: skip
     _check_options(options)
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
@@ -126,6 +131,9 @@ def fit(
                 moves = _draw_moves(batch_size, shift, flip, rng)
                 x = _moved(images[chosen[mine]], moves[mine].to(fabric.device), shift)
                 y = labels[chosen[mine]]
+                if attack:
+                    strength = min(1.0, (epoch + step / steps) / epochs / warmup) if warmup else 1.0
+                    x = _attacked(model, x, y, attack, strength, fabric, _mix(seed, epoch, step, fabric.global_rank))
                 logits = network(x.contiguous(memory_format=torch.channels_last))
                 loss = cross_entropy(logits, y, label_smoothing=label_smoothing)
                 optimiser.zero_grad()
@@ -231,6 +239,18 @@ def _moved(images: Tensor, moves: Tensor, shift: int) -> Tensor:
     return padded[each, channel, rows[:, None, :, None], columns[:, None, None, :]]  # (N, C, H, W)
 
 
+def _attacked(model: nn.Module, x: Tensor, y: Tensor, attack: dict, strength: float, fabric: Fabric, seed: int):
+    """What pgd makes of a batch, with eps and step_size at a fraction of their full strength."""
+    scaled = {name: attack[name] * strength for name in ("eps", "step_size") if attack.get(name)}
+    if not strength:
+        return x
+    model.eval()
+    with fabric.autocast():
+        x = pgd(model, x, y, **(attack | scaled), seed=seed)
+    model.train()
+    return x
+
+
 def _mix(*numbers: int) -> int:
     """One seed out of several numbers, so that neighbouring epochs and processes have nothing in common."""
     return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:7])
@@ -267,6 +287,13 @@ RECIPES: dict[str, tuple[str, Callable[[], nn.Module], dict]] = {
         "mnist",
         models.mnist_bn,
         {"epochs": 15, "batch_size": 100, "learning_rate": 3e-3, "weight_decay": 0.01, "shift": 2},
+    ),
+    # The lab's network against an attacker who may change every pixel by 0.3: projected gradient descent of 10 steps.
+    "mnist-robust": (
+        "mnist",
+        models.mnist,
+        {"epochs": 24, "batch_size": 100, "learning_rate": 2e-3, "warmup": 0.3, "shift": 1}
+        | {"attack": {"eps": 0.3, "steps": 10, "step_size": 0.06}},
     ),
     # A modern recipe. It needs no dropout: augmentation keeps so small a network from learning images by heart.
     "cifar10": (

@@ -1,0 +1,33 @@
+"""The fast gradient sign method: one push of every pixel in the direction that hurts most."""
+
+import torch
+from torch import Tensor, nn
+
+from labkit.core import check_batch, check_eps, odds_against
+
+
+def fgsm(model: nn.Module, images: Tensor, classes: Tensor, *, eps: float, targeted: bool = False) -> Tensor:
+    """Each pixel moved by eps, up or down as the sign of the gradient says.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), in eval mode.
+        images: (N, C, H, W), pixels in [0, 1].
+        classes: (N,) int64, the class to leave or, if targeted, the class to reach.
+        eps: how far each pixel moves, in pixel units.
+        targeted: go towards the class instead of away from it.
+
+    Returns:
+        (N, C, H, W), in [0, 1].
+
+    Raises:
+        ValueError: bad shape, dtype or range; model in training mode; eps < 0.
+
+    Source:
+        Goodfellow, Shlens and Szegedy 2014, arXiv:1412.6572.
+    """
+    check_batch(model, images, classes)
+    check_eps(eps)
+    with torch.enable_grad():
+        images = images.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(odds_against(model(images), classes).sum(), images)
+    return (images.detach() + (-eps if targeted else eps) * gradient.sign()).clamp(0, 1)
