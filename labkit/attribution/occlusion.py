@@ -1,0 +1,121 @@
+"""Occlusion: cover one part of an image after another, and watch what the network says.
+
+A covered image differs from the clean one in a small window only, and so do its activations in the first layers; what
+did not change is not computed again (see `_incremental`). The result is that of running the network on every one.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from labkit.attribution._incremental import covered_logits
+from labkit.core import check_batch, odds_against
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """What a network says of every image with the window at every position.
+
+    Attributes:
+        probability: (N, rows, columns), of each image's class.
+        predicted: (N, rows, columns) int64, the most likely class.
+        before: (N,), the probability of each image's class with nothing covered.
+        logits: (N, rows, columns, K).
+    """
+
+    probability: Tensor
+    predicted: Tensor
+    before: Tensor
+    logits: Tensor
+
+
+@torch.no_grad()
+def occlusion(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    *,
+    window: int | tuple[int, int],
+    stride: int | tuple[int, int] = 1,
+    fill: float = 0.5,
+    batch_size: int = 128,
+) -> Occlusion:
+    """Probability of each image's class, and the predicted class, with a window of grey at every position.
+
+    Exact, whatever the network. Fast where it begins, as an `nn.Sequential`, with convolutions, poolings, batch norms
+    and activations, or with the residual blocks of EfficientNet and ResNet, and the window is small.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), in eval mode.
+        images: (N, C, H, W), pixels in [0, 1].
+        classes: (N,) int64, the class to watch in each image.
+        window: height and width of what is covered, in pixels; one number for a square.
+        stride: pixels from one position to the next, down and across; one number for both.
+        fill: the value of covered pixels.
+        batch_size: covered images that are in memory at once.
+
+    Returns:
+        An `Occlusion`; there are as many rows and columns as whole windows fit: (H - window) // stride + 1.
+
+    Raises:
+        ValueError: bad shape, dtype or range; model in training mode; a window larger than the image; stride or
+            batch_size < 1; fill outside [0, 1].
+
+    Source:
+        Zeiler and Fergus 2013, arXiv:1311.2901; the shortcut: Nakandala, Kumar and Papakonstantinou 2019 (Krypton).
+    """
+    check_batch(model, images, classes)
+    size = tuple(images.shape[2:])
+    window, stride = _pair("window", window), _pair("stride", stride)
+    if any(w > s for w, s in zip(window, size, strict=True)):
+        raise ValueError(f"the window must fit into the image of {size[0]} x {size[1]} pixels, got {window}")
+    if not 0 <= fill <= 1:
+        raise ValueError(f"fill must lie in [0, 1], got {fill}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    before = model(images)
+    odds_against(before, classes)  # refuses what is not one of its classes
+    rows, columns = ((s - w) // step + 1 for s, w, step in zip(size, window, stride, strict=True))
+    logits = torch.stack([covered_logits(model, image[None], window, stride, fill, batch_size) for image in images])
+    logits = logits.view(len(images), rows, columns, -1)
+    shares = logits.softmax(-1)
+    own = classes[:, None, None, None].expand(-1, rows, columns, 1)
+    return Occlusion(
+        shares.gather(3, own)[..., 0], shares.argmax(-1), before.softmax(1).gather(1, classes[:, None])[:, 0], logits
+    )
+
+
+def spread(
+    values: Tensor, size: tuple[int, int], *, window: int | tuple[int, int], stride: int | tuple[int, int] = 1
+) -> Tensor:
+    """Bring one value a window to the pixels: each pixel gets the mean over all windows that cover it.
+
+    Args:
+        values: (N, rows, columns), one number a window, such as ``result.before[:, None, None] - result.probability``.
+        size: height and width of the images.
+        window: as given to `occlusion`.
+        stride: as given to `occlusion`.
+
+    Returns:
+        (N, H, W); 0 where no window came.
+
+    Raises:
+        ValueError: values of another number of rows and columns than windows fit into the image.
+    """
+    window, stride = _pair("window", window), _pair("stride", stride)
+    grid = tuple((s - w) // step + 1 for s, w, step in zip(size, window, stride, strict=True))
+    if values.ndim != 3 or tuple(values.shape[1:]) != grid:
+        raise ValueError(f"values must have shape (N, {grid[0]}, {grid[1]}), got {tuple(values.shape)}")
+    both = torch.stack([values, torch.ones_like(values)]).flatten(2)  # (2, N, windows): sums and counts
+    both = both[:, :, None].expand(-1, -1, math.prod(window), -1).flatten(0, 1)
+    total, count = nn.functional.fold(both, size, window, stride=stride).view(2, len(values), *size)
+    return total / count.clamp_min(1)
+
+
+def _pair(name: str, value) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(each, int) and each >= 1 for each in pair):
+        raise ValueError(f"{name} must be an integer of at least 1, or two of them, got {value!r}")
+    return pair
