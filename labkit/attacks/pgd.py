@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from labkit.core import check_batch, check_eps, odds_against
 
+CHUNK = 100  # images at a time on a CPU: what a few layers write for them stays in its caches
+
 
 def pgd(
     model: nn.Module,
@@ -58,22 +60,29 @@ def pgd(
     """
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, got {restarts}")
-    options = {"eps": eps, "steps": steps, "step_size": step_size, "norm": norm, "random_start": random_start}
+    step_size = _checked_step(model, images, classes, eps, steps, step_size, norm)
+    options = {"eps": eps, "steps": steps, "step_size": step_size, "norm": norm}
     options |= {"targeted": targeted, "until_fooled": until_fooled}
+    best, odds = images.detach().clone(), torch.full_like(images[:, 0, 0, 0], -torch.inf)
+    left = torch.arange(len(images), device=images.device)  # the images that no restart has fooled
+    on_cpu = images.device.type == "cpu"
+    chunk, layout = (CHUNK, torch.channels_last) if on_cpu else (len(images), torch.contiguous_format)
     for restart in progress(range(restarts)):
-        if restart == 0:
-            *_, best = pgd_steps(model, images, classes, **options, seed=seed)
-            if restarts > 1:
-                odds, fooled = _score(model, best, classes, targeted)
-            continue
-        left = (~fooled).nonzero()[:, 0]
+        starts = _starts(images[left], eps, norm, seed + restart) if random_start else images[left]
+        resisted = []
+        for part, start in zip(left.split(chunk), starts.split(chunk), strict=True):
+            original, start = (each.contiguous(memory_format=layout) for each in (images[part], start))
+            *_, found = climb(model, original, start, classes[part], **options)
+            if restarts == 1:
+                best[part] = found
+                continue
+            found_odds, fooled = _score(model, found, classes[part], targeted)
+            better = fooled | (found_odds > odds[part])
+            best[part[better]], odds[part[better]] = found[better], found_odds[better]
+            resisted.append(part[~fooled])
+        left = torch.cat(resisted) if resisted else left[:0]
         if not len(left):
             break
-        *_, found = pgd_steps(model, images[left], classes[left], **options, seed=seed + restart)
-        found_odds, found_fooled = _score(model, found, classes[left], targeted)
-        better = (found_odds > odds[left]) | found_fooled
-        best[left[better]], odds[left[better]] = found[better], found_odds[better]
-        fooled[left] = found_fooled
     return best
 
 
@@ -91,49 +100,79 @@ def pgd_steps(
     until_fooled: bool = False,
     seed: int = 0,
 ) -> Iterator[Tensor]:
-    """The images after each step of one restart of `pgd`: `steps` tensors (N, C, H, W), each its own copy."""
-    check_batch(model, images, classes)
-    check_eps(eps)
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
-    if step_size is None:
-        step_size = 2.5 * eps / steps
-    elif not step_size > 0:
-        raise ValueError(f"step_size must be above 0, got {step_size}")
-    if norm not in NORMS:
-        raise ValueError(f"norm must be one of {list(NORMS)}, got {norm!r}")
-    unit, project, draw = NORMS[norm]
-    original = images = images.detach()
-    if random_start:
-        rng = torch.Generator(images.device).manual_seed(seed)
-        images = (original + draw(original, eps, rng)).clamp(0, 1)
-    result, left = images, None  # left: the images still in the batch, once some have been fooled
+    """The images after each step of one restart of `pgd`: up to `steps` tensors (N, C, H, W), each its own copy."""
+    step_size = _checked_step(model, images, classes, eps, steps, step_size, norm)
+    start = _starts(images, eps, norm, seed) if random_start else images.detach()
+    options = {"eps": eps, "steps": steps, "step_size": step_size, "norm": norm}
+    options |= {"targeted": targeted, "until_fooled": until_fooled}
+    for images_now in climb(model, images, start, classes, **options):
+        yield images_now.clone()
+
+
+def climb(
+    model: nn.Module,
+    original: Tensor,
+    start: Tensor,
+    classes: Tensor,
+    *,
+    eps: float | Tensor,
+    step_size: float | Tensor,
+    steps: int,
+    norm: str,
+    targeted: bool,
+    until_fooled: bool,
+) -> Iterator[Tensor]:
+    """What `pgd` does, without its checks: the images after each step, from a start within eps of the original ones.
+
+    Here eps and step_size may differ from image to image: (N, 1, 1, 1).
+    """
+    unit, project, _ = NORMS[norm]
+    result, left = start, None  # left: the images still in the batch, once some have been fooled
+    images = start
     for _ in range(steps):
         images = images.detach().requires_grad_()
         with torch.enable_grad():
             logits = model(images)
-            odds = odds_against(logits, classes)
-            (gradient,) = torch.autograd.grad(odds.sum(), images)
+            (gradient,) = torch.autograd.grad(odds_against(logits, classes).sum(), images)
         images = images.detach()
         if until_fooled:
             resists = (logits.argmax(1) == classes) != targeted
             if not resists.all():
                 left = resists.nonzero()[:, 0] if left is None else left[resists]
-                images, original, gradient = images[resists], original[resists], gradient[resists]
-                classes = classes[resists]
-        step = unit(gradient) * (-step_size if targeted else step_size)
+                images, original, gradient, classes = (each[resists] for each in (images, original, gradient, classes))
+                eps, step_size = (each[resists] if isinstance(each, Tensor) else each for each in (eps, step_size))
+        step = step_size * unit(-gradient if targeted else gradient, images)
         images = (original + project(images + step - original, eps)).clamp(0, 1)
         result = images if left is None else result.index_copy(0, left, images)
-        yield result if until_fooled else result.clone()
+        yield result
         if not len(images):
             return
+
+
+def _checked_step(model: nn.Module, images: Tensor, classes: Tensor, eps, steps, step_size, norm: str) -> float:
+    """The length of a step, once everything has been found to be in order."""
+    check_batch(model, images, classes)
+    check_eps(eps)
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    if step_size is not None and not step_size > 0:
+        raise ValueError(f"step_size must be above 0, got {step_size}")
+    if norm not in NORMS:
+        raise ValueError(f"norm must be one of {list(NORMS)}, got {norm!r}")
+    return 2.5 * eps / steps if step_size is None else step_size
+
+
+def _starts(images: Tensor, eps: float, norm: str, seed: int) -> Tensor:
+    """A random point within eps of each image and within [0, 1]."""
+    draw = NORMS[norm][2]
+    return (images + draw(images, eps, torch.Generator(images.device).manual_seed(seed))).detach().clamp(0, 1)
 
 
 def _score(model: nn.Module, images: Tensor, classes: Tensor, targeted: bool) -> tuple[Tensor, Tensor]:
     """How far the attack got with each image, (N,), and whether it succeeded, (N,) bool."""
     with torch.no_grad():
         logits = model(images)
-    odds = odds_against(logits, classes)
+    odds = odds_against(logits, classes).to(images.dtype)
     return (-odds if targeted else odds), (logits.argmax(1) == classes) == targeted
 
 
@@ -143,19 +182,28 @@ def _length(change: Tensor) -> Tensor:
 
 def _anywhere_in_ball(images: Tensor, eps: float, rng: torch.Generator) -> Tensor:
     direction = torch.randn(images.shape, generator=rng, device=images.device, dtype=images.dtype)
-    radius = torch.rand(len(images), 1, 1, 1, generator=rng, device=images.device) ** (1 / images[0].numel())
+    radius = torch.rand(len(images), 1, 1, 1, generator=rng, device=images.device, dtype=images.dtype) ** (
+        1 / images[0].numel()
+    )
     return eps * radius * direction / _length(direction)
 
 
-# For each norm: a step of length 1 along the gradient, the nearest change of length eps, a random change.
+def _unit_within_box(direction: Tensor, images: Tensor) -> Tensor:
+    """Length 1, and none of it spent on pixels that are black and would go down, or white and would go up."""
+    blocked = ((images <= 0) & (direction < 0)) | ((images >= 1) & (direction > 0))
+    direction = direction.masked_fill(blocked, 0)
+    return direction / _length(direction).clamp_min(1e-30)
+
+
+# For each norm: a step of length 1 in a direction, the nearest change of at most eps, a random one.
 NORMS = {
     "linf": (
-        torch.sign,
+        lambda direction, images: direction.sign(),
         lambda change, eps: change.clamp(-eps, eps),
         lambda images, eps, rng: eps * (2 * torch.rand(images.shape, generator=rng, device=images.device) - 1),
     ),
     "l2": (
-        lambda gradient: gradient / _length(gradient).clamp_min(1e-30),
+        _unit_within_box,
         lambda change, eps: change * (eps / _length(change).clamp_min(1e-30)).clamp_max(1),
         _anywhere_in_ball,
     ),
