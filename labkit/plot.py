@@ -586,6 +586,62 @@ def curves(histories: Mapping[str, object]) -> Picture:
 
 
 @_house_style
+def lines(
+    x: Sequence[float],
+    series: Mapping[str, object],
+    *,
+    xlabel: str,
+    ylabel: str = "",
+    percent: bool = False,
+    logarithmic: str = "",
+    mark: float | None = None,
+) -> Picture:
+    """One quantity against another: a line for each series, with a band where its uncertainty is known.
+
+    Args:
+        x: (N,), where the values were taken.
+        series: name -> values (N,), or three of them (values, low, high), each (N,), for a band around the line.
+        xlabel: what x is, with its unit.
+        ylabel: what the values are, with their unit.
+        percent: write the values, which are fractions, in percents, from 0 to 100%.
+        logarithmic: the axes with a logarithmic scale: "", "x", "y" or "xy".
+        mark: a place on the x axis for an upright line.
+
+    Raises:
+        ValueError: no series or more than six; values of another length than x; unknown axes.
+    """
+    x = _checked("x", x, "N")
+    if not 1 <= len(series) <= len(COLORS):
+        raise ValueError(f"series must hold 1 to {len(COLORS)} lines, got {len(series)}")
+    if logarithmic not in ("", "x", "y", "xy"):
+        raise ValueError(f"logarithmic must be '', 'x', 'y' or 'xy', got {logarithmic!r}")
+    picture = Picture(figsize=(WIDTH, 3.4 + LINE * math.ceil(len(series) / 2)), layout="compressed")
+    axes = picture.subplots()
+    for color, (name, given) in zip(COLORS, series.items(), strict=False):
+        values, *band = given if isinstance(given, tuple) else (given,)
+        values, *band = (_checked(name, each, "N") for each in (values, *band))
+        if len(band) not in (0, 2) or any(len(each) != len(x) for each in (values, *band)):
+            raise ValueError(f"{name!r} must be {len(x)} values, or three times as many for a band, as x is")
+        axes.plot(x, values, color=color, marker="o" if len(x) <= 12 else "", label=name)
+        if band:
+            axes.fill_between(x, *band, color=color, alpha=0.2, linewidth=0)
+    if mark is not None:
+        axes.axvline(mark, color=INK, linewidth=1.5)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if "x" in logarithmic:
+        axes.set_xscale("log")
+    if "y" in logarithmic:
+        axes.set_yscale("log")
+    axes.grid(axis="y")
+    if percent:
+        axes.set_ylim(0, 1.02)
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+    if len(series) > 1:
+        picture.legend(loc="outside upper center", ncols=2)
+    return picture
+
+
+@_house_style
 def confusion(matrix: Tensor, classes: Sequence[str]) -> Picture:
     """A confusion matrix: each row a true class, each column a predicted one; only mistakes are coloured.
 

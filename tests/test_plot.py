@@ -41,6 +41,12 @@ FIGURES = {
     "regions": lambda: plot.regions(NOISE[0], {"conv1": (3, 3, 5, 5)}),
     "shares": lambda: plot.shares(SUMMARY, ["conv1", "conv2", "fc1", "fc2"]),
     "curves": lambda: plot.curves({"one": HISTORY, "two": SimpleNamespace(**HISTORY)}),
+    "lines": lambda: plot.lines(
+        [1, 2, 3],
+        {"ours": ([0.9, 0.5, 0.1], [0.8, 0.4, 0], [1, 0.6, 0.2]), "theirs": [1, 0.9, 0.8]},
+        xlabel="eps",
+        percent=True,
+    ),
     "confusion": lambda: plot.confusion(torch.tensor([[9, 1, 0], [2, 8, 0], [0, 0, 10]]), CLASSES),
     "confidence_histogram": lambda: plot.confidence_histogram(torch.linspace(0, 1, 9), torch.arange(9) > 4, 0.5),
 }
@@ -200,6 +206,9 @@ def test_confidence_histogram_counts_what_is_answered():
         (lambda: plot.shares({"a": [0]}, ["x"]), "not all zero"),
         (lambda: plot.curves({}), "1 to 3 runs, got 0"),
         (lambda: plot.curves({"run": HISTORY | {"test_loss": [1.0]}}), r"'run' must be equally long.*\[1, 2\]"),
+        (lambda: plot.lines([1, 2], {}, xlabel="x"), "1 to 6 lines, got 0"),
+        (lambda: plot.lines([1, 2], {"a": [1, 2, 3]}, xlabel="x"), "'a' must be 2 values"),
+        (lambda: plot.lines([1, 2], {"a": [1, 2]}, xlabel="x", logarithmic="z"), "'xy', got 'z'"),
         (lambda: plot.confusion(torch.eye(3), ("a", "b")), r"2 × 2 for 2 classes, got \(3, 3\)"),
         (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(2), 0.5), "right must have 3 entries.*got 2"),
         (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(3), 1.5), "from 0 to 1, got 1.5"),
