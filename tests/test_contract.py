@@ -25,8 +25,18 @@ SIGNATURES = {
     "synthesis": ("model", "classes"),
 }
 OTHER_SIGNATURES = {"filters": ("model", "layer"), "receptive_field": ("model", "layer")}
-# What to pass for required arguments and options; small values, so that every method runs in an instant.
-EXAMPLES = {"layer": "conv1", "eps": 0.1, "steps": 2, "samples": 2, "window": 6, "k": 2, "unit": 0, "n": 2}
+# What to pass for required arguments and for these options; small values, so that every method runs in an instant.
+EXAMPLES = {
+    "layer": "conv1",
+    "eps": 0.1,
+    "steps": 2,
+    "samples": 2,
+    "window": 6,
+    "k": 2,
+    "unit": 0,
+    "n": 2,
+    "image_size": (28, 28),
+}
 SECTIONS = ("Args:", "Returns:", "Raises:", "Source:")
 ONLY_HERE = {"matplotlib": "plot.py", "ipywidgets": "widgets.py"}
 
@@ -67,7 +77,7 @@ def arguments_for(path: Path, function) -> dict:
     images, classes = data.examples("mnist", 3)
     known = {"model": small_network(), "images": images, "classes": classes, "reference": images} | EXAMPLES
     parameters = inspect.signature(function).parameters.values()
-    required = [p.name for p in parameters if p.default is p.empty]
+    required = [p.name for p in parameters if p.default is p.empty or p.name in EXAMPLES]
     unknown = [name for name in required if name not in known]
     assert not unknown, f"{path.name}: add an example value of {unknown} to EXAMPLES in {Path(__file__).name}"
     return {name: known[name] for name in required}
