@@ -732,3 +732,101 @@ def confidence_histogram(confidences: Tensor, right: Tensor, threshold: float) -
     panels[1].xaxis.set_major_formatter(PercentFormatter(1))
     panels[1].set_xlabel("confidence of the prediction")
     return picture
+
+
+@_house_style
+def rates(table: Tensor, rows: Sequence[str], columns: Sequence[str], *, xlabel: str, ylabel: str, label: str = ""):
+    """A table of fractions in whole percents, from white at 0 to dark at 100; grey where there is no number.
+
+    Args:
+        table: (R, C), fractions from 0 to 1, NaN where there is none; at most 12 columns.
+        rows: R names.
+        columns: C names.
+        xlabel: what the columns are.
+        ylabel: what the rows are.
+        label: what the fractions are, written below the colour bar.
+
+    Raises:
+        ValueError: a table outside 0 to 1 or too wide; names that do not fit it.
+    """
+    table = _checked("table", table, "R", "C").float()
+    if (len(rows), len(columns)) != tuple(table.shape) or table.shape[1] > 12:
+        raise ValueError(f"table must be {len(rows)} × {len(columns)}, at most 12 wide, got {tuple(table.shape)}")
+    if (table < 0).any() or (table > 1).any():
+        raise ValueError(f"table must hold fractions from 0 to 1, got {table.nan_to_num().aminmax()}")
+    picture = Picture(figsize=(WIDTH, min(WIDTH, 2.2 + 0.55 * len(rows))))
+    axes = picture.subplots()
+    drawn = axes.imshow(table.numpy(), cmap="magma_r", vmin=0, vmax=1, aspect="auto")
+    axes.set_facecolor("#ededed")
+    for row, column in _places(table):
+        share = float(table[row, column])
+        if not math.isnan(share):
+            color = "#ffffff" if share > 0.5 else INK
+            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=color)
+    slanted = max(map(len, columns)) > 2 + 24 // len(columns)
+    turn = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_xticks(range(len(columns)), columns, **turn)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    bar = picture.colorbar(drawn, ax=axes, location="top", shrink=0.6, aspect=25, pad=0.02)
+    bar.ax.xaxis.set_major_formatter(PercentFormatter(1))
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+    return picture
+
+
+@_house_style
+def attack(
+    image: Tensor,
+    result: Tensor,
+    before: Tensor,
+    after: Tensor,
+    names: Sequence[str],
+    *,
+    gain: float = 10.0,
+    captions=(),
+) -> Picture:
+    """An image, what an attack added to it, the result, and the network's confidence before and after.
+
+    Args:
+        image: (C, H, W), pixels in [0, 1].
+        result: (C, H, W), pixels in [0, 1].
+        before: (n,), the confidence in each named class for the image.
+        after: (n,), and for the result.
+        names: n classes.
+        gain: what the difference is multiplied by, to be seen; mid-grey is no change.
+        captions: one text for the image and one for the result, or none at all.
+
+    Raises:
+        ValueError: shapes that do not fit together; captions that are not two; a gain that is not above zero.
+    """
+    image, result = _checked("image", image, "C", "H", "W").float(), _checked("result", result, "C", "H", "W").float()
+    before, after = _checked("before", before, "n"), _checked("after", after, "n")
+    if image.shape != result.shape:
+        raise ValueError(f"result must have the image's shape {tuple(image.shape)}, got {tuple(result.shape)}")
+    if not len(before) == len(after) == len(names):
+        raise ValueError(f"before and after must have {len(names)} entries, got {len(before)} and {len(after)}")
+    if len(captions) not in (0, 2):
+        raise ValueError(f"captions must be two, got {len(captions)}")
+    if not gain > 0:
+        raise ValueError(f"gain must be above zero, got {gain}")
+    first, last = captions or ("image", "result")
+    pictures = {first: image, f"difference × {gain:g}": 0.5 + gain * (result - image), last: result}
+    bars = 0.3 * len(names) + LINE
+    picture = Picture(figsize=(WIDTH, 2.4 + bars))
+    top, bottom = picture.subfigures(2, 1, height_ratios=(2.4, bars))
+    for axes, (caption, shown) in zip(top.subplots(1, 3), pictures.items(), strict=True):
+        _show(axes, shown.permute(1, 2, 0).clamp(0, 1), cmap="gray", vmin=0, vmax=1)
+        axes.set_title(caption, pad=4)
+    axes = bottom.subplots()
+    for shares, place, color in ((before, -0.2, "#b5b5b5"), (after, 0.2, WRONG)):
+        rows = [row + place for row in range(len(names))]
+        axes.barh(rows, shares.tolist(), 0.38, color=color, label="before" if place < 0 else "after")
+    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xlabel="confidence")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(length=0)
+    axes.legend(loc="center right")
+    return picture

@@ -24,6 +24,7 @@ HISTORY = {
     "test_accuracy": [0.6, 0.8],
 }
 SUMMARY = {"parameters": [320, 9_248, 784_500, 5_010], "neurons": [25_088, 6_272, 500, 10]}
+TABLE = torch.tensor([[torch.nan, 0, 1], [0.5, 0.204, 0], [0, 0, 0.996]])
 KERNEL = torch.tensor([[1.0, 0, -1]] * 3)
 
 FIGURES = {
@@ -48,6 +49,14 @@ FIGURES = {
         percent=True,
     ),
     "confusion": lambda: plot.confusion(torch.tensor([[9, 1, 0], [2, 8, 0], [0, 0, 10]]), CLASSES),
+    "rates": lambda: plot.rates(TABLE, "abc", CLASSES, xlabel="target", ylabel="true class", label="became the target"),
+    "rates of ten": lambda: plot.rates(torch.ones(10, 10), "0123456789", "0123456789", xlabel="to", ylabel="from"),
+    "attack": lambda: plot.attack(
+        NOISE[0], NOISE[1], LOGITS[0].softmax(0), LOGITS[1].softmax(0), CLASSES, captions=["cat >99%", "dog 58%"]
+    ),
+    "attack on a digit": lambda: plot.attack(
+        NOISE[0, :1], NOISE[1, :1], torch.eye(10)[3], torch.eye(10)[8], "0123456789", gain=3
+    ),
     "confidence_histogram": lambda: plot.confidence_histogram(torch.linspace(0, 1, 9), torch.arange(9) > 4, 0.5),
 }
 
@@ -174,6 +183,21 @@ def test_confusion_colours_only_mistakes():
     assert drawn[1, 0] == 0
 
 
+def test_rates_are_written_in_percent_and_left_out_where_there_are_none():
+    figure = plot.rates(TABLE, "abc", CLASSES, xlabel="target", ylabel="true")
+    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["0", "0", "0", "0", "100", "100", "20", "50"]
+    assert np.ma.getmaskarray(figure.axes[0].images[0].get_array())[0].tolist() == [True, False, False]
+
+
+def test_an_attack_shows_the_difference_enlarged_around_grey():
+    image, result = torch.full((1, 2, 2), 0.5), torch.tensor([[[0.5, 0.51], [0.49, 1.0]]])
+    figure = plot.attack(image, result, torch.tensor([0.9, 0.1]), torch.tensor([0.2, 0.8]), "ab", gain=10)
+    shown = figure.axes[1].images[0].get_array()[..., 0]
+    assert np.allclose(shown, [[0.5, 0.6], [0.4, 1.0]], atol=1e-6)
+    assert {"difference × 10", "before", "after"} <= set(texts(figure))
+    assert [bar.get_width() for bar in figure.axes[3].patches] == pytest.approx([0.9, 0.1, 0.2, 0.8])
+
+
 def test_confidence_histogram_counts_what_is_answered():
     confidences = torch.tensor([0.1, 0.55, 0.65, 0.95, 1.0])
     figure = plot.confidence_histogram(confidences, torch.tensor([False, True, False, True, True]), 0.6)
@@ -210,6 +234,12 @@ def test_confidence_histogram_counts_what_is_answered():
         (lambda: plot.lines([1, 2], {"a": [1, 2, 3]}, xlabel="x"), "'a' must be 2 values"),
         (lambda: plot.lines([1, 2], {"a": [1, 2]}, xlabel="x", logarithmic="z"), "'xy', got 'z'"),
         (lambda: plot.confusion(torch.eye(3), ("a", "b")), r"2 × 2 for 2 classes, got \(3, 3\)"),
+        (lambda: plot.rates(torch.eye(3), "ab", "abc", xlabel="", ylabel=""), r"must be 2 × 3.*got \(3, 3\)"),
+        (lambda: plot.rates(2 * torch.eye(2), "ab", "ab", xlabel="", ylabel=""), "fractions from 0 to 1"),
+        (lambda: plot.attack(NOISE[0], NOISE[0, :1], *LOGITS[:2], CLASSES), r"shape \(3, 32, 32\), got \(1, 32, 32\)"),
+        (lambda: plot.attack(*NOISE[:2], *LOGITS[:2], "ab"), "must have 2 entries, got 3 and 3"),
+        (lambda: plot.attack(*NOISE[:2], *LOGITS[:2], CLASSES, captions=["a"]), "captions must be two, got 1"),
+        (lambda: plot.attack(*NOISE[:2], *LOGITS[:2], CLASSES, gain=0), "gain must be above zero, got 0"),
         (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(2), 0.5), "right must have 3 entries.*got 2"),
         (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(3), 1.5), "from 0 to 1, got 1.5"),
     ],
