@@ -144,6 +144,7 @@ SHIPPED: dict[str, Callable[[], nn.Sequential]] = {
     "mnist": mnist,
     "mnist-bn": mnist_bn,
     "mnist-best": mnist_bn,
+    "mnist-robust": mnist,
     "cifar10": cifar10,
 }
 # ImageNet networks of torchvision: the function, and the enum that knows where its weights are.

@@ -1,8 +1,9 @@
 """Training: a plain loop, what it measured, and the recipe of every shipped network.
 
-`python -m labkit.training mnist | mnist-bn | mnist-best | mnist-robust | cifar10` trains a network on all its data and writes
-labkit/weights/NAME.safetensors with its card NAME.json. A run that was killed goes on from its last epoch, and ends
-with the same weights as one that was not. Several processes or GPUs: `fabric run --devices 2 labkit/training.py mnist`.
+`python -m labkit.training NAME`, with mnist, mnist-bn, mnist-best, mnist-robust or cifar10, trains a network on all its
+data and writes labkit/weights/NAME.safetensors with its card NAME.json. A run that was killed goes on from its last
+epoch, and ends with the same weights as one that was not. Several processes or GPUs:
+`fabric run --devices 2 labkit/training.py mnist`.
 """
 
 import argparse
@@ -201,6 +202,8 @@ def _check_options(options: dict) -> None:
     for name, least in whole.items():
         if not isinstance(options[name], int) or options[name] < least:
             raise ValueError(f"{name} must be an integer of at least {least}, got {options[name]!r}")
+    if options["attack"] is not None and "eps" not in options["attack"]:
+        raise ValueError(f"attack must be options of labkit.attacks.pgd, with eps at least, got {options['attack']!r}")
     if options["optimizer"] not in ("adam", "sgd"):
         raise ValueError(f"optimizer must be 'adam' or 'sgd', got {options['optimizer']!r}")
     if not options["learning_rate"] > 0:

@@ -17,6 +17,7 @@ from labkit import (
     models,
     training,
 )
+from labkit.attacks.pgd import pgd
 from labkit.training import evaluate, fit, one_cycle, predict
 
 
@@ -24,6 +25,9 @@ from labkit.training import evaluate, fit, one_cycle, predict
 def digits() -> tuple[data.ImageSet, data.ImageSet]:
     sample = data.sample("mnist", "train")
     return sample.subset(slice(400)), sample.subset(slice(400, 600))
+
+
+ATTACK = {"attack": {"eps": 0.1, "steps": 2}}
 
 
 def small_network(seed: int = 0) -> nn.Sequential:
@@ -55,7 +59,23 @@ def test_it_learns(digits):
     assert history.test_accuracy[-1] == evaluate(model, test).accuracy
 
 
-@pytest.mark.parametrize("options", [{}, {"optimizer": "sgd", "learning_rate": 0.05}, {"shift": 2, "flip": True}])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_adversarial_training_makes_a_network_harder_to_fool(digits, steps):
+    train, test = digits
+    attack = {"eps": 0.1, "steps": steps, "step_size": 0.125 if steps == 1 else 0.05}
+    left = []
+    for options in ({}, {"attack": attack}):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+        model[1].weight.data.zero_(), model[1].bias.data.zero_()
+        fit(model, train, test, epochs=10, batch_size=20, learning_rate=5e-3, **options)
+        hit = predict(model, pgd(model, test.images, test.labels, eps=0.1, steps=10)).argmax(1) == test.labels
+        left.append(hit.float().mean().item())
+    assert left[1] > left[0] + 0.1
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"optimizer": "sgd", "learning_rate": 0.05}, {"shift": 2, "flip": True}, ATTACK]
+)
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(digits, options):
     runs = []
     for seed in (3, 3, 4):
@@ -132,6 +152,7 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
         ({"label_smoothing": 1}, "label_smoothing must lie in [0, 0.99], got 1"),
         ({"warmup": -0.1}, "got -0.1"),
         ({"shift": -1}, "got -1"),
+        ({"attack": {"steps": 3}}, "with eps at least, got {'steps': 3}"),
     ],
 )
 def test_bad_options_are_refused(digits, options, said):

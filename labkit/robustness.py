@@ -1,0 +1,220 @@
+"""How many images a network still gets right when someone may change them a little.
+
+`python -m labkit.robustness` measures the shipped networks in the ways that the field compares them, and writes
+labkit/results/robustness.json, one measurement after the other: a run that was killed goes on where it stopped, and
+what was measured on weights that are no longer shipped is measured again.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from labkit import data, models
+from labkit.attacks.additive_noise import wilson_interval
+from labkit.attacks.fgsm import fgsm
+from labkit.attacks.pgd import pgd
+from labkit.core import check_batch
+from labkit.training import predict
+
+RESULTS = Path(__file__).parent / "results" / "robustness.json"
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """How a network fared under an attack.
+
+    Attributes:
+        images: how many were tried.
+        already_wrong: those that it got wrong before the attack, which left them alone.
+        fooled: those that it got right before the attack and wrong after it.
+    """
+
+    images: int
+    already_wrong: int
+    fooled: int
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of all images that it got right before the attack and after it."""
+        return 1 - (self.already_wrong + self.fooled) / self.images
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of the accuracy's 95% interval (Wilson's)."""
+        right = torch.tensor(self.images - self.already_wrong - self.fooled)
+        low, high = wilson_interval(right, torch.tensor(self.images))
+        return low.item(), high.item()
+
+
+def robustness(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    attack: Callable[[nn.Module, Tensor, Tensor], Tensor],
+    *,
+    source: nn.Module | None = None,
+    batch_size: int = 100,
+    progress: Callable = iter,
+) -> Robustness:
+    """Attack the images that a network gets right, and count what is left of them.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), in eval mode.
+        images: (N, C, H, W), pixels in [0, 1].
+        labels: (N,) int64, the true classes.
+        attack: called with a network, images and their classes, such as ``partial(pgd, eps=0.3)``.
+        source: the network to attack, where that is another: do its adversarial images fool the model as well?
+        batch_size: images to attack at once.
+        progress: wraps the loop over the batches, e.g. ``tqdm``; silent by default.
+
+    Returns:
+        The counts.
+
+    Raises:
+        ValueError: as the attack; an attack that returns images of another shape or with pixels outside [0, 1].
+    """
+    check_batch(model, images, labels)
+    right = (predict(model, images).argmax(1) == labels).nonzero()[:, 0]
+    fooled = 0
+    for part in progress(right.split(batch_size)):
+        found = attack(source or model, images[part], labels[part])
+        if found.shape != images[part].shape:
+            raise ValueError(f"the attack must return images {tuple(images[part].shape)}, got {tuple(found.shape)}")
+        check_batch(model, found)
+        fooled += int((predict(model, found).argmax(1) != labels[part]).sum())
+    return Robustness(len(images), len(images) - len(right), fooled)
+
+
+def auto_attack(model: nn.Module, images: Tensor, classes: Tensor, *, eps: float, seed: int = 0) -> Tensor:
+    """torchattacks' AutoAttack (standard version, Linf), without its warnings and its changes of global state.
+
+    Source:
+        Croce and Hein 2020, arXiv:2003.01690.
+    """
+    with warnings.catch_warnings(), torch.random.fork_rng():
+        warnings.simplefilter("ignore")
+        import torchattacks  # here: only this needs it
+
+        attack = torchattacks.AutoAttack(model, norm="Linf", eps=eps, version="standard", n_classes=10, seed=seed)
+        return attack(images, classes).detach().clamp(0, 1)
+
+
+# What is measured: a name, the network attacked and the one that is asked, the images, the attack and its options.
+
+ATTACKS = {"fgsm": fgsm, "pgd": pgd, "auto": auto_attack}
+MNIST = ("mnist", "mnist-bn", "mnist-robust")
+PGD_40 = {"steps": 40, "step_size": 0.01}
+
+
+def measurements() -> dict[str, dict]:
+    """Every measurement of robustness.json by its name, without what it gave."""
+    made = {}
+
+    def add(name: str, network: str, images: int, attack: str, *, source: str | None = None, **options) -> None:
+        made[name] = {"network": network, "source": source or network, "images": images, "attack": attack}
+        made[name]["options"] = options
+
+    for network in MNIST:  # Goodfellow's experiment, on all test images
+        add(f"{network} fgsm 0.25", network, 10_000, "fgsm", eps=0.25)
+    for network in MNIST:
+        for source in MNIST:
+            add(f"{source} to {network}", network, 2_000, "pgd", source=source, eps=0.3, **PGD_40)
+    for network in MNIST:
+        for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4):
+            add(f"{network} pgd-40 {eps}", network, 1_000, "pgd", eps=eps, steps=40, step_size=max(0.01, eps / 15))
+    for eps, named in ((8 / 255, "8/255"), (0.1, "0.1")):
+        add(f"cifar10 fgsm {named}", "cifar10", 2_000, "fgsm", eps=eps)
+        add(f"cifar10 pgd-20 {named}", "cifar10", 2_000, "pgd", eps=eps, steps=20, step_size=eps / 4)
+    options = {"eps": 0.3, "steps": 100, "step_size": 0.01, "restarts": 20}
+    add("mnist-robust pgd-100 x 20", "mnist-robust", 2_000, "pgd", **options)
+    add("mnist-robust autoattack", "mnist-robust", 1_000, "auto", eps=0.3)
+    return made
+
+
+def results(path: Path = RESULTS) -> dict[str, dict]:
+    """What `python -m labkit.robustness` has measured, by name: its settings, counts, accuracy and 95% interval."""
+    return json.loads(path.read_text())["measurements"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure what is missing, from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m labkit.robustness", description="Attack the shipped networks.")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="the file to write or to go on with")
+    parser.add_argument("--only", default="", help="measure only what has this in its name")
+    chosen = parser.parse_args(arguments)
+    wanted = measurements()
+    used = sorted({each[role] for each in wanted.values() for role in ("network", "source")})
+    card = {
+        "command": "python -m labkit.robustness",
+        "seed": 0,
+        "interval": "Wilson, 95%",
+        "data": "the first images of each class of the test set, as many of each; all of them where images is 10,000",
+        "weights": {name: models.card(name)["sha256"] for name in used},
+    }
+    known = json.loads(chosen.output.read_text()) if chosen.output.exists() else card | {"measurements": {}}
+    done = {
+        name: found
+        for name, found in known["measurements"].items()
+        if name in wanted
+        and all(found[key] == value for key, value in wanted[name].items())
+        and all(known["weights"].get(found[role]) == card["weights"][found[role]] for role in ("network", "source"))
+    }
+    card["versions"] = {"python": platform.python_version()} | {p: version(p) for p in ("torch", "torchattacks")}
+    for name, settings in wanted.items():
+        if name not in done and chosen.only in name:
+            done[name] = settings | _measure(name, settings)
+            _write(chosen.output, card | {"measurements": {each: done[each] for each in wanted if each in done}})
+        if name in done:
+            low, high = done[name]["interval"]
+            print(f"{name:32} {done[name]['accuracy']:7.2%}  ({low:.2%} to {high:.2%})", flush=True)
+
+
+def _measure(name: str, settings: dict) -> dict:
+    network = models.load(settings["network"])
+    source = models.load(settings["source"])
+    kind = settings["network"].partition("-")[0]
+    images, labels = _images(kind, settings["images"])
+    attack = partial(ATTACKS[settings["attack"]], **settings["options"])
+    start = time.perf_counter()
+    show = partial(tqdm, desc=name, unit="batch", disable=not sys.stderr.isatty())
+    found = robustness(network, images, labels, attack, source=source, progress=show)
+    return {
+        "already_wrong": found.already_wrong,
+        "fooled": found.fooled,
+        "accuracy": round(found.accuracy, 5),
+        "interval": [round(end, 5) for end in found.interval],
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def _images(kind: str, count: int) -> tuple[Tensor, Tensor]:
+    if count <= 2_000:
+        return data.examples(kind, count)
+    test = data.load(kind, "test")
+    if len(test) != count:
+        raise ValueError(f"this needs all {count:,} test images of {kind}, but there are {len(test):,} ({test.source})")
+    return test.images, test.labels
+
+
+def _write(path: Path, content: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial_path.write_text(json.dumps(content, indent=1) + "\n")
+    partial_path.replace(path)
+
+
+if __name__ == "__main__":
+    main()
