@@ -1,0 +1,64 @@
+"""Grad-CAM: which of a late layer's channels speak for a class, and where they are active."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from labkit.core import check_batch, class_score
+from labkit.features._layers import find_layer
+
+
+def grad_cam(
+    model: nn.Module, images: Tensor, classes: Tensor, *, layer: str | None = None, resize: bool = True
+) -> Tensor:
+    """Activations of a layer, added up over its channels, each weighted by how much it would raise the class logit.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), in eval mode.
+        images: (N, C, H, W), pixels in [0, 1].
+        classes: (N,) int64, the class to explain for each image.
+        layer: name of a layer whose output has the shape (N, channels, h, w); by default the last one with more than
+            one position.
+        resize: enlarge the maps to the images' size, bilinearly.
+
+    Returns:
+        (N, H, W), or (N, h, w) if not resized; from 0 up, since what speaks against the class is cut off. In logits
+        per position.
+
+    Raises:
+        ValueError: bad shape, dtype or range; model in training mode; a layer that is unknown, is not run, or has no
+            positions.
+
+    Source:
+        Selvaraju et al. 2016, arXiv:1610.02391.
+    """
+    check_batch(model, images, classes)
+    watched = [find_layer(model, layer)] if layer is not None else list(model.modules())
+    with torch.enable_grad():
+        score, outputs = _watch(model, images.detach().requires_grad_(), classes, watched)
+        spatial = [output for output in outputs if output.ndim == 4 and output.shape[2:].numel() > 1]
+        if not spatial:
+            raise ValueError(_complaint(layer, outputs))
+        (gradient,) = torch.autograd.grad(score.sum(), spatial[-1])
+    weights = gradient.mean((2, 3), keepdim=True)
+    maps = (weights * spatial[-1].detach()).sum(1, keepdim=True).relu()
+    return (interpolate(maps, images.shape[2:], mode="bilinear") if resize else maps)[:, 0]
+
+
+def _watch(model: nn.Module, images: Tensor, classes: Tensor, layers: list[nn.Module]) -> tuple[Tensor, list[Tensor]]:
+    """Each image's class logit, and what these layers put out on the way there."""
+    outputs = []
+    hooks = [layer.register_forward_hook(lambda _layer, _inputs, output: outputs.append(output)) for layer in layers]
+    try:
+        return class_score(model, images, classes), outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _complaint(layer: str | None, outputs: list[Tensor]) -> str:
+    wanted = "Grad-CAM needs a layer whose output is (N, channels, h, w) with more than one position"
+    if layer is None:
+        return f"{wanted}; the network has none"
+    found = f"has the output {tuple(outputs[-1].shape)}" if outputs else "is not run"
+    return f"{wanted}; layer {layer!r} {found}"

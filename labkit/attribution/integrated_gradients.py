@@ -1,0 +1,58 @@
+"""Integrated gradients: add up the gradient on the way from an empty image, and the shares of the pixels add up too."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labkit.attribution._versions import broadcast, gradients
+from labkit.core import check_batch
+from labkit.features._layers import check_batch_size
+
+
+def integrated_gradients(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    *,
+    baseline: float | Tensor = 0.0,
+    steps: int = 50,
+    batch_size: int = 25,
+    progress=iter,
+) -> Tensor:
+    """Each pixel's share in the difference of the class logit between an image and a baseline.
+
+    The gradient is averaged along the straight line from the baseline to the image, and multiplied by the way that
+    the pixel went. The steps are the points of Gauss and Legendre, which need the fewest gradients for smooth curves.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), in eval mode.
+        images: (N, C, H, W), pixels in [0, 1].
+        classes: (N,) int64, the class to explain for each image.
+        baseline: the image without anything in it, pixels in [0, 1]: one number for all pixels (0 is black), or a
+            tensor that broadcasts to the images.
+        steps: points on the line; one backward pass each.
+        batch_size: points, of whatever image, that are in memory at once.
+        progress: wraps the loop over the steps, e.g. ``tqdm``; silent by default.
+
+    Returns:
+        (N, C, H, W), signed, in logits. With enough steps an image's map sums to its logit minus that of the baseline.
+
+    Raises:
+        ValueError: bad shape, dtype or range; model in training mode; a baseline that does not fit; steps or
+            batch_size < 1.
+
+    Source:
+        Sundararajan, Taly and Yan 2017, arXiv:1703.01365.
+    """
+    check_batch(model, images, classes)
+    check_batch_size(batch_size)
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    start = broadcast(baseline, images, "baseline")
+    way = images - start
+    nodes, weights = np.polynomial.legendre.leggauss(steps)  # on the line from -1 to 1, of length 2
+    between = (start + (1 + node) / 2 * way for node in progress(nodes.tolist()))
+    total = torch.zeros_like(images)
+    for weight, gradient in zip(weights.tolist(), gradients(model, between, classes, batch_size), strict=True):
+        total += weight / 2 * gradient
+    return total * way

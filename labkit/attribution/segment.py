@@ -1,0 +1,76 @@
+"""Segmentation without a segmentation network: a map says where the thing is, GrabCut finds its outline."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labkit.attribution.saliency import saliency
+from labkit.attribution_quality import importance
+from labkit.core import check_batch
+
+
+def segment(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    *,
+    maps: Tensor | None = None,
+    inside: float = 0.05,
+    outside: float = 0.3,
+    iterations: int = 5,
+    seed: int = 0,
+) -> Tensor:
+    """Which pixels belong to the thing, according to GrabCut, which starts from the extremes of a map.
+
+    GrabCut takes the highest pixels of the map for certain foreground and the lowest for certain background. It
+    learns their colours, and draws the outline where colours change.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), in eval mode.
+        images: (N, C, H, W), pixels in [0, 1], C is 1 or 3.
+        classes: (N,) int64, the class to segment in each image.
+        maps: (N, H, W) or (N, C, H, W), from any method, read as in `labkit.attribution_quality.importance`; by
+            default `saliency`.
+        inside: share of the pixels, those with the highest values, that are certain foreground.
+        outside: share of the pixels, those with the lowest values, that are certain background.
+        iterations: rounds of learning the colours and cutting.
+        seed: fixes OpenCV's generator, from which GrabCut draws, in this thread.
+
+    Returns:
+        (N, H, W) bool, on the images' device.
+
+    Raises:
+        ValueError: bad shape, dtype or range; model in training mode; maps that do not fit the images; shares not
+            above 0 or together above 1; iterations < 1.
+        ModuleNotFoundError: OpenCV is not installed.
+
+    Source:
+        Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034; Rother, Kolmogorov and Blake 2004, "GrabCut".
+    """
+    check_batch(model, images, classes)
+    if not (inside > 0 and outside > 0 and inside + outside <= 1):
+        raise ValueError(f"inside and outside must be above 0 and together at most 1, got {inside} and {outside}")
+    if iterations < 1:
+        raise ValueError(f"iterations must be at least 1, got {iterations}")
+    if images.shape[1] not in (1, 3):
+        raise ValueError(f"images must have 1 or 3 channels, got {images.shape[1]} in shape {tuple(images.shape)}")
+    values = importance(saliency(model, images, classes) if maps is None else maps, images)
+    pixels = (images.expand(-1, 3, -1, -1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    pairs = zip(pixels, values.cpu(), strict=True)
+    masks = [_grab_cut(picture, heat, inside, outside, iterations, seed) for picture, heat in pairs]
+    return torch.from_numpy(np.stack(masks)).to(images.device)
+
+
+def _grab_cut(picture: np.ndarray, heat: Tensor, inside: float, outside: float, iterations: int, seed: int):
+    try:
+        import cv2
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("segment needs OpenCV: pip install labkit[segment]") from error
+    order = heat.flatten().argsort(stable=True).numpy()
+    mask = np.full(order.size, cv2.GC_PR_BGD, np.uint8)
+    mask[order[: max(1, round(outside * order.size))]] = cv2.GC_BGD
+    mask[order[-max(1, round(inside * order.size)) :]] = cv2.GC_FGD
+    mask = mask.reshape(heat.shape)
+    cv2.setRNGSeed(seed)
+    cv2.grabCut(np.ascontiguousarray(picture), mask, None, None, None, iterations, cv2.GC_INIT_WITH_MASK)
+    return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
