@@ -1,5 +1,7 @@
 """Segmentation without a segmentation network: a map says where the thing is, GrabCut finds its outline."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,13 +19,14 @@ def segment(
     maps: Tensor | None = None,
     inside: float = 0.05,
     outside: float = 0.3,
+    blur: float = 0.02,
     iterations: int = 5,
     seed: int = 0,
 ) -> Tensor:
     """Which pixels belong to the thing, according to GrabCut, which starts from the extremes of a map.
 
-    GrabCut takes the highest pixels of the map for certain foreground and the lowest for certain background. It
-    learns their colours, and draws the outline where colours change.
+    The map is smoothed; its highest pixels are taken for certain foreground, its lowest for certain background.
+    GrabCut learns their colours, and draws the outline where colours change.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
@@ -33,6 +36,7 @@ def segment(
             default `saliency`.
         inside: share of the pixels, those with the highest values, that are certain foreground.
         outside: share of the pixels, those with the lowest values, that are certain background.
+        blur: standard deviation of a Gaussian that smooths the map first, as a share of the images' height.
         iterations: rounds of learning the colours and cutting.
         seed: fixes OpenCV's generator, from which GrabCut draws, in this thread.
 
@@ -41,7 +45,7 @@ def segment(
 
     Raises:
         ValueError: bad shape, dtype or range; model in training mode; maps that do not fit the images; shares not
-            above 0 or together above 1; iterations < 1.
+            above 0 or together above 1; blur below 0; iterations < 1.
         ModuleNotFoundError: OpenCV is not installed.
 
     Source:
@@ -50,27 +54,33 @@ def segment(
     check_batch(model, images, classes)
     if not (inside > 0 and outside > 0 and inside + outside <= 1):
         raise ValueError(f"inside and outside must be above 0 and together at most 1, got {inside} and {outside}")
+    if not 0 <= blur < float("inf"):
+        raise ValueError(f"blur must be a share of the images' height, from 0 up, got {blur}")
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
     if images.shape[1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels, got {images.shape[1]} in shape {tuple(images.shape)}")
-    values = importance(saliency(model, images, classes) if maps is None else maps, images)
+    values = importance(saliency(model, images, classes) if maps is None else maps, images).float().cpu().numpy()
     pixels = (images.expand(-1, 3, -1, -1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    pairs = zip(pixels, values.cpu(), strict=True)
-    masks = [_grab_cut(picture, heat, inside, outside, iterations, seed) for picture, heat in pairs]
+    cv2 = _opencv()
+    masks = []
+    for picture, heat in zip(pixels, values, strict=True):
+        if blur:
+            heat = cv2.GaussianBlur(heat, (0, 0), blur * len(heat))
+        order = heat.argsort(axis=None, kind="stable")
+        mask = np.full(heat.size, cv2.GC_PR_BGD, np.uint8)  # in between: probably background
+        mask[order[: math.ceil(outside * heat.size)]] = cv2.GC_BGD
+        mask[order[-math.ceil(inside * heat.size) :]] = cv2.GC_FGD
+        mask = mask.reshape(heat.shape)
+        cv2.setRNGSeed(seed)
+        cv2.grabCut(np.ascontiguousarray(picture), mask, None, None, None, iterations, cv2.GC_INIT_WITH_MASK)
+        masks.append(np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)))
     return torch.from_numpy(np.stack(masks)).to(images.device)
 
 
-def _grab_cut(picture: np.ndarray, heat: Tensor, inside: float, outside: float, iterations: int, seed: int):
+def _opencv():
     try:
         import cv2
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("segment needs OpenCV: pip install labkit[segment]") from error
-    order = heat.flatten().argsort(stable=True).numpy()
-    mask = np.full(order.size, cv2.GC_PR_BGD, np.uint8)
-    mask[order[: max(1, round(outside * order.size))]] = cv2.GC_BGD
-    mask[order[-max(1, round(inside * order.size)) :]] = cv2.GC_FGD
-    mask = mask.reshape(heat.shape)
-    cv2.setRNGSeed(seed)
-    cv2.grabCut(np.ascontiguousarray(picture), mask, None, None, None, iterations, cv2.GC_INIT_WITH_MASK)
-    return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
+    return cv2

@@ -52,6 +52,7 @@ def test_grey_images_and_maps_that_are_flat():
         ({"inside": 0}, r"inside and outside must .* got 0 and 0\.3"),
         ({"inside": 0.5, "outside": 0.6}, r"got 0\.5 and 0\.6"),
         ({"iterations": 0}, "iterations must .* got 0"),
+        ({"blur": -1}, "blur must .* got -1"),
         ({"maps": torch.zeros(1, 7, 7)}, r"maps must .* got \(1, 7, 7\)"),
     ],
 )
