@@ -586,6 +586,61 @@ def curves(histories: Mapping[str, object]) -> Picture:
 
 
 @_house_style
+def occluded(
+    image: Tensor, probability: Tensor, predicted: Tensor, label: int, classes: Sequence[str], *, window: int, stride=1
+) -> Picture:
+    """What a covered window does at every position: the image, the probability of its class, the predicted class.
+
+    The image is framed where the window costs most. In the maps, every position is drawn at the window's centre.
+
+    Args:
+        image: (C, H, W), pixels in [0, 1].
+        probability: (rows, columns), of the image's class, from 0 to 1.
+        predicted: (rows, columns) int64, the most likely class.
+        label: the image's class.
+        classes: K names.
+        window: height and width of what was covered, in pixels.
+        stride: pixels from one position to the next.
+
+    Raises:
+        ValueError: shapes that do not fit together; more than six other classes predicted.
+    """
+    image = _checked("image", image, "C", "H", "W").float()
+    probability = _checked("probability", probability, "rows", "columns").float()
+    predicted = _checked("predicted", predicted, "rows", "columns")
+    if predicted.shape != probability.shape:
+        raise ValueError(f"predicted must have shape {tuple(probability.shape)}, got {tuple(predicted.shape)}")
+    others = [int(each) for each in predicted.unique() if each != label]
+    if len(others) > len(COLORS):
+        raise ValueError(f"there are colours for {len(COLORS)} other classes, got {len(others)}")
+    height, width = image.shape[1:]
+    side = (WIDTH - 1.1) / 3
+    picture = Picture(figsize=(WIDTH, side * height / width + 3.2 * LINE), layout="compressed")
+    panels = picture.subplots(1, 3)
+    _show(panels[0], image.permute(1, 2, 0).clamp(0, 1), cmap="gray", vmin=0, vmax=1)
+    row, column = divmod(int(probability.argmin()), probability.shape[1])
+    _frame(panels[0], row * stride, column * stride, window, window, edgecolor=MARK, linewidth=2.5)
+    panels[0].set_title(f"image: {classes[label]}")
+
+    first, (rows, columns) = window / 2 - 0.5 - stride / 2, probability.shape
+    extent = (first, first + columns * stride, first + rows * stride, first)
+    colors = torch.ones(rows, columns, 3)
+    for other, color in zip(others, COLORS, strict=False):
+        colors[predicted == other] = torch.tensor([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    drawn = panels[1].imshow(probability, extent=extent, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+    panels[2].imshow(colors, extent=extent, interpolation="nearest")
+    for axes, title in zip(panels[1:], ("its probability", "predicted class"), strict=True):
+        _bare(axes)
+        axes.spines[:].set(visible=True, color="#b5b5b5", linewidth=0.8)
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), title=title)
+    picture.colorbar(drawn, ax=panels[1], ticks=[0, 1], format=PercentFormatter(1), shrink=0.75)
+    names = [Rectangle((0, 0), 1, 1, facecolor="white", edgecolor="#b5b5b5", label=classes[label])]
+    names += [Rectangle((0, 0), 1, 1, facecolor=c, label=classes[o]) for o, c in zip(others, COLORS, strict=False)]
+    picture.legend(handles=names, loc="outside lower right", ncols=min(len(names), 7))
+    return picture
+
+
+@_house_style
 def lines(
     x: Sequence[float],
     series: Mapping[str, object],
@@ -829,4 +884,151 @@ def attack(
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
     axes.legend(loc="center right")
+    return picture
+
+
+@_house_style
+def kernels(kernels: Tensor) -> Picture:
+    """The filters of a convolution: in colour where they read colours, else each weight red above zero, blue below.
+
+    Args:
+        kernels: (K, C, h, w), signed weights. One channel: a map for each filter. Three: a colour image for each, in
+            which mid-grey is zero and the largest weight of the layer is full strength. More: a row for each filter and
+            a map for each of its channels.
+
+    Raises:
+        ValueError: kernels of another shape, or more than ten channels beside each other.
+    """
+    kernels = _checked("kernels", kernels, "K", "C", "h", "w").float()
+    count, channels = kernels.shape[:2]
+    largest = float(kernels.abs().max()) or 1.0
+    if channels == 3:
+        return _images(0.5 + kernels / (2 * largest), (), 8, ())
+    if channels == 1:
+        return _maps(kernels[:, 0], (), 8, None, "weight", "RdBu_r", symmetric=True)
+    if channels > 10:
+        raise ValueError(f"kernels must have 1, 3 or at most 10 channels to be drawn, got {channels}")
+    picture, grid = _grid(count * channels, (), channels, tuple(kernels.shape[2:]), room=2.0)
+    for index, (axes, weights) in enumerate(zip(grid, kernels.flatten(0, 1), strict=True)):
+        drawn = _show(axes, weights, cmap="RdBu_r", vmin=-largest, vmax=largest)
+        if index < channels:
+            axes.set_title(str(index), pad=4)
+        if index % channels == 0:
+            axes.set_ylabel(f"filter {index // channels}", rotation=0, ha="right", va="center")
+    picture.suptitle("channel")
+    _scale(picture, list(grid), drawn, "weight", symmetric=True)
+    return picture
+
+
+@_house_style
+def channels(image: Tensor, maps: Tensor, *, caption: str = "", label: str = "activation") -> Picture:
+    """An image, and beside it the maps that a layer makes of it, numbered along the rows, on one scale from zero up.
+
+    Args:
+        image: (C, H, W), pixels in [0, 1].
+        maps: (N, h, w), activations from zero up; N at most 64.
+        caption: a text above the maps.
+        label: what the numbers are, written beside the colour bar.
+
+    Raises:
+        ValueError: an image or maps of another shape; more than 64 maps.
+    """
+    image, maps = _checked("image", image, "C", "H", "W").float(), _checked("maps", maps, "N", "h", "w").float()
+    if len(maps) > 64:
+        raise ValueError(f"channels has room for 64 maps, got {len(maps)}")
+    rows = math.ceil(len(maps) / 8)
+    picture = Picture(figsize=(WIDTH, max(1.7, 0.55 * rows + 2 * LINE)))
+    left, right = picture.subplots(1, 2, width_ratios=(1, 3))
+    _show(left, image.permute(1, 2, 0).clamp(0, 1), cmap="gray", vmin=0, vmax=1)
+    left.set_title("image")
+    sheet, gap = _sheet(maps, 8), max(1, round(maps.shape[2] / 16))
+    if gap > 1:
+        sheet = _sheet(torch.nn.functional.pad(maps, [0, gap - 1] * 2, value=math.nan), 8)
+    drawn = right.imshow(sheet.numpy(), interpolation="nearest", cmap="viridis", vmin=0)
+    _bare(right)
+    right.set_title(caption)
+    right.set_yticks(
+        [row * (maps.shape[1] + gap) + (maps.shape[1] - 1) / 2 for row in range(rows)],
+        [f"{8 * row}–{min(8 * row + 7, len(maps) - 1)}" for row in range(rows)],
+    )
+    right.tick_params(length=0)
+    _scale(picture, [right], drawn, label, symmetric=False)
+    return picture
+
+
+@_house_style
+def framed(images: Tensor, boxes: Tensor, *, captions: Sequence[str] = (), columns: int | None = None) -> Picture:
+    """Images with a rectangle outlined in each.
+
+    Args:
+        images: (N, C, H, W), pixels in [0, 1].
+        boxes: (N, 4): top, left, height and width in pixels.
+        captions: one text an image, or none at all.
+        columns: images in a row.
+
+    Raises:
+        ValueError: shapes that do not fit together.
+    """
+    boxes = _checked("boxes", boxes, "N", "4")
+    _check_length("boxes", boxes, len(images))
+    picture = _images(images, captions, columns, ())
+    for axes, (top, left, height, width) in zip(picture.axes, boxes.tolist(), strict=False):
+        _frame(axes, top, left, height, width, linewidth=2)
+    return picture
+
+
+@_house_style
+def dots(values: Tensor, labels: Tensor, classes: Sequence[str], *, marked: Tensor, xlabel: str, legend: str):
+    """One number of every image as a dot in the row of its class, with some of them marked.
+
+    Args:
+        values: (N,).
+        labels: (N,) int64, the row of each.
+        classes: K names of rows.
+        marked: (M,) int64, indices of the dots to mark.
+        xlabel: what the numbers are.
+        legend: what the marked dots are.
+
+    Raises:
+        ValueError: shapes that do not fit together.
+    """
+    values, labels = _checked("values", values, "N").float(), _checked("labels", labels, "N")
+    marked = _checked("marked", marked, "M")
+    if len(labels) != len(values):
+        raise ValueError(f"labels must have {len(values)} entries, one for each value, got {len(labels)}")
+    picture = Picture(figsize=(WIDTH, 0.34 * len(classes) + 3 * LINE))
+    axes = picture.subplots()
+    heights = labels + (torch.arange(len(values)) * 0.618 % 1 - 0.5) * 0.7  # spread evenly, and always the same
+    axes.plot(values, heights, ".", color="#9a9a9a", markersize=3, alpha=0.5)
+    axes.plot(values[marked], heights[marked], "o", color=WRONG, markersize=5, label=legend)
+    axes.set(xlabel=xlabel, ylim=(len(classes) - 0.5, -0.5))
+    axes.set_yticks(range(len(classes)), classes)
+    axes.tick_params(axis="y", length=0)
+    picture.legend(loc="outside upper right")
+    return picture
+
+
+@_house_style
+def scatter(points: Tensor, groups: Mapping[str, Tensor], *, xlabel: str = "", ylabel: str = "") -> Picture:
+    """Points in a plane, some groups of them in colours, the others grey.
+
+    Args:
+        points: (N, 2).
+        groups: name -> indices of its points, at most 6 groups.
+        xlabel: what the first number is.
+        ylabel: what the second number is.
+
+    Raises:
+        ValueError: points of another shape; no group, or more than there are colours for.
+    """
+    points = _checked("points", points, "N", "2").float()
+    if not 1 <= len(groups) <= len(COLORS) or points.shape[1] != 2:
+        raise ValueError(f"points must have shape (N, 2) and 1 to {len(COLORS)} groups, got {tuple(points.shape)}")
+    picture = Picture(figsize=(WIDTH, 4.4))
+    axes = picture.subplots()
+    axes.plot(*points.T, ".", color="#c4c4c4", markersize=4, label="all others")
+    for color, (name, indices) in zip(COLORS, groups.items(), strict=False):
+        axes.plot(*points[torch.as_tensor(indices)].T, ".", color=color, markersize=6, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    picture.legend(loc="outside upper left", ncols=2, markerscale=2)
     return picture

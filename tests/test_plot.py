@@ -42,6 +42,9 @@ FIGURES = {
     "regions": lambda: plot.regions(NOISE[0], {"conv1": (3, 3, 5, 5)}),
     "shares": lambda: plot.shares(SUMMARY, ["conv1", "conv2", "fc1", "fc2"]),
     "curves": lambda: plot.curves({"one": HISTORY, "two": SimpleNamespace(**HISTORY)}),
+    "occluded": lambda: plot.occluded(
+        NOISE[0], torch.linspace(0, 1, 9).view(3, 3), torch.tensor([[0, 1, 2]] * 3), 1, CLASSES, window=2
+    ),
     "lines": lambda: plot.lines(
         [1, 2, 3],
         {"ours": ([0.9, 0.5, 0.1], [0.8, 0.4, 0], [1, 0.6, 0.2]), "theirs": [1, 0.9, 0.8]},
@@ -57,6 +60,21 @@ FIGURES = {
     "attack on a digit": lambda: plot.attack(
         NOISE[0, :1], NOISE[1, :1], torch.eye(10)[3], torch.eye(10)[8], "0123456789", gain=3
     ),
+    "kernels": lambda: plot.kernels(NOISE[:, :, :3, :3] - 0.5),
+    "kernels of one channel": lambda: plot.kernels(NOISE[:, :1, :3, :3] - 0.5),
+    "kernels of eight channels": lambda: plot.kernels(NOISE[:4].reshape(4, 8, 12, 32)[..., :3, :3] - 0.5),
+    "channels": lambda: plot.channels(NOISE[0], NOISE.flatten(0, 1), caption="conv1"),
+    "channels of a deep layer": lambda: plot.channels(NOISE[0], NOISE[:, 0, :4, :4]),
+    "framed": lambda: plot.framed(NOISE, torch.tensor([[0, 0, 5, 5]] * 6), captions=["1.25"] * 6),
+    "dots": lambda: plot.dots(
+        torch.rand(90, generator=torch.Generator().manual_seed(0)),
+        torch.arange(90) % 3,
+        CLASSES,
+        marked=torch.arange(4),
+        xlabel="activation",
+        legend="the top 4",
+    ),
+    "scatter": lambda: plot.scatter(NOISE[0, 0, :, :2], {"cats": [0, 1, 2], "dogs": [3]}, xlabel="first"),
     "confidence_histogram": lambda: plot.confidence_histogram(torch.linspace(0, 1, 9), torch.arange(9) > 4, 0.5),
 }
 
@@ -204,6 +222,28 @@ def test_confidence_histogram_counts_what_is_answered():
     assert {"right: 2 of 3 answered", "wrong: 1 of 2 answered"} <= set(texts(figure))
 
 
+def test_colour_kernels_have_grey_at_zero_and_the_largest_weight_at_full_strength():
+    weights = torch.zeros(2, 3, 2, 2)
+    weights[0, 0, 0, 0], weights[1, 2, 1, 1] = -2, 1
+    first, second = (axes.images[0].get_array() for axes in plot.kernels(weights).axes[:2])
+    assert first[0, 0].tolist() == [0, 0.5, 0.5]
+    assert second[1, 1].tolist() == [0.5, 0.5, 0.75]
+
+
+def test_channels_are_laid_out_in_rows_of_eight():
+    figure = plot.channels(torch.zeros(1, 4, 4), torch.arange(20.0)[:, None, None].expand(20, 4, 4))
+    sheet = figure.axes[1].images[0].get_array()
+    assert sheet.shape == (14, 39)
+    assert (sheet[5, 0], sheet[0, 38]) == (8, 7)
+    assert {"0–7", "8–15", "16–19"} <= set(texts(figure))
+
+
+def test_frames_lie_around_their_pixels():
+    figure = plot.framed(NOISE[:2], torch.tensor([[0, 1, 2, 3], [4, 4, 1, 1]]))
+    frame = figure.axes[0].patches[0]
+    assert (frame.get_xy(), frame.get_width(), frame.get_height()) == ((0.5, -0.5), 3, 2)
+
+
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
@@ -230,6 +270,10 @@ def test_confidence_histogram_counts_what_is_answered():
         (lambda: plot.shares({"a": [0]}, ["x"]), "not all zero"),
         (lambda: plot.curves({}), "1 to 3 runs, got 0"),
         (lambda: plot.curves({"run": HISTORY | {"test_loss": [1.0]}}), r"'run' must be equally long.*\[1, 2\]"),
+        (
+            lambda: plot.occluded(NOISE[0], torch.ones(2, 2), torch.ones(3, 2), 0, CLASSES, window=2),
+            r"predicted must have shape \(2, 2\), got \(3, 2\)",
+        ),
         (lambda: plot.lines([1, 2], {}, xlabel="x"), "1 to 6 lines, got 0"),
         (lambda: plot.lines([1, 2], {"a": [1, 2, 3]}, xlabel="x"), "'a' must be 2 values"),
         (lambda: plot.lines([1, 2], {"a": [1, 2]}, xlabel="x", logarithmic="z"), "'xy', got 'z'"),
@@ -240,6 +284,14 @@ def test_confidence_histogram_counts_what_is_answered():
         (lambda: plot.attack(*NOISE[:2], *LOGITS[:2], "ab"), "must have 2 entries, got 3 and 3"),
         (lambda: plot.attack(*NOISE[:2], *LOGITS[:2], CLASSES, captions=["a"]), "captions must be two, got 1"),
         (lambda: plot.attack(*NOISE[:2], *LOGITS[:2], CLASSES, gain=0), "gain must be above zero, got 0"),
+        (lambda: plot.kernels(torch.ones(2, 11, 3, 3)), "at most 10 channels to be drawn, got 11"),
+        (lambda: plot.channels(NOISE[0], torch.ones(65, 2, 2)), "room for 64 maps, got 65"),
+        (lambda: plot.framed(NOISE, torch.ones(2, 4)), "boxes must have 6 entries.*got 2"),
+        (
+            lambda: plot.dots([1.0], [0, 0], "a", marked=torch.tensor([0]), xlabel="", legend=""),
+            "labels must have 1 entries.*got 2",
+        ),
+        (lambda: plot.scatter(torch.ones(2, 3), {"a": [0]}), r"must have shape \(N, 2\).*got \(2, 3\)"),
         (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(2), 0.5), "right must have 3 entries.*got 2"),
         (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(3), 1.5), "from 0 to 1, got 1.5"),
     ],
