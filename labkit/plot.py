@@ -627,8 +627,10 @@ def occluded(
     colors = torch.ones(rows, columns, 3)
     for other, color in zip(others, COLORS, strict=False):
         colors[predicted == other] = torch.tensor([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
-    drawn = panels[1].imshow(probability, extent=extent, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
-    panels[2].imshow(colors, extent=extent, interpolation="nearest")
+    drawn = panels[1].imshow(
+        probability.numpy(), extent=extent, cmap="viridis", vmin=0, vmax=1, interpolation="nearest"
+    )
+    panels[2].imshow(colors.numpy(), extent=extent, interpolation="nearest")
     for axes, title in zip(panels[1:], ("its probability", "predicted class"), strict=True):
         _bare(axes)
         axes.spines[:].set(visible=True, color="#b5b5b5", linewidth=0.8)
@@ -852,7 +854,7 @@ def attack(
         after: (n,), and for the result.
         names: n classes.
         gain: what the difference is multiplied by, to be seen; mid-grey is no change.
-        captions: one text for the image and one for the result, or none at all.
+        captions: one text for the image and one for the result; by default the surest of the named classes.
 
     Raises:
         ValueError: shapes that do not fit together; captions that are not two; a gain that is not above zero.
@@ -867,12 +869,13 @@ def attack(
         raise ValueError(f"captions must be two, got {len(captions)}")
     if not gain > 0:
         raise ValueError(f"gain must be above zero, got {gain}")
-    first, last = captions or ("image", "result")
-    pictures = {first: image, f"difference × {gain:g}": 0.5 + gain * (result - image), last: result}
+    first, last = captions or [f"{names[int(each.argmax())]} {_percent(float(each.max()))}" for each in (before, after)]
+    difference = 0.5 + gain * (result - image)
+    pictures = ((first, image), (f"difference × {gain:g}", difference), (last, result))
     bars = 0.3 * len(names) + LINE
     picture = Picture(figsize=(WIDTH, 2.4 + bars))
     top, bottom = picture.subfigures(2, 1, height_ratios=(2.4, bars))
-    for axes, (caption, shown) in zip(top.subplots(1, 3), pictures.items(), strict=True):
+    for axes, (caption, shown) in zip(top.subplots(1, 3), pictures, strict=True):
         _show(axes, shown.permute(1, 2, 0).clamp(0, 1), cmap="gray", vmin=0, vmax=1)
         axes.set_title(caption, pad=4)
     axes = bottom.subplots()

@@ -212,8 +212,13 @@ def test_an_attack_shows_the_difference_enlarged_around_grey():
     figure = plot.attack(image, result, torch.tensor([0.9, 0.1]), torch.tensor([0.2, 0.8]), "ab", gain=10)
     shown = figure.axes[1].images[0].get_array()[..., 0]
     assert np.allclose(shown, [[0.5, 0.6], [0.4, 1.0]], atol=1e-6)
-    assert {"difference × 10", "before", "after"} <= set(texts(figure))
+    assert {"a 90%", "difference × 10", "b 80%", "before", "after"} <= set(texts(figure))
     assert [bar.get_width() for bar in figure.axes[3].patches] == pytest.approx([0.9, 0.1, 0.2, 0.8])
+
+
+def test_an_attack_that_changes_nothing_shows_the_image_twice():
+    figure = plot.attack(NOISE[0], NOISE[0], torch.eye(3)[0], torch.eye(3)[0], CLASSES)
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["cat >99%", "difference × 10", "cat >99%"]
 
 
 def test_confidence_histogram_counts_what_is_answered():
