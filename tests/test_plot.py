@@ -210,7 +210,7 @@ def test_rates_are_written_in_percent_and_left_out_where_there_are_none():
 def test_an_attack_shows_the_difference_enlarged_around_grey():
     image, result = torch.full((1, 2, 2), 0.5), torch.tensor([[[0.5, 0.51], [0.49, 1.0]]])
     figure = plot.attack(image, result, torch.tensor([0.9, 0.1]), torch.tensor([0.2, 0.8]), "ab", gain=10)
-    shown = figure.axes[1].images[0].get_array()[..., 0]
+    shown = np.squeeze(figure.axes[1].images[0].get_array())
     assert np.allclose(shown, [[0.5, 0.6], [0.4, 1.0]], atol=1e-6)
     assert {"a 90%", "difference × 10", "b 80%", "before", "after"} <= set(texts(figure))
     assert [bar.get_width() for bar in figure.axes[3].patches] == pytest.approx([0.9, 0.1, 0.2, 0.8])
