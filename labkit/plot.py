@@ -886,7 +886,7 @@ def attack(
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
-    axes.legend(loc="center right")
+    bottom.legend(loc="outside right center")
     return picture
 
 
