@@ -1,11 +1,12 @@
 """The network's answers to an image with a window covered, for every position of the window, computed incrementally.
 
 At each position the window changes, in each of the first layers, a small patch of the activations. Only these patches
-are computed: of all positions that lie alike towards the layers' strides at once, as one batch, cut from the clean
-activations by strided views. Where the patches have grown to half of a layer, they are put into it, and the rest of the
-network runs as usual.
+are computed: of all positions at once, as one batch, cut from the clean activations by strided views. A layer with a
+stride splits them into those that lie alike towards it. Where the patches have grown to half of a layer, they are put
+into it, and the rest of the network runs as usual.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,18 +30,28 @@ def covered_logits(model: nn.Module, image: Tensor, window: Pair, stride: Pair, 
     """Logits (positions, K) of one image (1, C, H, W) with a window of fill at each position, row after row."""
     steps, rest = _local_steps(model)
     cleans = [image, *_outputs(steps, image)]
-    count = _worthwhile(steps, cleans, window)
+    count, at_once = _worthwhile(steps, cleans, window, batch_size)
     local, full = steps[:count], steps[count:]
     numbers, waiting, logits = [], [], []
-    for positions, change in _groups(image, window, stride, fill, _strides(local), batch_size):
-        numbers.append(positions)
-        waiting.append(_carry(local, cleans[1:], change).whole())
-        if sum(map(len, waiting)) >= batch_size:
-            logits.append(rest(_last(full, torch.cat(waiting))))
-            waiting = []
+    for part in _positions(image, window, stride, fill).pieces(at_once):
+        for change in _carry(local, cleans[1:], part, []):
+            for piece in change.pieces(batch_size):
+                numbers.append(piece.numbers.flatten())
+                waiting.append(piece.whole())
+                if sum(map(len, waiting)) >= batch_size:
+                    logits.append(rest(_last(full, torch.cat(waiting))))
+                    waiting = []
     if waiting:
         logits.append(rest(_last(full, torch.cat(waiting))))
     return torch.cat(logits)[torch.cat(numbers).argsort()]
+
+
+def _positions(image: Tensor, window: Pair, stride: Pair, fill: float) -> "_Change":
+    """The image with the window at every position."""
+    grid = tuple((image.shape[2 + axis] - window[axis]) // stride[axis] + 1 for axis in (0, 1))
+    numbers = torch.arange(math.prod(grid), device=image.device).view(grid)
+    values = image.new_full((1, image.shape[1], *window), fill).expand(numbers.numel(), -1, -1, -1)
+    return _Change(image, values, (0, 0), stride, numbers)
 
 
 # A network as a list of steps: layers that look at a neighbourhood or at a single place, and "push", "swap" and "add"
@@ -142,11 +153,35 @@ class _Change:
     values: Tensor  # (rows * columns, C, h, w)
     start: Pair
     step: Pair
-    grid: Pair  # rows, columns
+    numbers: Tensor  # (rows, columns) int64, of the positions
+
+    @property
+    def grid(self) -> Pair:
+        return tuple(self.numbers.shape)
 
     @property
     def size(self) -> Pair:
         return tuple(self.values.shape[2:])
+
+    def some(self, rows: slice, columns: slice) -> "_Change":
+        """The same at some of the positions."""
+        numbers = self.numbers[rows, columns]
+        values = self.values.permute(0, 2, 3, 1).unflatten(0, self.grid)[rows, columns].flatten(0, 1)
+        (top, _, down), (left, _, right) = rows.indices(self.grid[0]), columns.indices(self.grid[1])
+        start = (self.start[0] + top * self.step[0], self.start[1] + left * self.step[1])
+        step = (self.step[0] * down, self.step[1] * right)
+        return _Change(self.clean, values.permute(0, 3, 1, 2), start, step, numbers)
+
+    def pieces(self, limit: int) -> "Iterator[_Change]":
+        """All positions, in blocks of at most limit."""
+        rows, columns = self.grid
+        if rows * columns <= limit:
+            yield self
+            return
+        at_once = max(1, limit // columns)  # rows in a block
+        bands = [slice(first, first + at_once) for first in range(0, rows, at_once)]
+        sides = [slice(first, first + limit) for first in range(0, columns, limit)]
+        yield from (self.some(band, side) for band in bands for side in sides)
 
     def cut(self, start: Pair, size: Pair, outside: float = 0.0) -> Tensor:
         """(positions, C, h, w): other patches of the changed layer, from start on; outside is what lies around it."""
@@ -204,10 +239,9 @@ def _overlap(start: int, size: int, other: int, other_size: int) -> tuple[slice,
     return slice(first - start, last - start), slice(first - other, last - other)
 
 
-def _carry(steps: list, cleans: list[Tensor], change: _Change) -> _Change:
-    """What becomes of a change in the course of some steps, whose clean outputs are known."""
-    kept = []
-    for step, clean in zip(steps, cleans, strict=False):
+def _carry(steps: list, cleans: list[Tensor], change: _Change, kept: list[_Change]) -> Iterator[_Change]:
+    """What becomes of a change in the course of some steps, whose clean outputs are known; in parts, at strides."""
+    for index, (step, clean) in enumerate(zip(steps, cleans, strict=False)):
         if step == "push":
             kept.append(change)
         elif step == "swap":
@@ -215,10 +249,18 @@ def _carry(steps: list, cleans: list[Tensor], change: _Change) -> _Change:
         elif step == "add":
             change = _sum(change, kept.pop(), clean)
         elif kernel := _kernel(step):
+            every = [s // math.gcd(s, distance) for s, distance in zip(kernel.stride, change.step, strict=True)]
+            if every != [1, 1]:  # only positions whose distance is a multiple of the stride lie alike
+                alike = itertools.product(*(range(min(n, size)) for n, size in zip(every, change.grid, strict=True)))
+                for top, left in alike:
+                    rows, columns = slice(top, None, every[0]), slice(left, None, every[1])
+                    branches = [branch.some(rows, columns) for branch in kept]
+                    yield from _carry(steps[index:], cleans[index:], change.some(rows, columns), branches)
+                return
             change = _through(change, step, kernel, clean)
         else:
             change = replace(change, clean=clean, values=step(change.values))
-    return change
+    yield change
 
 
 def _through(change: _Change, layer: nn.Module, kernel: _Kernel, clean: Tensor) -> _Change:
@@ -238,7 +280,7 @@ def _through(change: _Change, layer: nn.Module, kernel: _Kernel, clean: Tensor) 
     else:
         values = avg_pool2d(patches, layer.kernel_size, layer.stride, divisor_override=layer.divisor_override)
     step = tuple(t // s for t, s in zip(change.step, kernel.stride, strict=True))
-    return _Change(clean, values, start, step, change.grid)
+    return _Change(clean, values, start, step, change.numbers)
 
 
 def _reached(kernel: _Kernel, axis: int, start: int, size: int) -> Pair:
@@ -252,15 +294,17 @@ def _sum(one: _Change, other: _Change, clean: Tensor) -> _Change:
     start = tuple(map(min, one.start, other.start))
     ends = [max(a.start[axis] + a.size[axis] for a in (one, other)) for axis in (0, 1)]
     size = tuple(end - first for end, first in zip(ends, start, strict=True))
-    return _Change(clean, one.cut(start, size) + other.cut(start, size), start, one.step, one.grid)
+    return _Change(clean, one.cut(start, size) + other.cut(start, size), start, one.step, one.numbers)
 
 
-# Which positions go together, and how far.
+def _worthwhile(steps: list, cleans: list[Tensor], window: Pair, batch_size: int) -> tuple[int, int]:
+    """How many steps to go with patches, and for how many positions at once.
 
-
-def _worthwhile(steps: list, cleans: list[Tensor], window: Pair) -> int:
-    """How many steps to go with patches: as long as they cover less than LARGEST of a layer, and not inside a block."""
+    They cover at most LARGEST of a layer, and take no more memory than batch_size whole images; a block is not left in
+    the middle.
+    """
     interval, kept, count = [(0, length) for length in window], [], 0
+    patch = sizes = cleans[0].shape[1] * math.prod(window)
     for index, step in enumerate(steps):
         if step == "push":
             kept.append(interval)
@@ -272,47 +316,11 @@ def _worthwhile(steps: list, cleans: list[Tensor], window: Pair) -> int:
             interval = [(first, end - first) for first, end in zip(firsts, ends, strict=True)]
         elif kernel := _kernel(step):
             interval = [_reached(kernel, axis, *interval[axis]) for axis in (0, 1)]
-        height, width = cleans[index + 1].shape[2:]
-        if interval[0][1] * interval[1][1] > LARGEST * height * width:
+        channels, height, width = cleans[index + 1].shape[1:]
+        area = interval[0][1] * interval[1][1]
+        if area > LARGEST * height * width:
             break
+        sizes = max(sizes, channels * area)
         if not kept:
-            count = index + 1
-    return count
-
-
-def _strides(steps: list) -> Pair:
-    """How many pixels one place of the last layer stands for. (Both branches of a block have the same.)"""
-    total, kept = (1, 1), []
-    for step in steps:
-        if step == "push":
-            kept.append(total)
-        elif step == "swap":
-            total, kept[-1] = kept[-1], total
-        elif step == "add":
-            kept.pop()
-        elif kernel := _kernel(step):
-            total = tuple(t * s for t, s in zip(total, kernel.stride, strict=True))
-    return total
-
-
-def _groups(
-    image: Tensor, window: Pair, stride: Pair, fill: float, period: Pair, batch_size: int
-) -> Iterator[tuple[Tensor, _Change]]:
-    """Positions whose distances are multiples of period, at most batch_size together: their numbers, and the change."""
-    counts = [(image.shape[2 + axis] - window[axis]) // stride[axis] + 1 for axis in (0, 1)]
-    every = [period[axis] // math.gcd(period[axis], stride[axis]) for axis in (0, 1)]
-    across = [range(first, counts[1], every[1]) for first in range(min(every[1], counts[1]))]
-    columns_at_once = min(batch_size, max(map(len, across)))
-    rows_at_once = batch_size // columns_at_once
-    for first in range(min(every[0], counts[0])):
-        for rows in _pieces(range(first, counts[0], every[0]), rows_at_once):
-            for columns in (piece for each in across for piece in _pieces(each, columns_at_once)):
-                numbers = torch.tensor(rows)[:, None] * counts[1] + torch.tensor(columns)
-                values = image.new_full((numbers.numel(), image.shape[1], *window), fill)
-                start = (rows[0] * stride[0], columns[0] * stride[1])
-                step = (every[0] * stride[0], every[1] * stride[1])
-                yield numbers.flatten(), _Change(image, values, start, step, tuple(numbers.shape))
-
-
-def _pieces(numbers: range, length: int) -> Iterator[range]:
-    return (numbers[first : first + length] for first in range(0, len(numbers), length))
+            count, patch = index + 1, sizes
+    return count, max(1, batch_size * max(clean[0].numel() for clean in cleans) // patch)
