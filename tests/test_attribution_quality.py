@@ -1,3 +1,4 @@
+import json
 from itertools import pairwise
 
 import pytest
@@ -5,9 +6,20 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from labkit import data, models
+from labkit import attribution_quality, data, models
 from labkit.attribution.saliency import saliency
-from labkit.attribution_quality import cascade, deletion, importance, insertion, random_order, randomised
+from labkit.attribution_quality import (
+    AT_ONCE,
+    RESULTS,
+    cascade,
+    deletion,
+    edges,
+    importance,
+    insertion,
+    measure,
+    random_order,
+    randomised,
+)
 from labkit.attribution_quality import rank_correlation as correlate
 
 
@@ -183,3 +195,32 @@ def test_networks_without_layers():
     images, classes = data.examples("mnist", 1)
     with pytest.raises(ValueError, match="found none with weights"):
         cascade(nn.Sequential(nn.Flatten()).eval(), images, classes, saliency)
+
+
+def test_edges_lie_where_the_image_is_steep():
+    images = torch.zeros(1, 3, 6, 6)
+    images[:, :, :, 3:] = 0.8
+    found = edges(models.load("mnist"), images, torch.tensor([0]))[0]
+    assert found[2].tolist() == pytest.approx([0, 0, 0.4, 0.4, 0, 0])
+    assert torch.equal(edges(models.load("mnist"), images.mT, torch.tensor([0]))[0], found.T)
+
+
+def test_the_committed_table_can_be_measured_again():
+    card = json.loads(RESULTS.read_text())
+    images, classes = data.examples("mnist", AT_ONCE)
+    found = measure("mnist", images, classes, steps=card["steps"])
+    assert set(found) == set(card["areas"]["mnist"]) == set(card["areas"]["cifar10"])
+    for title, both in found.items():
+        for test, areas in both.items():
+            written = torch.tensor(card["areas"]["mnist"][title][test])
+            assert len(written) == card["images"]
+            assert (areas - written[:AT_ONCE]).abs().max() < 0.02, f"{title}, {test}"
+            assert (areas - written[:AT_ONCE]).abs().mean() < 0.002
+
+
+def test_the_command_writes_its_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(attribution_quality, "FILLS", {"mnist": 0.0})
+    attribution_quality.main(["--images", "2", "--steps", "2", "--output", str(tmp_path / "new" / "table.json")])
+    card = json.loads((tmp_path / "new" / "table.json").read_text())
+    assert card["command"].endswith("--images 2 --steps 2")
+    assert [len(areas) for both in card["areas"]["mnist"].values() for areas in both.values()] == [2] * 20
