@@ -792,7 +792,16 @@ def confidence_histogram(confidences: Tensor, right: Tensor, threshold: float) -
 
 
 @_house_style
-def rates(table: Tensor, rows: Sequence[str], columns: Sequence[str], *, xlabel: str, ylabel: str, label: str = ""):
+def rates(
+    table: Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    xlabel: str,
+    ylabel: str,
+    label: str = "",
+    percent: bool = True,
+) -> Picture:
     """A table of fractions in whole percents, from white at 0 to dark at 100; grey where there is no number.
 
     Args:
@@ -802,6 +811,7 @@ def rates(table: Tensor, rows: Sequence[str], columns: Sequence[str], *, xlabel:
         xlabel: what the columns are.
         ylabel: what the rows are.
         label: what the fractions are, written below the colour bar.
+        percent: if not, write them with two digits after the point.
 
     Raises:
         ValueError: a table outside 0 to 1 or too wide; names that do not fit it.
@@ -819,7 +829,8 @@ def rates(table: Tensor, rows: Sequence[str], columns: Sequence[str], *, xlabel:
         share = float(table[row, column])
         if not math.isnan(share):
             color = "#ffffff" if share > 0.5 else INK
-            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=color)
+            text = f"{100 * share:.0f}" if percent else f"{share:.2f}".removeprefix("0")
+            axes.text(column, row, text, ha="center", va="center", color=color)
     slanted = max(map(len, columns)) > 2 + 24 // len(columns)
     turn = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -828,7 +839,8 @@ def rates(table: Tensor, rows: Sequence[str], columns: Sequence[str], *, xlabel:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     bar = picture.colorbar(drawn, ax=axes, location="top", shrink=0.6, aspect=25, pad=0.02)
-    bar.ax.xaxis.set_major_formatter(PercentFormatter(1))
+    if percent:
+        bar.ax.xaxis.set_major_formatter(PercentFormatter(1))
     bar.set_label(label)
     bar.outline.set_visible(False)
     return picture
