@@ -140,7 +140,7 @@ def measurements() -> dict[str, dict]:
         add(f"cifar10 pgd-20 {named}", "cifar10", 2_000, "pgd", eps=eps, steps=20, step_size=eps / 4)
     options = {"eps": 0.3, "steps": 100, "step_size": 0.01, "restarts": 20}
     add("mnist-robust pgd-100 x 20", "mnist-robust", 2_000, "pgd", **options)
-    add("mnist-robust autoattack", "mnist-robust", 1_000, "auto", eps=0.3)
+    add("mnist-robust autoattack", "mnist-robust", 500, "auto", eps=0.3)
     return made
 
 
