@@ -5,30 +5,29 @@ the end. Both find the 20 best images of a channel of the CIFAR-10 network's sec
 a process of its own, into which the images are read from a file without a copy; its peak of resident memory is
 read when images and network are in place, and again at the end, and the difference is what the search needed. The
 two take turns, so that a busy machine slows both. Where there are fewer images than asked for, they are repeated.
+The growth is drawn in _build/benchmarks as well.
 """
 
 import argparse
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from _measure import alone, peak
 from torch import Tensor
 
-from labkit import data, models
+from labkit import data, models, plot
 from labkit.features.top_images import top_images
 
 COUNTS, ROUNDS = (1_250, 2_500, 5_000, 10_000), 3
 LAYERS, UNIT, K, BATCH = ("relu2", "relu5"), 7, 20, 64
+REPORTS = Path(__file__).parents[1] / "_build/benchmarks"
 ALLOWED = 200  # MB above the images themselves, for 10,000 of them
 
 
@@ -71,22 +70,6 @@ def write_images(count: int, file: Path) -> None:
             images[: count - start].tofile(stream)
 
 
-def peak() -> float:
-    """The most memory this process has held so far, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would begin with what the parent process held
-        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def alone(function) -> Run:
-    """The function's result from a new process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function).result()
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="numbers of images")
@@ -103,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def table(layer: str, counts: list[int], rounds: int, file: Path) -> None:
     print(f"{f'{layer}, channel {UNIT}, top {K}':<24}{'top_images':>20}{'hooks, all kept':>20}{'ratio':>9}")
     print(f"{'images':<24}{'s':>10}{'MB':>10}{'s':>10}{'MB':>10}{'time':>9}")
+    growth = []
     for count in counts:
         searches = [partial(measure, search, layer, count, file) for search in (ours, hook_loop)]
         runs = [[alone(search) for search in searches] for _ in range(rounds)]
@@ -113,8 +97,14 @@ def table(layer: str, counts: list[int], rounds: int, file: Path) -> None:
             for column in zip(*runs, strict=True)
         )
         print(f"{count:<24,}{cells}{ratio:>9.2f}{'' if same else '  DIFFERENT IMAGES'}", flush=True)
+        growth.append([max(run.megabytes for run in column) for column in zip(*runs, strict=True)])
     needed = max(own.megabytes for own, _ in runs)
-    print(f"{needed:.0f} MB above the images for {counts[-1]:,} of them; wanted: at most {ALLOWED}\n")
+    print(f"{needed:.0f} MB above the images for {counts[-1]:,} of them; wanted: at most {ALLOWED}")
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    series = dict(zip(("top_images", "hooks, all kept"), map(list, zip(*growth, strict=True)), strict=True))
+    drawn = plot.lines(counts, series, xlabel="images", ylabel="MB above the images", logarithmic="xy")
+    (REPORTS / f"top_images-{layer}.png").write_bytes(plot.png(drawn))
+    print(f"drawn in _build/benchmarks/top_images-{layer}.png\n")
 
 
 if __name__ == "__main__":

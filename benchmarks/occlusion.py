@@ -7,17 +7,14 @@ serves them best. All take turns, and their maps are compared. Then how time and
 positions and the size of the image, as a table and as _build/benchmarks/occlusion.png.
 """
 
-import resource
-import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
 import torch
+from _measure import alone, peak
 from captum.attr import Occlusion
 from torch import Tensor, nn
 
@@ -100,16 +97,9 @@ def growth(size: int, stride: int, way: str) -> tuple[float, float]:
     target, run = torch.tensor([0]), ours if way == "labkit" else partial(captums, at_once=32)
     with torch.no_grad():
         run(model, picture, target, 6, size - 6)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak()
         taken = seconds(partial(run, model, picture, target, 6, stride))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return taken, (peak - before) / (1024 if sys.platform == "linux" else 1024**2)
-
-
-def alone(function: Callable):
-    """The function's result from a new process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function).result()
+    return taken, peak() - before
 
 
 def main() -> None:

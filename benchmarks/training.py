@@ -9,13 +9,11 @@ CIFAR-10 recipe in both precisions.
 
 import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from statistics import median
 
 import torch
+from _measure import alone
 from lightning_fabric import Fabric
 from PIL import Image
 from torch import nn
@@ -76,12 +74,6 @@ def mnist() -> data.ImageSet:
 def quiet_fabric(precision: str) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # it announces each precision
     return Fabric(accelerator="cpu", devices=1, precision=precision)
-
-
-def alone(function: Callable[[], float]) -> float:
-    """The function's result from a new process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function).result()
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 def main() -> None:
     failed = []
-    for script in sorted((ROOT / "benchmarks").glob("*.py")):
+    for script in sorted((ROOT / "benchmarks").glob("[!_]*.py")):
         print(f"\n=== {script.relative_to(ROOT)}", flush=True)
         if subprocess.run([sys.executable, script], cwd=ROOT).returncode:
             failed.append(script.name)
