@@ -59,7 +59,7 @@ def additive_noise(
     confidence: float = 1.0,
     steps: int = 100,
     step_size: float = 0.1,
-    batch_size: int = 500,
+    batch_size: int = 100,
     progress: Callable = iter,
 ) -> AdditiveNoise:
     """For each target class one noise that turns all images which are to become that class into it.
