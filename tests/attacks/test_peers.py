@@ -1,0 +1,126 @@
+"""Our attacks beside torchattacks' and foolbox's: the same images, eps and steps."""
+
+import warnings
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from labkit import data, models
+from labkit._torchvision import torchvision  # noqa: F401  torchattacks imports torchvision, which may need its help
+from labkit.attacks.fgsm import fgsm
+from labkit.attacks.minimal_eps import minimal_eps
+from labkit.attacks.pgd import pgd
+from labkit.training import predict
+
+pytestmark = pytest.mark.slow
+torchattacks = pytest.importorskip("torchattacks")
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "Please import `gaussian_filter`", DeprecationWarning)  # foolbox.attacks.blur
+    foolbox = pytest.importorskip("foolbox")
+
+STEPS = 10
+IMAGES = {"mnist": 500, "cifar10": 100}
+EPS = {("mnist", "linf"): 0.1, ("mnist", "l2"): 1.5, ("cifar10", "linf"): 2 / 255, ("cifar10", "l2"): 0.25}
+
+
+def fgsm_of_torchattacks(model, images, classes, eps):
+    return torchattacks.FGSM(model, eps=eps)(images, classes)
+
+
+def fgsm_of_foolbox(model, images, classes, eps):
+    return foolbox.attacks.FGSM().run(wrapped(model), images, classes, epsilon=eps)
+
+
+def pgd_of_torchattacks(model, images, classes, eps):
+    return torchattacks.PGD(model, eps=eps, alpha=eps / 4, steps=STEPS)(images, classes)
+
+
+def pgd_of_foolbox(model, images, classes, eps):
+    return foolbox.attacks.LinfPGD(abs_stepsize=eps / 4, steps=STEPS).run(wrapped(model), images, classes, epsilon=eps)
+
+
+def pgd_l2_of_torchattacks(model, images, classes, eps):
+    return torchattacks.PGDL2(model, eps=eps, alpha=eps / 4, steps=STEPS)(images, classes)
+
+
+def pgd_l2_of_foolbox(model, images, classes, eps):
+    return foolbox.attacks.L2PGD(abs_stepsize=eps / 4, steps=STEPS).run(wrapped(model), images, classes, epsilon=eps)
+
+
+def our_fgsm(model, images, classes, eps):
+    return fgsm(model, images, classes, eps=eps)
+
+
+def our_pgd(model, images, classes, eps):
+    return pgd(model, images, classes, eps=eps, steps=STEPS)
+
+
+def our_pgd_l2(model, images, classes, eps):
+    return pgd(model, images, classes, eps=eps, steps=STEPS, norm="l2")
+
+
+# what each attack's peers are, and the norm that bounds it
+PEERS = {
+    our_fgsm: ((fgsm_of_torchattacks, fgsm_of_foolbox), "linf"),
+    our_pgd: ((pgd_of_torchattacks, pgd_of_foolbox), "linf"),
+    our_pgd_l2: ((pgd_l2_of_torchattacks, pgd_l2_of_foolbox), "l2"),
+}
+
+
+def wrapped(model: nn.Module):
+    return foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
+
+
+def quietly(attack: Callable, *arguments) -> Tensor:
+    """An attack of a library that draws from the global generator and leaves gradients on the weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = attack(*arguments)
+    arguments[0].zero_grad()
+    return found
+
+
+def success(model: nn.Module, images: Tensor, classes: Tensor) -> float:
+    return (predict(model, images).argmax(1) != classes).float().mean().item()
+
+
+def distance(change: Tensor, norm: str) -> Tensor:
+    return change.flatten(1).norm(dim=1, p=torch.inf if norm == "linf" else 2)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("ours", PEERS, ids=lambda attack: attack.__name__)
+def test_as_strong_as_the_libraries_and_no_farther_away(ours, name):
+    peers, norm = PEERS[ours]
+    model, (images, classes), eps = models.load(name), data.examples(name, IMAGES[name]), EPS[name, norm]
+    found = ours(model, images, classes, eps)
+    theirs = [quietly(peer, model, images, classes, eps) for peer in peers]
+    rate, rates = success(model, found, classes), [success(model, each, classes) for each in theirs]
+    assert 0.1 < max(rates) < 0.99  # an eps at which an attack can be better or worse
+    assert rate >= max(rates) - 0.0101, (rate, rates)
+    assert (distance(found - images, norm) <= eps + 1e-5).all()
+    assert all((distance(each - images, norm) <= eps + 1e-5).all() for each in theirs)  # the same rule for all
+
+
+def test_fgsm_is_theirs_to_the_last_pixel():
+    model, (images, classes) = models.load("cifar10"), data.examples("cifar10", 20)
+    theirs = quietly(fgsm_of_torchattacks, model, images, classes, 0.03)
+    assert ((our_fgsm(model, images, classes, 0.03) - theirs).abs() > 1e-6).float().mean() < 0.001
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_no_search_of_foolbox_finds_nearer_images(norm):
+    """Its LinfPGD and L2PGD, with steps as long as ours, tried with many eps."""
+    model, (images, classes) = models.load("mnist"), data.examples("mnist", 30)
+    ours = minimal_eps(model, images, classes, norm=norm, steps=20)
+    attack = (foolbox.attacks.LinfPGD if norm == "linf" else foolbox.attacks.L2PGD)(
+        rel_stepsize=2.5 / 20, steps=20, random_start=False
+    )
+    grid = [eps * (1.0 if norm == "linf" else 12.0) for eps in (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25)]
+    _, _, fooled = quietly(lambda model, *rest: attack(wrapped(model), *rest, epsilons=grid), model, images, classes)
+    nearest = torch.where(fooled, torch.tensor(grid)[:, None], torch.inf).amin(0)
+    assert nearest.isfinite().sum() > 20
+    assert (ours.eps <= 1.02 * nearest).float().mean() >= 0.95
+    assert ours.eps.median() < nearest.median()
