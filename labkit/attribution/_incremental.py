@@ -22,6 +22,7 @@ POINTWISE = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Hardswish, nn.Sigmoid, nn.Tanh),
 )
 LARGEST = 0.5  # share of a layer beyond which computing patches is not worth it
+CACHE = 2**20  # numbers of one layer that a processor computes at once without waiting for its memory
 
 Pair = tuple[int, int]  # down, across
 
@@ -32,6 +33,8 @@ def covered_logits(model: nn.Module, image: Tensor, window: Pair, stride: Pair, 
     cleans = [image, *_outputs(steps, image)]
     count, at_once = _worthwhile(steps, cleans, window, batch_size)
     local, full = steps[:count], steps[count:]
+    if image.device.type == "cpu":
+        batch_size = min(batch_size, max(4, CACHE // max(clean[0].numel() for clean in cleans[count:])))
     numbers, waiting, logits = [], [], []
     for part in _positions(image, window, stride, fill).pieces(at_once):
         for change in _carry(local, cleans[1:], part, []):
