@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from labkit.attacks.fgsm import CHUNK
 from labkit.core import check_batch, check_eps, odds_against
-
-CHUNK = 100  # images at a time on a CPU: what a few layers write for them stays in its caches
 
 
 def pgd(

@@ -7,11 +7,11 @@ from labkit.attacks.additive_noise import AdditiveNoise, additive_noise, noise_t
 
 
 def test_one_image_becomes_every_class():
-    model, (images, _) = models.load("mnist"), data.examples("mnist", 4)
+    model, (images, _) = models.load("mnist"), data.examples("mnist", 14)
     targets = torch.arange(10)
-    found = additive_noise(model, images[3].expand(10, -1, -1, -1), targets, confidence=0.9)
+    found = additive_noise(model, images[13].expand(10, -1, -1, -1), targets, confidence=0.9)
     assert torch.equal(found.classes, targets)
-    assert torch.equal(found.images, (images[3] + found.noise).clamp(0, 1))
+    assert torch.equal(found.images, (images[13] + found.noise).clamp(0, 1))
     assert (model(found.images).softmax(1).diag() >= 0.9).all()
     assert not found.noise[3].any()  # it was a 3 already
     assert found.noise[:3].flatten(1).norm(dim=1).amin() > 0.5
