@@ -32,7 +32,7 @@ def segment(
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
         images: (N, C, H, W), pixels in [0, 1], C is 1 or 3.
         classes: (N,) int64, the class to segment in each image.
-        maps: (N, H, W) or (N, C, H, W), from any method, read as in `labkit.attribution_quality.importance`; by
+        maps: (N, H, W) or (N, C, H, W), from any method, read as in `importance`; by
             default `saliency`.
         inside: share of the pixels, those with the highest values, that are certain foreground.
         outside: share of the pixels, those with the lowest values, that are certain background.
