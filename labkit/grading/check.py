@@ -262,6 +262,57 @@ def equal(found, expected, what: str, hint: str = "", *, tolerance: float = 1e-5
         raise AssertionError(f"{what}: {words}. {hint}".rstrip())
 
 
+def that(holds, words: str) -> None:
+    """For visible checks: a sentence where something does not hold.
+
+    Raises:
+        AssertionError: it does not; the message is the sentence.
+    """
+    if not holds:
+        raise AssertionError(words)
+
+
+def shaped(found, shape: tuple[int, ...], what: str, hint: str = "") -> None:
+    """For visible checks: a result is there, is a tensor or an array, has its shape, and holds finite numbers.
+
+    Args:
+        found: what the student's function returned.
+        shape: what it should have.
+        what: what it is, "your map".
+        hint: a question that helps where the shape is another.
+
+    Raises:
+        AssertionError: one of these does not hold; the message says which.
+    """
+    that(found is not None, f"{what}: nothing came back. Does your function end with a return?")
+    is_array = isinstance(found, Tensor | np.ndarray)
+    that(is_array, f"{what} should be a tensor of shape {shape}, and is a {type(found).__name__}: {_show(found)}")
+    sizes = " x ".join(map(str, found.shape)) or "a single number"
+    that(tuple(found.shape) == shape, f"{what} is {sizes}, expected {' x '.join(map(str, shape))}. {hint}".rstrip())
+    finite = torch.isfinite(torch.as_tensor(found)).all()
+    that(finite, f"{what} holds nan or inf. Where could something be divided by zero?")
+
+
+@contextmanager
+def untouched(model: nn.Module, *tensors: Tensor) -> Iterator[None]:
+    """For visible checks: a call within leaves the network and its inputs as they were.
+
+    Raises:
+        AssertionError: an input was changed or now asks for gradients, a weight was changed, or the network was left
+            in training mode.
+    """
+    before, weights = [tensor.detach().clone() for tensor in tensors], plain(model)
+    yield
+    changed = any(not torch.equal(old, now) for old, now in zip(before, tensors, strict=True))
+    that(not changed, "your function changes the tensor it is given. Work on a copy: images.clone()")
+    asks = any(tensor.requires_grad for tensor in tensors)
+    words = "your function has turned on gradients in the tensor it was given. Ask for them on a copy: "
+    that(not asks, words + "images.detach().clone().requires_grad_()")
+    that(not model.training, "the network is left in training mode. Does something call model.train()?")
+    same_weights = all(torch.equal(old, model.state_dict()[name]) for name, old in weights.items())
+    that(same_weights, "the network's weights have changed. Only the images may")
+
+
 def here(hidden: Callable, namespace: dict, *, seed: int = 0) -> None:
     """Run a hidden check on the notebook that it stands in: student and reference are one.
 
