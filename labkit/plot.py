@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import torch
 from matplotlib import style
 from matplotlib.axes import Axes
@@ -1047,3 +1048,13 @@ def scatter(points: Tensor, groups: Mapping[str, Tensor], *, xlabel: str = "", y
     axes.set(xlabel=xlabel, ylabel=ylabel)
     picture.legend(loc="outside upper left", ncols=2, markerscale=2)
     return picture
+
+
+def palette(*, signed: bool) -> Tensor:
+    """The colours that a map is drawn in, from the lowest number to the highest: those of `signed`, or of `heat`.
+
+    Returns:
+        (256, 3) uint8: red, green and blue.
+    """
+    colors = matplotlib.colormaps["RdBu_r" if signed else "viridis"](range(256), bytes=True)
+    return torch.from_numpy(colors)[:, :3].contiguous()

@@ -1,16 +1,20 @@
 """Explorers: every combination has its frame, links join sliders and frames, and bad parameters are refused."""
 
 import base64
+import json
 import re
 from io import BytesIO
 
 import ipywidgets
+import numpy as np
 import pytest
 import torch
 from ipywidgets.widgets.widget_link import Link
 from PIL import Image
 
-from labkit import plot, widgets
+from labkit import data, models, plot, widgets
+from labkit.features.activations import activations, all_activations
+from labkit.features.receptive_field import receptive_field
 
 
 def shade(level=0.5, size=4):
@@ -30,12 +34,12 @@ def parts(explorer):
     return sliders, view
 
 
-def data(frame):
+def content(frame):
     return base64.b64decode(re.search('base64,([^"]+)', frame)[1])
 
 
 def decode(frame):
-    return Image.open(BytesIO(data(frame)))
+    return Image.open(BytesIO(content(frame)))
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ def test_frames_hold_the_pixels_of_the_figure_at_half_size_with_a_text():
 
 def test_a_frame_is_no_larger_than_its_png():
     frame = frames(parts(widgets.explore(shade, level=[0, 1]))[1])[0]
-    assert len(data(frame)) <= len(plot.png(shade(0)))
+    assert len(content(frame)) <= len(plot.png(shade(0)))
 
 
 def test_two_parameters_nest_stacks_and_link_each_to_its_slider(links):
@@ -108,26 +112,53 @@ def test_play_moves_a_single_slider_of_numbers_and_no_other(links):
     assert not players(widgets.explore(shade, level=[0, 1], size=[2, 3]))
 
 
-def test_live_draws_one_picture_at_a_time():
+def test_words_beside_another_parameter_are_a_menu_and_numbers_are_not(links):
+    explorer = widgets.explore(lambda level, size: shade(level, len(size)), level=[0, 1], size=["two", "three"])
+    controls, view = explorer.children
+    slider, menu = controls.children
+    assert [type(slider), type(menu)] == [ipywidgets.SelectionSlider, ipywidgets.Dropdown]
+    assert all((menu, "index", child, "selected_index") in links for child in view.children)
+    alone = widgets.explore(lambda size: shade(1, len(size)), size=["two", "three"])
+    assert len(parts(alone)[0]) == 1
+
+
+def test_live_keeps_the_frames_until_a_slider_moves_and_then_draws_what_lies_between():
     drawn = []
 
     def record(level):
         drawn.append(level)
         return shade(level)
 
-    explorer = widgets.explore(record, level=(0, 1, 0.001), live=True, limit=1)
+    explorer = widgets.explore(record, level=(0, 1, 0.5), live=True)
     (slider,), view = parts(explorer)
-    assert drawn == [0]
-    before = view.value
-    slider.index = 700
-    assert drawn == [0, 0.7]
-    assert view.value != before
-    assert "level 0.7" in view.value
+    assert drawn == [0, 0.5, 1]
+    assert len(frames(view)) == 3  # all that a page gets
+    slider.index = 1
+    assert len(slider.options) == 21
+    assert slider.value == 0.5
+    assert explorer.children[0].children[0].max == 20
+    slider.index = 13
+    assert drawn[3:] == [0.5, 0.65]
+    assert decode(parts(explorer)[1].value).convert("L").getpixel((640, 140)) == 166  # 0.65 of 255
+
+
+def test_live_with_a_choice_beside_the_range():
+    explorer = widgets.explore(shade, level=(0, 1, 0.5), size=[2, 3], live=True)
+    level, size = parts(explorer)[0]
+    size.index = 1
+    assert [len(level.options), len(size.options)] == [21, 2]
+    level.index = 1
+    assert "(level 0.05, size 3)" in parts(explorer)[1].value
+
+
+def test_live_needs_a_range():
+    with pytest.raises(ValueError, match=r"between the values of \(start, stop, step\), got choices only: \['level'\]"):
+        widgets.explore(shade, level=[0, 1], live=True)
 
 
 def test_too_many_bytes_are_refused_with_the_count():
     pictures = frames(parts(widgets.explore(shade, level=[0, 0.5]))[1])
-    both = sum(len(data(frame)) for frame in pictures)
+    both = sum(len(content(frame)) for frame in pictures)
     with pytest.raises(ValueError, match=f"2 of 3 pictures take {both:,} bytes, more than the limit of {both - 1:,}"):
         widgets.explore(shade, level=[0, 0.5, 1], limit=both - 1)
 
@@ -158,3 +189,68 @@ def test_a_range_of_fractions_ends_on_its_stop():
 def test_progress_is_silent_outside_a_notebook(capsys):
     assert list(widgets.progress(range(3))) == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return models.load("mnist"), data.examples("mnist", 2)[0]
+
+
+def parsed(view):
+    """What the script of `browse` reads: its data, and the image sources of the page before it runs."""
+    return json.loads(re.search(r'<script type="application/json">(.*?)</script>', view.data)[1])
+
+
+def test_browse_holds_every_activation_of_every_image(digits):
+    model, images = digits
+    found = parsed(widgets.browse(model, images, layers=["conv1", "relu2"]))
+    for layer, signed in zip(found["layers"], (True, False), strict=True):
+        outputs = activations(model, images, layer["name"])
+        count, height, width = outputs.shape[1:]
+        assert (layer["count"], layer["scale"], layer["low"] < 0) == (count, signed, signed)
+        palette = {tuple(color): index / 254 for index, color in enumerate(found["palettes"][layer["scale"]])}
+        for sheet, maps in zip(layer["sheets"], outputs, strict=True):
+            picture = np.asarray(decode(sheet + '"').convert("RGBA"))
+            assert picture.shape[:2] == tuple(layer["size"])
+            for unit in ((0, 0, 0), (count - 1, height - 1, width - 1), (9, 3, 5), (17, height // 2, 0)):
+                row = unit[0] // layer["across"] * (height + 1) + unit[1]
+                column = unit[0] % layer["across"] * (width + 1) + unit[2]
+                share = palette[tuple(picture[row, column, :3].tolist())]
+                value = layer["low"] + share * (layer["high"] - layer["low"])
+                assert value == pytest.approx(maps[unit].item(), abs=(layer["high"] - layer["low"]) / 200)
+            assert (picture[height, :, 3] == 0).all(), "the line between maps is transparent"
+
+
+def test_browse_knows_what_every_unit_sees(digits):
+    model, images = digits
+    (layer,) = parsed(widgets.browse(model, images, layers=["pool2"]))["layers"]
+    for row, column in ((0, 0), (3, 6), (len(layer["rows"]) - 1, len(layer["columns"]) - 1)):
+        top, left, height, width = receptive_field(model, "pool2", unit=(row, column), image_size=(28, 28)).tolist()
+        assert layer["rows"][row] == [top, top + height - 1]
+        assert layer["columns"][column] == [left, left + width - 1]
+
+
+def test_browse_shows_the_images_and_names_them(digits):
+    model, images = digits
+    view = widgets.browse(model, images, layers=["relu1"], names=["a <b>", "two"])
+    shown = decode(parsed(view)["images"]["pictures"][1] + '"')
+    assert np.array_equal(np.asarray(shown), (images[1, 0] * 255).round().byte().numpy())
+    assert "<option>a &lt;b&gt;</option><option>two</option>" in view.data
+
+
+def test_browse_takes_every_layer_with_maps_and_dense_ones_by_name(digits):
+    model, images = digits
+    names = [layer["name"] for layer in parsed(widgets.browse(model, images))["layers"]]
+    assert names == [name for name, output in all_activations(model, images).items() if output.ndim == 4]
+    (dense,) = parsed(widgets.browse(model, images, layers=["relu3"]))["layers"]
+    assert (dense["count"], len(dense["rows"]), dense["rows"], dense["columns"]) == (500, 1, [[0, 27]], [[0, 27]])
+
+
+def test_browse_refuses_what_it_cannot_show(digits):
+    model, images = digits
+    with pytest.raises(ValueError, match="names must have 2 entries, one for each image, got 1"):
+        widgets.browse(model, images, layers=["relu1"], names=["one"])
+    with pytest.raises(ValueError, match="unknown layer 'relu9'"):
+        widgets.browse(model, images, layers=["relu9"])
+    with pytest.raises(ValueError, match="more than the limit of 1,000: give fewer images or layers"):
+        widgets.browse(model, images, layers=["relu1"], limit=1000)
