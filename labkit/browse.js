@@ -32,7 +32,9 @@
       place(seen, [top, left, tall, wide], images.size);
       const color = pixels?.data.slice(4 * (y * pixels.width + x)).slice(0, 3).join();
       const share = scales[layer.scale].get(color);
-      const value = share === undefined ? "" : ` ${(layer.low + share * (layer.high - layer.low)).toFixed(2)}.`;
+      const number = (layer.low + share * (layer.high - layer.low)).toFixed(2);
+      const scale = `colours from ${layer.low.toFixed(2)} to ${layer.high.toFixed(2)}`;
+      const value = share === undefined ? "" : ` ${number} (${scale}).`;
       const unit = height * width > 1 ? `map ${map}, row ${row}, column ${column}` : `unit ${map}`;
       const field = tall && wide ? `${tall} × ${wide} pixels, rows ${top}–${bottom}, columns ${left}–${right}` : "padding only";
       text.value = `${layer.name}, ${unit}:${value} It sees ${field}.`;
