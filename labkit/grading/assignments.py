@@ -1,0 +1,152 @@
+"""An assignment as its solution notebook states it: tasks, points, hidden checks, and what of a notebook is run."""
+
+import ast
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class AssignmentError(Exception):
+    """The assignment itself is wrong; no submission can be graded."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a notebook, and what nbgrader's metadata say about it."""
+
+    kind: str  # "code", "markdown" or something else
+    source: str
+    name: str = ""  # nbgrader's grade_id
+    points: float = 0
+    graded: bool = False
+    solution: bool = False
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A solution notebook, read."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    digest: str
+
+    @property
+    def tests(self) -> list[Cell]:
+        """The test cells, one a task that is marked by machine."""
+        return [cell for cell in self.cells if cell.kind == "code" and cell.graded and not cell.solution]
+
+    @property
+    def by_hand(self) -> list[Cell]:
+        """The cells that somebody has to read."""
+        return [cell for cell in self.cells if cell.graded and cell.solution]
+
+    @property
+    def modules(self) -> list[str]:
+        """What the notebook imports, and what imports in it may mean: "labkit", "labkit.models"."""
+        found = ["torch", "numpy", "matplotlib.pyplot"]
+        for cell in self.cells:
+            tree = parsed(cell.source) if cell.kind == "code" else None
+            for node in ast.walk(tree) if tree else ():
+                if isinstance(node, ast.Import):
+                    found += [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        return list(dict.fromkeys(found))
+
+    def to_run(self, cells: list[Cell]) -> list[Cell]:
+        """The code cells of a student's notebook that are run before its functions are called.
+
+        All but test cells, which decide nothing, and but those figures of the author's that are as they were and
+        assign no name that occurs elsewhere: nothing can depend on them.
+        """
+        tests = {cell.name for cell in self.tests}
+        code = [cell for cell in cells if cell.kind == "code" and cell.source.strip()]
+        code = [cell for cell in code if not (cell.name in tests or (cell.graded and not cell.solution))]
+        figures = {cell.source.strip() for cell in self.cells if cell.kind == "code" and not cell.name}
+        return [cell for cell in code if cell.source.strip() not in figures or not self._idle(cell, code)]
+
+    def to_solve(self) -> list[Cell]:
+        """The code cells of the solution that the marking process runs, test cells included."""
+        code = [cell for cell in self.cells if cell.kind == "code"]
+        return [cell for cell in code if cell.name or not self._idle(cell, code)]
+
+    def _idle(self, cell: Cell, code: list[Cell]) -> bool:
+        names = figure_names(cell.source)
+        others = (other.source for other in [*code, *self.tests] if other is not cell)
+        return names is not None and not any(names & set(re.findall(r"\w+", other)) for other in others)
+
+
+def read_assignment(path: Path) -> Assignment:
+    """Read solutions/NAME/NAME.ipynb, or the folder that it lies in.
+
+    Raises:
+        AssignmentError: it is not there, is no notebook, or has no task that can be marked.
+    """
+    path = Path(path)
+    path = path / f"{path.name}.ipynb" if path.is_dir() else path
+    try:
+        content = path.read_bytes()
+        cells = tuple(read_cells(json.loads(content)))
+    except (OSError, ValueError) as error:
+        raise AssignmentError(f"no assignment can be read from {path}: {error}") from error
+    assignment = Assignment(path.stem, cells, hashlib.sha256(content).hexdigest()[:16])
+    names = [cell.name for cell in cells if cell.name]
+    for name in names:
+        if names.count(name) > 1:
+            raise AssignmentError(f"{path}: two cells have the grade_id {name!r}")
+    if not assignment.tests and not assignment.by_hand:
+        raise AssignmentError(f"{path} has no cell that nbgrader would grade")
+    return assignment
+
+
+def read_cells(notebook: dict) -> list[Cell]:
+    """The cells of a parsed notebook, whatever state its metadata are in.
+
+    Raises:
+        ValueError: it is JSON, but not a notebook.
+    """
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise ValueError("it is not a notebook of format 4")
+    found = []
+    for cell in notebook["cells"]:
+        if not isinstance(cell, dict):
+            raise ValueError("it is not a notebook of format 4: a cell is not an object")
+        metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
+        marks = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
+        source = cell.get("source", "")
+        source = "".join(map(str, source)) if isinstance(source, list) else str(source)
+        points = marks.get("points", 0)
+        points = float(points) if isinstance(points, int | float) and not isinstance(points, bool) else 0.0
+        graded, solution = marks.get("grade") is True, marks.get("solution") is True
+        found.append(Cell(str(cell.get("cell_type")), source, str(marks.get("grade_id", "")), points, graded, solution))
+    return found
+
+
+def parsed(source: str) -> ast.Module | None:
+    """The syntax tree, or None where it is not plain Python: magics, mistakes."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def figure_names(source: str) -> set[str] | None:
+    """The names that a figure's cell assigns; None if it is more than assignments and one call of plot or widgets."""
+    tree = parsed(source)
+    if tree is None or not tree.body:
+        return None
+    *before, last = tree.body
+    call = last.value if isinstance(last, ast.Expr) else None
+    called = call.func if isinstance(call, ast.Call) else None
+    if not (isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name)):
+        return None
+    plain = all(isinstance(line, ast.Assign) and all(map(_is_name, line.targets)) for line in before)
+    if called.value.id not in ("plot", "widgets") or not plain:
+        return None
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _is_name(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) or (isinstance(target, ast.Tuple) and all(map(_is_name, target.elts)))
