@@ -16,6 +16,7 @@ from torch import nn
 
 import labkit
 from labkit import data
+from labkit.data import ImageSet
 
 PACKAGE = Path(labkit.__file__).parent
 SIGNATURES = {
@@ -36,6 +37,7 @@ EXAMPLES = {
     "unit": 0,
     "n": 2,
     "image_size": (28, 28),
+    "image_shape": (1, 28, 28),
 }
 SECTIONS = ("Args:", "Returns:", "Raises:", "Source:")
 ONLY_HERE = {"matplotlib": "plot.py", "ipywidgets": "widgets.py"}
@@ -75,7 +77,8 @@ def small_network() -> nn.Sequential:
 
 def arguments_for(path: Path, function) -> dict:
     images, classes = data.examples("mnist", 3)
-    known = {"model": small_network(), "images": images, "classes": classes, "reference": images} | EXAMPLES
+    reference = ImageSet(images, classes, data.CLASSES["mnist"], "examples")
+    known = {"model": small_network(), "images": images, "classes": classes, "reference": reference} | EXAMPLES
     parameters = inspect.signature(function).parameters.values()
     required = [p.name for p in parameters if p.default is p.empty or p.name in EXAMPLES]
     unknown = [name for name in required if name not in known]
