@@ -66,6 +66,12 @@ def command(*arguments: str, **environment: str) -> bool:
     return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=os.environ | environment).returncode == 0
 
 
+def two_at_a_time(*arguments: str) -> bool:
+    """Run pytest in two processes with a thread each: two threads that wait for each other would gain far less."""
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return command("pytest", "-n", "2", *arguments, **one)
+
+
 def data_sets() -> bool | str:
     """Fetch what is missing, so that the tests and chapters below see the full sets where they can be had."""
     fetched = command("labkit.data")
@@ -88,11 +94,11 @@ def stripped() -> bool | str:
 
 
 def quick_tests() -> bool:
-    return command("pytest", "-m", "not slow and not browser")
+    return two_at_a_time("--dist=loadfile", "-m", "not slow and not browser")
 
 
 def all_tests() -> bool:
-    return command("pytest", "-m", "not browser", "--durations=10")
+    return two_at_a_time("--dist=loadfile", "-m", "not browser", "--durations=10")
 
 
 def run_notebooks() -> bool | str:
@@ -101,8 +107,7 @@ def run_notebooks() -> bool | str:
     if not places:
         return "there are no notebooks"
     nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-W", "default"]
-    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a thread for each of two notebooks at a time
-    return command("pytest", *nbval, "-n", "2", "--dist=loadfile", "--durations=5", *places, **one)
+    return two_at_a_time(*nbval, "--dist=loadfile", "--durations=5", *places)
 
 
 def exercises_in_step() -> bool | str:
@@ -130,7 +135,7 @@ def browser_tests() -> bool | str:
         reason = install("chromium")
         if reason or find_chromium() is None:
             return f"no Chromium here ({reason or 'installed, but not found'})"
-    return command("pytest", "-m", "browser", "--durations=5")
+    return two_at_a_time("-m", "browser", "--durations=5")
 
 
 STEPS = (

@@ -1,17 +1,29 @@
 """Sphinx extension of this book: an execution cache that knows labkit, and the pages of the API reference."""
 
 import ast
+import asyncio
 import hashlib
 import importlib.metadata
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import nbformat
+from docutils import nodes
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from PIL import Image
+from sphinx.util import logging
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "book/reference"
 MARKER = "<!-- every module of labkit -->"
+LOGGER = logging.getLogger(__name__)
 
 
 # Two threads that wait for each other are far slower than one where anything else runs; kernels inherit this.
@@ -22,8 +34,11 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 def setup(app):
     write_module_pages()  # before the table of contents looks for them
     app.add_config_value("course_state", "", "env")  # "env": another value has every page read again
+    app.add_config_value("course_assets", "", "html")  # "html": every page is written again, from what was read
     app.connect("config-inited", ensure_assets)
     app.connect("config-inited", key_execution_cache)
+    app.connect("env-before-read-docs", execute_together)
+    app.connect("doctree-read", shrink_figures, priority=400)  # before Sphinx collects the images
     app.connect("source-read", list_modules)
     app.connect("autodoc-skip-member", skip_inherited)
     app.connect("build-finished", forget_after_warnings)
@@ -45,6 +60,7 @@ def key_execution_cache(app, config):
     state = course_state()
     executed = Path(app.outdir).parent / ".executed"
     config.course_state = state
+    config.course_assets = digest_of(ROOT / "book/_assets")
     config.nb_execution_cache_path = str(executed / state)
     # The newest three are kept (going back to a branch costs nothing), older ones go.
     caches = sorted(executed.glob("*"), key=os.path.getmtime, reverse=True) if executed.exists() else []
@@ -58,16 +74,74 @@ def course_state() -> str:
     That is labkit with its bundled images and weights, the interpreter and every installed package, and the data sets
     in the cache (a book built from the bundled sample is executed again once the full sets have arrived).
     """
-    digest = hashlib.sha256(sys.version.encode())
-    for file in sorted((ROOT / "labkit").rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    digest = hashlib.sha256(f"{sys.version} {digest_of(ROOT / 'labkit')}".encode())
     installed = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions()}
     digest.update("\n".join(sorted(installed)).encode())
     data = Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
     cached = (f"{path.name} {path.stat().st_size}" for path in data.glob("*.safetensors"))
     digest.update("\n".join(sorted(cached)).encode())
     return digest.hexdigest()[:16]
+
+
+def digest_of(folder: Path) -> str:
+    """Digest of all files below a folder: their names and what is in them."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def execute_together(app, env, docnames):
+    """Fill the execution cache before the pages are read: as many notebooks at a time as there are processors.
+
+    myst-nb would execute them one after the other. One that fails here is left to it, so that it is reported as usual.
+    """
+    if app.config.nb_execution_mode != "cache":
+        return
+    cache = get_cache(app.config.nb_execution_cache_path)
+    missing = []
+    for path in map(env.doc2path, docnames):
+        if path.endswith(".ipynb"):
+            notebook = nbformat.read(path, as_version=4)
+            try:
+                cache.match_cache_notebook(notebook)
+            except KeyError:
+                missing.append((path, notebook))
+
+    async def execute_all():
+        turns = asyncio.Semaphore(os.cpu_count() or 1)
+        await asyncio.gather(*(execute(turns, path, notebook) for path, notebook in missing))
+
+    async def execute(turns, path, notebook):
+        folder = {"metadata": {"path": os.path.dirname(path)}}
+        limit = app.config.nb_execution_timeout
+        client = NotebookClient(notebook, timeout=limit, resources=folder, record_timing=False)  # as myst-nb does
+        async with turns:
+            start = time.monotonic()
+            try:
+                await client.async_execute()
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                LOGGER.info(f"{os.path.relpath(path, ROOT)}: {type(error).__name__}")
+                return
+        seconds = time.monotonic() - start
+        LOGGER.info(f"{os.path.relpath(path, ROOT)}: executed in {seconds:.0f} s")
+        bundle = CacheBundleIn(notebook, path, data={"execution_seconds": seconds})
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+    asyncio.run(execute_all())
+
+
+def shrink_figures(app, doctree):
+    """Give the page each figure of a notebook as WebP, the same pixels in fewer bytes."""
+    for node in doctree.findall(nodes.image):
+        path = Path(app.env.relfn2path(node["uri"])[1])
+        if path.suffix == ".png" and path.parent.name == "jupyter_execute":
+            smaller = path.with_suffix(".webp")
+            if not smaller.exists():  # the name is a digest of the picture
+                Image.open(path).save(smaller, lossless=True)
+            if smaller.stat().st_size < path.stat().st_size:
+                node["uri"] = str(Path(node["uri"]).with_suffix(".webp"))
 
 
 def write_module_pages() -> None:

@@ -21,13 +21,36 @@ window.FontAwesomeConfig = { autoReplaceSvg: "nest" };
   });
 })();
 
-// A slider's handle has no name of its own: give it the label that stands beside it.
+// Names for what has none, so that a screen reader can say it; widgets arrive late and come anew, hence the observer.
 document.addEventListener("DOMContentLoaded", () => {
+  const label = (element) => element.querySelector(".widget-label")?.textContent.trim();
   const name = () => {
     for (const handle of document.querySelectorAll(".widget-slider .noUi-handle:not([aria-label])")) {
-      const label = handle.closest(".widget-slider").querySelector(".widget-label")?.textContent.trim();
-      handle.setAttribute("aria-label", label || "slider");
+      handle.setAttribute("aria-label", label(handle.closest(".widget-slider")) || "slider");
+    }
+    for (const button of document.querySelectorAll(".widget-play button:not([aria-label])")) {
+      const action = ["play or pause", "stop", "repeat"][[...button.parentElement.children].indexOf(button)];
+      button.setAttribute("aria-label", `${action} ${label(button.closest(".widget-box") ?? button) ?? ""}`.trim());
+    }
+    // Wide formulas scroll, which must be possible without a mouse too.
+    for (const formula of document.querySelectorAll('mjx-container[display="true"]:not([tabindex])')) {
+      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
     }
   };
   new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+
+  // The theme's own: a name that leaves out what is written on the thing, or none at all.
+  for (const button of document.querySelectorAll(".search-button-field, .theme-switch-button, details > summary")) {
+    button.removeAttribute("aria-label");
+  }
+  document.querySelector(".navbar-brand")?.parentElement.setAttribute("role", "banner");
+  for (const toggle of document.querySelectorAll("summary:has(> .toctree-toggle)")) {
+    const page = toggle.closest("li").querySelector("a").textContent.trim();
+    toggle.setAttribute("aria-label", `pages of ${page}`);
+  }
+  // Sphinx writes a function's parameters as definitions without a term: they are a list.
+  for (const list of document.querySelectorAll("dt.sig dl")) {
+    list.setAttribute("role", "list");
+    for (const item of list.children) item.setAttribute("role", "listitem");
+  }
 });

@@ -33,7 +33,7 @@ def test_what_pages_ask_for_is_there():
     if not (fetch_assets.VENDOR / ".complete").exists():
         pytest.skip("the JavaScript is not fetched yet: make book does it")
     files = {str(path.relative_to(fetch_assets.VENDOR)) for path in fetch_assets.VENDOR.rglob("*.*")}
-    assert {"mathjax/tex-mml-chtml.js", "widgets/embed.js"} <= files
+    assert {"mathjax/tex-mml-chtml.js", "widgets/embed.js", ".axe/axe.min.js"} <= files
     assert sum(file.endswith(".woff") and file.startswith("mathjax/output/chtml/fonts/woff-v2") for file in files) > 20
 
 
@@ -73,3 +73,14 @@ def test_only_the_named_files_are_unpacked(tmp_path):
     package = fetch_assets.Package("x", "1", "", "x", "dist", ("embed.js", "*.woff2"))
     fetch_assets.unpack(tmp_path / "archive.tgz", package, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == ["a.woff2", "embed.js"]
+
+
+def test_the_top_of_a_package_can_be_kept(tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/axe.min.js").write_text("axe")
+    (tmp_path / "package/axe.js").write_text("axe, readable")
+    with tarfile.open(tmp_path / "archive.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "package", "package")
+    package = fetch_assets.Package("x", "1", "", "x", "", ("axe.min.js",))
+    fetch_assets.unpack(tmp_path / "archive.tgz", package, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["axe.min.js"]
