@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+HIDDEN = "### BEGIN HIDDEN TESTS"
+
 
 class AssignmentError(Exception):
     """The assignment itself is wrong; no submission can be graded."""
@@ -65,17 +67,28 @@ class Assignment:
         code = [cell for cell in cells if cell.kind == "code" and cell.source.strip()]
         code = [cell for cell in code if not (cell.name in tests or (cell.graded and not cell.solution))]
         figures = {cell.source.strip() for cell in self.cells if cell.kind == "code" and not cell.name}
-        return [cell for cell in code if cell.source.strip() not in figures or not self._idle(cell, code)]
+        hidden = [Cell("code", cell.source.partition(HIDDEN)[2]) for cell in self.tests]  # may ask for a variable
+        return [cell for cell in code if cell.source.strip() not in figures or not idle(cell, [*code, *hidden])]
 
     def to_solve(self) -> list[Cell]:
         """The code cells of the solution that the marking process runs, test cells included."""
         code = [cell for cell in self.cells if cell.kind == "code"]
-        return [cell for cell in code if cell.name or not self._idle(cell, code)]
+        return [cell for cell in code if cell.name or not idle(cell, code)]
 
-    def _idle(self, cell: Cell, code: list[Cell]) -> bool:
-        names = figure_names(cell.source)
-        others = (other.source for other in [*code, *self.tests] if other is not cell)
-        return names is not None and not any(names & set(re.findall(r"\w+", other)) for other in others)
+
+def idle(cell: Cell, code: list[Cell]) -> bool:
+    """Whether the cell only draws a figure, out of names that no other of the cells mentions."""
+    names = figure_names(cell.source)
+    return names is not None and not any(names & mentioned(other.source) for other in code if other is not cell)
+
+
+def mentioned(source: str) -> set[str]:
+    """Every name that a cell could mean."""
+    tree = parsed(source)
+    if tree is None:
+        return set(re.findall(r"\w+", source))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return texts | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def read_assignment(path: Path) -> Assignment:
@@ -143,9 +156,11 @@ def figure_names(source: str) -> set[str] | None:
     if not (isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name)):
         return None
     plain = all(isinstance(line, ast.Assign) and all(map(_is_name, line.targets)) for line in before)
+    plain = plain and not any(isinstance(node, ast.NamedExpr) for node in ast.walk(tree))
     if called.value.id not in ("plot", "widgets") or not plain:
         return None
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    targets = [node for line in before for target in line.targets for node in ast.walk(target)]
+    return {node.id for node in targets if isinstance(node, ast.Name)}
 
 
 def _is_name(target: ast.expr) -> bool:

@@ -100,6 +100,7 @@ class Boxes:
             raise BoxError(MISSING)
         self.limits, self.sandbox, self.modules = limits, sandbox, list(modules)
         self._parent = self._control = None
+        self._is_warm = False
 
     def __enter__(self) -> "Boxes":
         return self
@@ -129,7 +130,8 @@ class Boxes:
         Raises:
             BoxError: bubblewrap cannot make one here; the message is its own.
         """
-        self._warm()
+        self.warm()
+        self._wait()
         ours, theirs = socket.socketpair()
         holder = first = folder = pidfd = None
         try:
@@ -150,7 +152,8 @@ class Boxes:
                 os.close(pidfd)
         return Box(ours, self.limits, holder, first or forked, folder)
 
-    def _warm(self) -> None:
+    def warm(self) -> None:
+        """Start the warmed parent, if it does not run, and leave it to its imports."""
         if self._parent is not None and self._parent.poll() is None:
             return
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -158,10 +161,14 @@ class Boxes:
         self._parent = subprocess.Popen(
             command, env=_environment(str(Path.home())), pass_fds=[theirs.fileno()], cwd="/", stdin=subprocess.DEVNULL
         )
+        self._is_warm = False
         theirs.close()
+
+    def _wait(self) -> None:
         self._control.settimeout(300)
-        if self._control.recv(16) != b"warm":
+        if not self._is_warm and self._control.recv(16) != b"warm":
             raise BoxError("the parent of the boxes could not start")
+        self._is_warm = True
 
     def _order(self, folder: str) -> dict:
         root = self.sandbox and os.geteuid() == 0

@@ -70,7 +70,7 @@ def leaks(secret, hidden, port, unix, memory, processes):
         "processes have no limit": tried(lambda: forks(processes + 1)),
         "the password file is read": tried(lambda: open("/etc/shadow").read()),
     }
-    found |= {f"{path} is seen": tried(lambda: os.listdir(path) if os.path.isdir(path) else open(path)) for path in hidden}
+    found |= {f"{path} is seen": os.path.lexists(path) for path in hidden}
     found |= {f"{path} can be written to": tried(lambda: writes(path)) for path in folders}
     return [what for what, true in found.items() if true]
 """

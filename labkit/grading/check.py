@@ -15,6 +15,7 @@ plain variable. Each `yield` is one part of the task: what was tried, and None i
 """
 
 import copy
+import functools
 import importlib
 import re
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ from labkit import models
 _collected: list[Callable] | None = None
 
 
+_loaded = functools.cache(models.load)  # reading and checking the weights takes longer than most calls
+
+
 # What travels to a student's function by name, and is built anew on the other side.
 
 
@@ -38,7 +42,7 @@ class Network:
     name: str
 
     def build(self) -> nn.Module:
-        return models.load(self.name)
+        return copy.deepcopy(_loaded(self.name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +203,8 @@ def built(value):
 
 def plain(value):
     """Results as they travel: a network is its tensors by name, a dataclass its fields, tensors have no history."""
+    if isinstance(value, tuple(TOKENS.values())):
+        return value
     if isinstance(value, nn.Module):
         return {name: tensor.detach().cpu().clone() for name, tensor in value.state_dict().items()}
     if isinstance(value, Tensor):

@@ -6,6 +6,7 @@ student's process when its cells have run. A test cell in a submission is never 
 """
 
 import contextlib
+import io
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -264,7 +265,7 @@ def solve(assignment: Assignment) -> tuple[dict, dict[str, Callable]]:
     """
     shell, hidden = kernel.new_shell(), {}
     for cell in assignment.to_solve():
-        with check.collecting() as collected:
+        with check.collecting() as collected, contextlib.redirect_stdout(io.StringIO()):
             outcome = shell.run_cell(cell.source, store_history=False, silent=True)
         error = outcome.error_before_exec or outcome.error_in_exec
         if error is not None:

@@ -171,7 +171,7 @@ def _is_zip(name: str) -> bool:
 
 
 def _student(path: PurePosixPath, assignment: str) -> str:
-    """ada/..., ada.ipynb, ada.zip, ada-NAME.ipynb, Ada Lovelace_12_assignsubmission_file_/..., lovelaceada_12_34_x.ipynb."""
+    """ada/..., ada.ipynb, ada.zip, ada-NAME.ipynb, Ada L_12_assignsubmission_file_/..., adalovelace_12_34_x.zip."""
     name = path.parts[0]
     for pattern in (MOODLE, CANVAS):
         match = pattern.match(name)
