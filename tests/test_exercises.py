@@ -1,18 +1,31 @@
-"""What students get: it stops at the first task and nowhere before, and its checks speak."""
+"""What students get: it stops at the first task and nowhere before, and its checks speak.
+
+tests/wrong_answers/NAME.py lists typical mistakes of an assignment: WRONG maps each task to a list of mistakes. A
+mistake is (code, words) with the whole answer, in which `right` is the right one; or (old, new, words) with what to
+replace in the solution. The check below the task must answer with these words (a regular expression).
+"""
 
 import re
+import runpy
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from labkit.grading import check
 from tools.release_exercises import assignments
 
 ROOT = Path(__file__).parents[1]
 RELEASED = sorted((ROOT / "exercises").glob("*/*.ipynb"))
 SOLVED = sorted((ROOT / "solutions").glob("*/*.ipynb"))
+# A marked call gets copies and gives plain numbers back, so the hidden checks do not see whether an argument was
+# changed, or whether a result still knew its history.
+UNSEEN = ("has changed", "changes the", "turned on gradients", "detach", "Python number")
+SUBJECTS = ("activations_and_top_images", "attacks", "class_models", "convolution", "fooling", "layers", "occlusion")
+SUBJECTS += ("saliency_and_smoothgrad", "training_loop")
 
 
 def read(path):
@@ -24,7 +37,7 @@ def by_role(notebook, role):
 
 
 def test_every_assignment_has_a_solution_and_a_release():
-    assert assignments()
+    assert assignments() == sorted(SUBJECTS)
     assert [path.relative_to(ROOT / "exercises") for path in RELEASED] == [
         path.relative_to(ROOT / "solutions") for path in SOLVED
     ]
@@ -35,6 +48,8 @@ def test_no_solution_and_no_hidden_check_is_released(path):
     text = "\n".join(cell.source for cell in read(path).cells)
     assert "SOLUTION" not in text
     assert "HIDDEN" not in text
+    assert "def hidden" not in text
+    assert "Marking guide" not in text
     assert "raise NotImplementedError" in text
 
 
@@ -45,8 +60,30 @@ def test_checks_have_points_hidden_parts_and_words(path):
     for cell in checks:
         name = cell.metadata["nbgrader"]["grade_id"]
         assert cell.metadata["nbgrader"]["points"] > 0, name
-        assert "### BEGIN HIDDEN TESTS" in cell.source, f"{name} could be passed by its visible cases alone"
+        hidden = re.findall(r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", cell.source, re.DOTALL)
+        assert len(hidden) == 1, f"{name} could be passed by its visible cases alone"
+        assert hidden[0].startswith("def hidden(student, reference, rng):"), name
+        assert hidden[0].endswith("\n\ncheck.here(hidden, globals())\n"), name
         assert not re.search(r"^\s*assert\b", cell.source, re.MULTILINE), f"{name}: raise with a sentence instead"
+
+
+@pytest.mark.parametrize("path", SOLVED, ids=lambda path: path.stem)
+def test_an_assignment_is_more_than_code(path):
+    """A question with a model answer and a guide, hints that unfold, a guess before a figure, and a way on."""
+    notebook = read(path)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    answers = [cell for cell in by_role(notebook, "grade") if cell.cell_type == "markdown"]
+    assert answers
+    for cell in answers:
+        given = sum(int(points) for points in re.findall(r"(\d) points? ?(?:each)?:", cell.source))
+        assert "**Marking guide.**" in cell.source
+        assert 0 < given <= cell.metadata["nbgrader"]["points"]
+    assert text.count("<details>") == text.count("</details>") >= 3
+    assert "redict before you run" in text
+    assert "If you want to go on" in text
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "plot." in cell.source and cell.id != "setup":
+            assert cell.metadata["mystnb"]["image"]["alt"], cell.id
 
 
 @pytest.mark.slow
@@ -70,50 +107,68 @@ def in_folder(path):
     return {"metadata": {"path": str(path.parent)}}
 
 
-WRONG = {
-    "output-size": {
-        "def output_size(*_): pass": "return",
-        "def output_size(w, f, p=0, s=1): return (w - f + 2 * p) / s + 1": "rounds down",
-        "def output_size(w, f, p=0, s=1): return (w - f + 2 * p) // s": "places found, there are",
-        "def output_size(w, f, p=0, s=1): return (w - f + 2 * p) // s + 1": "ValueError",
-    },
-    "convolve2d": {
-        "def convolve2d(*_, **__): pass": "return",
-        "def convolve2d(i, k, padding=0, stride=1): return right(i, k[::-1, ::-1], padding, stride)": "180 degrees",
-        "def convolve2d(i, k, padding=0, stride=1): return np.zeros((2, 2))": "your map is 2 x 2, expected 3 x 3",
-        "def convolve2d(i, k, padding=0, stride=1): return i[1:, 1:] * 1.0": "every number of it used",
-        "def convolve2d(i, k, padding=0, stride=1): return right(i, k, padding)": "stride 2: your map is 3 x 3",
-        "def convolve2d(i, k, padding=0, stride=1): return right(i, k, 0, stride)": "padding 1|does not fit",
-        "def convolve2d(i, k, padding=0, stride=1): a = right(i, k, padding, stride); i += 1; return a": "has changed",
-    },
-    "dark-to-bright": {
-        "dark_to_bright = np.ones((3, 3))": "flat white image",
-        "dark_to_bright = np.array([[-1.0] * 3, [0] * 3, [1] * 3])": "above and below",
-        "dark_to_bright = np.array([[1.0, 0, -1]] * 3)": "wrong way round",
-        "dark_to_bright = np.array([1.0, 0, -1])": "three rows",
-    },
-    "pool": {
-        "def pool(*_): pass": "return",
-        "def pool(image, size, reduce): return image[::size, ::size]": r"expected \[\[4, 9\]\]",
-        "def pool(image, size, reduce): return right(image, size, np.max)": "with mean",
-    },
-}
+def hidden_check(source, names):
+    with check.collecting() as collected:
+        exec(source, names)
+    return collected[0]
+
+
+def marks(hidden, student, reference):
+    """What was tried -> None, or what is wrong."""
+    return dict(hidden(check.Here(student), check.Here(reference), np.random.default_rng(0)))
+
+
+def mistaken(mistake, solution):
+    """The wrong answer and what it must be told."""
+    if len(mistake) == 2:
+        return mistake
+    old, new, words = mistake
+    assert solution.count(old) == 1, f"{old!r} is in the solution {solution.count(old)} times"
+    return solution.replace(old, new), words
 
 
 @pytest.mark.slow
-def test_wrong_answers_are_told_what_is_wrong():
-    """Every wrong answer is put in the place of the right one, and the check below it must answer in words."""
-    cells = {cell.id: cell.source for cell in read(ROOT / "exercises/convolution/convolution.ipynb").cells}
-    solved = {cell.id: cell.source for cell in read(ROOT / "solutions/convolution/convolution.ipynb").cells}
-    names = {}
-    exec(cells["setup"], names)
-    for task, answers in WRONG.items():
-        exec(solved[task], names)
-        exec(cells[f"check-{task}"], names)
-        names["right"] = names.get(task)
-        for answer, words in answers.items():
+@pytest.mark.parametrize("path", SOLVED, ids=lambda path: path.stem)
+def test_wrong_answers_are_told_what_is_wrong(path):
+    """Put each wrong answer in the place of the right one: the visible check answers in words, the hidden one sees it
+    too, and somewhere gives part of the points."""
+    wrong = runpy.run_path(str(ROOT / f"tests/wrong_answers/{path.stem}.py"))["WRONG"]
+    released = {cell.id: cell for cell in read(ROOT / "exercises" / path.relative_to(ROOT / "solutions")).cells}
+    cells = read(path).cells
+    tasks = {cell.id for cell in by_role(read(path), "solution") if cell.cell_type == "code"}
+    assert wrong.keys() == tasks, "each task has its mistakes"
+    solved, names, shares, problems = {}, {}, [], []
+    for cell in cells:  # figures are left out, they take long
+        if cell.cell_type == "code" and ("nbgrader" in cell.metadata or cell.id == "setup"):
+            exec(cell.source, solved)
+            exec(cell.source, names)
+    for task, mistakes in wrong.items():
+        solution = next(cell.source for cell in cells if cell.id == task)
+        hidden = hidden_check(next(cell.source for cell in cells if cell.id == f"check-{task}"), solved)
+        parts = marks(hidden, names, solved)
+        assert len(parts) >= 2, f"{task}: no partial credit"
+        assert not any(parts.values()), f"{task}: {parts}"
+        assert len(mistakes) >= 2
+        for mistake in mistakes:
+            answer, words = mistaken(mistake, solution)
+            names["right"] = solved.get(task.replace("-", "_"))
             exec(answer, names)
-            with pytest.raises((AssertionError, ValueError), match=words) as told:
-                exec(cells[f"check-{task}"], names)
-            assert len(str(told.value)) > 20, "a sentence, not a bare AssertionError"
-        exec(solved[task], names)
+            told = message(released[f"check-{task}"].source, names)
+            if not re.search(words, told):
+                problems.append(f"{task}: expected {words!r}, told {told!r} of\n{answer}")
+            parts = marks(hidden, names, solved)
+            shares.append(sum(words is None for words in parts.values()) / len(parts))
+            if shares[-1] == 1 and words not in UNSEEN:
+                problems.append(f"{task}: the hidden check does not see\n{answer}")
+            exec(solution, names)
+    assert not problems, "\n".join(problems)
+    assert any(0 < share < 1 for share in shares), "nobody gets part of the points"
+
+
+def message(source, names):
+    """What a check says; a sentence, never a bare AssertionError."""
+    try:
+        exec(source, names)
+    except (AssertionError, ValueError) as error:
+        return str(error)
+    return ""

@@ -1,10 +1,14 @@
-"""Generate exercises/ from solutions/ with nbgrader: `make exercises` writes them, `make test` only compares."""
+"""Generate exercises/ from solutions/ with nbgrader: `make exercises` writes them, `make test` only compares.
+
+`python -m tools.release_exercises NAME ...` writes only these.
+"""
 
 import filecmp
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -15,9 +19,9 @@ def assignments() -> list[str]:
     return sorted({notebook.parent.name for notebook in (ROOT / "solutions").glob("*/*.ipynb")})
 
 
-def release(target: Path) -> None:
-    """Write the released version of every assignment below target."""
-    for name in assignments():
+def release(target: Path, names: Sequence[str]) -> None:
+    """Write the released version of the named assignments below target."""
+    for name in names:
         options = ["--force", "--no-db", f"--CourseDirectory.release_directory={target}"]
         command = [sys.executable, "-m", "nbgrader", "generate_assignment", name, *options]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -28,7 +32,7 @@ def release(target: Path) -> None:
 def differences() -> list[str]:
     """What in exercises/ is not what solutions/ generates now; the working tree is left alone."""
     with tempfile.TemporaryDirectory() as folder:
-        release(Path(folder))
+        release(Path(folder), assignments())
         fresh, committed = (files_of(Path(place)) for place in (folder, ROOT / "exercises"))
         lines = [f"exercises/{name} is missing" for name in sorted(fresh.keys() - committed.keys())]
         lines += [f"exercises/{name} comes from no solution" for name in sorted(committed.keys() - fresh.keys())]
@@ -44,14 +48,18 @@ def files_of(folder: Path) -> dict[str, Path]:
     return {str(path.relative_to(folder)): path for path in files if not ignored & set(path.relative_to(folder).parts)}
 
 
-def main() -> None:
+def main(names: Sequence[str]) -> None:
+    unknown = sorted(set(names) - set(assignments()))
+    if unknown:
+        sys.exit(f"exercises: solutions/ holds no {', '.join(unknown)}; it holds {', '.join(assignments())}")
+    names = names or assignments()
     with tempfile.TemporaryDirectory() as folder:
-        release(Path(folder))
-        for name in assignments():
+        release(Path(folder), names)
+        for name in names:
             shutil.rmtree(ROOT / "exercises" / name, ignore_errors=True)
             shutil.copytree(Path(folder) / name, ROOT / "exercises" / name)
             print(f"exercises: {name}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
