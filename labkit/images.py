@@ -1,0 +1,61 @@
+"""What can be said of images, and done to them, without a network: total variation, blur, shifted and scaled views."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, conv2d, grid_sample, pad
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """How much each image changes from pixel to pixel: the sum of |differences| between neighbours, over all channels.
+
+    Args:
+        images: (N, C, H, W), any real numbers.
+
+    Returns:
+        (N,), 0 for an image of one colour.
+
+    Source:
+        Rudin, Osher and Fatemi 1992; in this form, Mahendran and Vedaldi 2015, arXiv:1412.0035.
+    """
+    down, right = images.diff(dim=2), images.diff(dim=3)
+    return down.abs().flatten(1).sum(1) + right.abs().flatten(1).sum(1)
+
+
+def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
+    """Images (N, C, H, W) blurred with a Gaussian of standard deviation sigma, in pixels; the rim goes on outwards."""
+    reach = max(1, round(3 * sigma))
+    steps = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
+    kernel = (-(steps**2) / (2 * sigma**2)).exp()
+    kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, 1, -1)
+    padded = pad(images, [reach] * 4, mode="replicate")
+    return conv2d(conv2d(padded, kernel, groups=len(kernel)), kernel.mT, groups=len(kernel))
+
+
+def moved(images: Tensor, *, down: float = 0, right: float = 0, scale: float = 1) -> Tensor:
+    """Images enlarged around their centre, then shifted; what comes in from outside mirrors what is inside.
+
+    Args:
+        images: (N, C, H, W).
+        down, right: the shift in pixels; may be negative.
+        scale: 1.1 for a tenth larger; above 0.
+
+    Returns:
+        (N, C, H, W). By whole pixels and without a scale nothing is interpolated.
+    """
+    if scale == 1 and down == int(down) and right == int(right):
+        return _shifted(images, int(down), int(right))
+    height, width = images.shape[2:]
+    rows = [[1 / scale, 0, -2 * right / width / scale], [0, 1 / scale, -2 * down / height / scale]]
+    theta = torch.tensor([rows], dtype=images.dtype, device=images.device).expand(len(images), -1, -1)
+    grid = affine_grid(theta, images.shape, align_corners=False)
+    return grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def _shifted(images: Tensor, down: int, right: int) -> Tensor:
+    """By whole pixels, in one copy."""
+    if not down and not right:
+        return images
+    height, width = images.shape[2:]
+    top, left = max(down, 0), max(right, 0)
+    padded = pad(images, (left, max(-right, 0), top, max(-down, 0)), mode="reflect")
+    return padded[:, :, top - down : top - down + height, left - right : left - right + width]

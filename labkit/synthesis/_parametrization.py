@@ -1,0 +1,71 @@
+"""Two ways to write images as numbers that gradient ascent changes: as pixels, or as waves in uncorrelated colours."""
+
+import torch
+from torch import Tensor
+from torch.fft import fftfreq, irfft2, rfft2, rfftfreq
+
+# How red, green and blue go together in photographs: a square root of the covariance of CIFAR-10's training pixels,
+# scaled so that its longest column has length 1. The columns: brightness, red against blue, green against both.
+COLORS = (
+    (0.5580, 0.2011, 0.0566),
+    (0.5775, 0.0132, -0.1058),
+    (0.5960, -0.2011, 0.0496),
+)
+EDGE = 0.02  # waves that are clipped start no nearer than this to black or white, where a sigmoid is flat
+
+
+class Pixels:
+    """Each number is a pixel. If clipped, those that leave [0, 1] are put back onto its edge."""
+
+    def __init__(self, images: Tensor, *, clip: bool):
+        self.values, self.clip = images.clone(), clip
+
+    def images(self) -> Tensor:
+        return self.values
+
+    def replace(self, images: Tensor) -> None:
+        self.values.copy_(images)
+
+    def settle(self) -> None:
+        """Called after each step."""
+        if self.clip:
+            self.values.clamp_(0, 1)
+
+
+class Waves:
+    """Each number is the height of a wave across the image. If clipped, a sigmoid squeezes their sum into [0, 1].
+
+    As in photographs, a wave weighs the more the longer it is, so that steps of equal length change shapes rather than
+    grain. Colours are mixed so that what photographs mostly change together, brightness, is one number, not three.
+    """
+
+    def __init__(self, images: Tensor, *, clip: bool):
+        self.clip, self.size = clip, images.shape[2:]
+        frequency = (fftfreq(self.size[0])[:, None] ** 2 + rfftfreq(self.size[1]) ** 2).sqrt()
+        weight = 1 / frequency.clamp_min(1 / max(self.size))
+        self.weight = (weight / weight.square().mean().sqrt()).to(images)  # (H, W // 2 + 1)
+        self.colors = torch.tensor(COLORS).to(images) if images.shape[1] == 3 else None
+        self.values = self._written(images)  # (N, C, H, W // 2 + 1, 2), real and imaginary part
+
+    def images(self) -> Tensor:
+        images = irfft2(torch.view_as_complex(self.values) * self.weight, s=self.size, norm="ortho")
+        images = images if self.colors is None else _mixed(images, self.colors)
+        return images.sigmoid() if self.clip else images
+
+    def replace(self, images: Tensor) -> None:
+        self.values.copy_(self._written(images))
+
+    def settle(self) -> None:
+        pass
+
+    def _written(self, images: Tensor) -> Tensor:
+        images = images.clamp(EDGE, 1 - EDGE).logit() if self.clip else images
+        images = images if self.colors is None else _mixed(images, torch.linalg.inv(self.colors))
+        return torch.view_as_real(rfft2(images, norm="ortho") / self.weight).clone()
+
+
+def _mixed(images: Tensor, colors: Tensor) -> Tensor:
+    return (colors @ images.flatten(2)).view(images.shape)
+
+
+PARAMETRIZATIONS = {"pixels": Pixels, "fourier": Waves}

@@ -1,0 +1,209 @@
+"""Class models: the image that a network finds most like a class, by gradient ascent from an empty one."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from labkit.core import check_batch, class_score
+from labkit.images import gaussian_blur, moved, total_variation
+from labkit.models import expected_image_shape
+from labkit.synthesis._parametrization import PARAMETRIZATIONS
+
+OBJECTIVES = ("logit", "cross_entropy")
+STARTS = ("zeros", "mean", "noise", "uniform")
+
+
+def class_model(
+    model: nn.Module,
+    classes: Tensor,
+    *,
+    objective: str = "logit",
+    parametrization: str = "fourier",
+    start: str | Tensor = "mean",
+    noise: float = 0.1,
+    variation: float = 30.0,
+    l2: float = 0.0,
+    blur: float = 0.0,
+    blur_every: int = 10,
+    jitter: float = 0.0625,
+    scale: float = 0.1,
+    clip: bool = True,
+    steps: int = 128,
+    step_size: float = 0.1,
+    image_shape: tuple[int, int, int] | None = None,
+    seed: int = 0,
+    progress: Callable = iter,
+) -> Tensor:
+    """For each class an image that the network finds very much like it, made from nothing.
+
+    Each step of Adam raises objective - variation * (mean difference of neighbours) - l2 * (mean squared difference
+    from the data mean), where the network sees the image a little shifted and scaled, another way each time. As these are
+    means over all numbers of an image, the coefficients do not depend on its size.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), in eval mode.
+        classes: (N,) int64. A class may be named several times; from noise, that gives different images.
+        objective: "logit", the class's own; or "cross_entropy", the logarithm of its probability, which can also be
+            raised by lowering the others.
+        parametrization: what the steps change: "pixels", or "fourier", waves in uncorrelated colours.
+        start: "zeros" is black; "mean" the data's mean, which the model's normalize layer subtracts (mid-grey without
+            one); "noise" mid-grey with Gaussian noise; "uniform" every pixel from U[0, 1]; a tensor that fits (N, C, H, W),
+            pixels in [0, 1], any other image.
+        noise: standard deviation of the Gaussian noise, in pixel units.
+        variation: price of the total variation, in logits for a mean difference between neighbours of 1.
+        l2: price of the distance from the mean (as under start), in logits for a mean squared difference of 1.
+        blur: standard deviation in pixels of a blur every few steps; 0 for none.
+        blur_every: how many.
+        jitter: the farthest shift of what the network sees, as a fraction of the image's side; up to 0.5.
+        scale: by how much that is enlarged or reduced at most: 0.1 is from 0.9 to 1.1 times.
+        clip: keep the pixels in [0, 1]: by moving those that leave it onto its edge, or by a sigmoid with "fourier".
+        steps: one forward and one backward pass each.
+        step_size: the step of Adam; in pixel units, or in the heights of waves with "fourier".
+        image_shape: (C, H, W); unnecessary for labkit's networks, which know it.
+        seed: fixes noise, shifts and scales.
+        progress: wraps the loop over the steps, e.g. ``tqdm``; silent by default.
+
+    Returns:
+        (N, C, H, W), in [0, 1] if clipped.
+
+    Raises:
+        ValueError: bad classes; model in training mode; unknown size of its images, or one that it cannot take;
+            unknown objective, parametrization or start; steps or blur_every < 1; any other number out of its range.
+
+    Source:
+        Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034. Blur: Yosinski et al. 2015, arXiv:1506.06579. Jitter
+        and waves: Olah, Mordvintsev and Schubert 2017, *Feature Visualization*, Distill.
+    """
+    images_after = class_model_steps(
+        model, classes, objective=objective, parametrization=parametrization, start=start, noise=noise,
+        variation=variation, l2=l2, blur=blur, blur_every=blur_every, jitter=jitter, scale=scale, clip=clip,
+        steps=steps, step_size=step_size, image_shape=image_shape, seed=seed,
+    )  # fmt: skip
+    for _ in progress(range(max(steps, 1))):
+        images = next(images_after)
+    return images
+
+
+def class_model_steps(
+    model: nn.Module,
+    classes: Tensor,
+    *,
+    objective: str = "logit",
+    parametrization: str = "fourier",
+    start: str | Tensor = "mean",
+    noise: float = 0.1,
+    variation: float = 30.0,
+    l2: float = 0.0,
+    blur: float = 0.0,
+    blur_every: int = 10,
+    jitter: float = 0.0625,
+    scale: float = 0.1,
+    clip: bool = True,
+    steps: int = 128,
+    step_size: float = 0.1,
+    image_shape: tuple[int, int, int] | None = None,
+    seed: int = 0,
+) -> Iterator[Tensor]:
+    """The images after each step of `class_model`: `steps` tensors (N, C, H, W), each its own copy."""
+    _check_options(
+        objective=objective, parametrization=parametrization, steps=steps, step_size=step_size, blur_every=blur_every,
+        jitter=jitter, scale=scale, noise=noise, variation=variation, l2=l2, blur=blur,
+    )  # fmt: skip
+    begun, middle = _begin(model, classes, start, noise, expected_image_shape(model, image_shape), seed)
+    written = PARAMETRIZATIONS[parametrization](begun, clip=clip)
+    numbers = written.values.requires_grad_()
+    mean, square = torch.zeros_like(numbers), torch.zeros_like(numbers)
+    chance = torch.Generator().manual_seed(seed)
+    with torch.enable_grad():
+        images = written.images()
+    for step in range(1, steps + 1):
+        with torch.enable_grad():
+            cost = _loss(model(_viewed(images, jitter, scale, chance)), classes, objective)
+            if variation:
+                cost = cost + variation / images[0].numel() * total_variation(images).sum()
+            if l2:
+                cost = cost + l2 / images[0].numel() * (images - middle).square().sum()
+            (gradient,) = torch.autograd.grad(cost, numbers)
+        with torch.no_grad():  # Adam, with a shorter memory for squares than usual: there are only some hundred steps
+            mean.lerp_(gradient, 0.1)
+            square.lerp_(gradient.square_(), 0.01)
+            length = square.div(1 - 0.99**step).sqrt_().add_(1e-8)
+            numbers.addcdiv_(mean, length, value=-step_size / (1 - 0.9**step))
+            written.settle()
+            if blur and step % blur_every == 0:
+                written.replace(gaussian_blur(written.images(), blur))
+        with torch.enable_grad():
+            images = written.images()
+        yield images.detach().clone()
+
+
+def _begin(model: nn.Module, classes: Tensor, start, noise: float, shape: tuple[int, ...], seed: int):
+    """The images to begin with, and the data mean: (N, C, H, W) each. Everything is checked on them."""
+    if not isinstance(classes, Tensor) or classes.ndim != 1 or not len(classes):
+        raise ValueError(f"classes must be int64 of shape (N,), N at least 1, got {classes!r}")
+    weights = next(model.parameters(), torch.empty(0))
+    like = {"dtype": weights.dtype, "device": classes.device}
+    shape, rng = (len(classes), *shape), torch.Generator(classes.device).manual_seed(seed)
+    middle = torch.full(shape, 0.5, **like)
+    if hasattr(model, "normalize"):
+        middle = model.normalize.mean.to(**like).expand(shape)
+    if isinstance(start, Tensor):
+        try:
+            begun = start.detach().to(**like).expand(shape)
+        except RuntimeError as error:
+            raise ValueError(f"start must fit images of shape {shape}, got {tuple(start.shape)}") from error
+    elif start == "zeros":
+        begun = torch.zeros(shape, **like)
+    elif start == "mean":
+        begun = middle
+    elif start == "noise":
+        begun = (0.5 + noise * torch.randn(shape, generator=rng, **like)).clamp(0, 1)
+    elif start == "uniform":
+        begun = torch.rand(shape, generator=rng, **like)
+    else:
+        raise ValueError(f"start must be a tensor or one of {list(STARTS)}, got {start!r}")
+    check_batch(model, begun, classes)
+    try:
+        with torch.no_grad():
+            class_score(model, begun, classes)
+    except RuntimeError as error:
+        raise ValueError(f"the model cannot take images of shape {shape}: {error}") from error
+    return begun, middle
+
+
+def _viewed(images: Tensor, jitter: float, scale: float, chance: torch.Generator) -> Tensor:
+    """All images shifted and scaled alike, at random."""
+    if not jitter and not scale:
+        return images
+    down, right, larger = (2 * torch.rand(3, generator=chance) - 1).tolist()
+    height, width = images.shape[2:]
+    return moved(
+        images, down=round(down * jitter * height), right=round(right * jitter * width), scale=1 + larger * scale
+    )
+
+
+def _loss(logits: Tensor, classes: Tensor, objective: str) -> Tensor:
+    if objective == "logit":
+        return -logits.gather(1, classes[:, None]).sum()
+    return cross_entropy(logits, classes, reduction="sum")
+
+
+def _check_options(*, objective, parametrization, steps, step_size, blur_every, jitter, scale, **prices) -> None:
+    if objective not in OBJECTIVES:
+        raise ValueError(f"objective must be one of {list(OBJECTIVES)}, got {objective!r}")
+    if parametrization not in PARAMETRIZATIONS:
+        raise ValueError(f"parametrization must be one of {list(PARAMETRIZATIONS)}, got {parametrization!r}")
+    for name, count in (("steps", steps), ("blur_every", blur_every)):
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
+    if not 0 < step_size < float("inf"):
+        raise ValueError(f"step_size must be above 0, got {step_size!r}")
+    if not 0 <= jitter <= 0.5:
+        raise ValueError(f"jitter must lie in [0, 0.5], a fraction of the image's side, got {jitter!r}")
+    if not 0 <= scale < 1:
+        raise ValueError(f"scale must lie in [0, 1), got {scale!r}")
+    for name, price in prices.items():
+        if not 0 <= price < float("inf"):
+            raise ValueError(f"{name} must be a number from 0 up, got {price!r}")
