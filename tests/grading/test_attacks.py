@@ -1,0 +1,208 @@
+"""Submissions that try to get more than they earned, graded as one batch among honest ones."""
+
+import csv
+import importlib
+import inspect
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from labkit.grading.box import BoxError, Boxes
+from tests.grading import tiny
+
+ATTACKS = {
+    name: function
+    for module in ("processes", "lies", "cells", "files", "archives")
+    for name, function in inspect.getmembers(importlib.import_module(f"tests.grading.attacks.{module}"))
+    if inspect.isfunction(function) and list(inspect.signature(function).parameters) == ["place"]
+}
+# Cannot be graded at all, and what is said about it.
+REFUSED = {
+    "invalid_json": "cannot be read",
+    "another_kind_of_json": "not a notebook",
+    "json_nested_deep": "nested too deep",
+    "ten_megabytes_of_cells": "characters",
+    "a_million_empty_cells": "cells",
+    "notebook_that_is_a_link": "is a link",
+    "folder_that_is_a_link": "is a link",
+    "link_in_a_zip": "is a link",
+    "zip_bomb": "larger than",
+    "zips_in_zips": "zip in a zip in a zip",
+    "broken_zip": "not a zip file",
+    "two_notebooks": "which notebook counts",
+}
+# Lose some of their honest work by what they do; all others keep it.
+COSTS = {
+    "forged_answers",
+    "forged_failure_of_the_box",
+    "pickle_payload_past_the_encoder",
+    "claims_of_size",
+    "frame_of_exabytes",
+    "input_transformer",
+    "silenced_traceback",
+    "patched_builtins",
+}
+SECRET = str(tiny.WORDS["temperature"].split()[-1])
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    """Everything graded by one command: grades.csv by student, and what the host looked like before."""
+    try:
+        with Boxes() as boxes, boxes.open():
+            pass
+    except BoxError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("attacks")
+    submissions = folder / "submissions"
+    tiny.write(tiny.solution(), folder / "solutions" / "tiny" / "tiny.ipynb")
+    tiny.write(tiny.solved(), submissions / "solved" / "tiny.ipynb")
+    for number in range(3):
+        tiny.write(tiny.honest(), submissions / f"honest {number}" / "tiny.ipynb")
+    with _doors(folder) as (port, callers):
+        environment = os.environ | {"LABKIT_ATTACK_PORT": str(port), "LABKIT_ATTACK_SECRET": SECRET}
+        os.environ["LABKIT_ATTACK_PORT"] = str(port)
+        for name, attack in ATTACKS.items():
+            attack(submissions / name)
+        before = _fingerprint(folder)
+        out = folder / "out"
+        command = [sys.executable, "-m", "labkit.grading.cli", folder / "solutions" / "tiny", submissions, "--out", out]
+        limits = ["--cell-seconds", "3", "--call-seconds", "2", "--total-seconds", "25", "--memory", "1.5", "--workers", "2"]
+        done = subprocess.run([*command, *limits], env=environment, capture_output=True, text=True, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    rows = {row["student"].lstrip("'"): row for row in csv.DictReader((out / "grades.csv").open(encoding="utf-8"))}
+    return {"rows": rows, "before": before, "folder": folder, "callers": callers, "words": done.stdout}
+
+
+class _doors:
+    """A server on the loopback network and one on an abstract address, which give the answer away and count callers."""
+
+    def __init__(self, folder):
+        self.callers = []
+
+    def __enter__(self):
+        self.network, self.local = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+        self.local.bind("\0labkit-attack")
+        self.local.listen()
+        for door in (self.network, self.local):
+            threading.Thread(target=self._answer, args=(door,), daemon=True).start()
+        return self.network.getsockname()[1], self.callers
+
+    def _answer(self, door):
+        while True:
+            try:
+                caller, address = door.accept()
+            except OSError:
+                return
+            self.callers.append(address)
+            caller.sendall(SECRET.encode())
+            caller.close()
+
+    def __exit__(self, *_):
+        for door in (self.network, self.local):
+            door.shutdown(socket.SHUT_RDWR)
+            door.close()
+
+
+def _fingerprint(folder):
+    files = [path for path in folder.rglob("*") if path.is_file() and "out" not in path.relative_to(folder).parts[:1]]
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def _points(row):
+    return float(next(value for name, value in row.items() if name.startswith("total")) or 0)
+
+
+def _row(batch, name):
+    return next(row for student, row in batch["rows"].items() if name in student.split() or name in student.split("&"))
+
+
+def test_there_are_enough():
+    assert len(ATTACKS) >= 35
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_gains_nothing(batch, name):
+    row = _row(batch, name)
+    if name in REFUSED:
+        assert row["status"] == "cannot be graded"
+        assert re.search(REFUSED[name], row["reason"])
+        assert _points(row) == 0
+    elif name in COSTS:
+        assert _points(row) <= tiny.HONEST
+    else:
+        assert (row["status"], _points(row)) == ("open: by hand", tiny.HONEST), row
+
+
+@pytest.mark.slow
+def test_honest_marks_are_unchanged(batch):
+    assert _points(_row(batch, "solved")) == 7
+    for number in range(3):
+        assert _points(batch["rows"][f"honest {number}"]) == tiny.HONEST
+
+
+@pytest.mark.slow
+def test_the_host_is_untouched(batch):
+    assert _fingerprint(batch["folder"]) == batch["before"]
+    assert batch["callers"] == []
+    assert not list(Path("/tmp").glob("labkit-attack*"))
+    assert not list(Path.home().glob("labkit-attack*"))
+
+
+@pytest.mark.slow
+def test_no_process_outlives_grading(batch):
+    time.sleep(0.5)
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes()
+        except OSError:
+            continue
+        assert b"labkit-attack" not in words
+        assert b"labkit.grading.zygote" not in words or _parent_lives(path.parent)
+
+
+def _parent_lives(process):
+    """Another grading run on this machine is none of ours."""
+    status = (process / "status").read_text()
+    return re.search(r"PPid:\t(\d+)", status)[1] not in ("0", "1")
+
+
+@pytest.mark.slow
+def test_feedback_runs_no_scripts(batch):
+    pages = list((batch["folder"] / "out").rglob("*.html"))
+    assert len(pages) == len(batch["rows"]) + 1
+    for page in pages:
+        text = page.read_text()
+        assert "<script" not in text
+        assert "<img" not in text
+        assert "default-src 'none'" in text
+    shown = next(page.read_text() for page in pages if page.name.startswith("script-in-answers"))
+    assert "&lt;script&gt;" in shown, "the answer itself is shown"
+
+
+@pytest.mark.slow
+def test_no_cell_begins_a_formula(batch):
+    for row in csv.reader((batch["folder"] / "out" / "grades.csv").open(encoding="utf-8")):
+        assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@"))]
+
+
+@pytest.mark.slow
+def test_every_refusal_is_named(batch):
+    for name in REFUSED:
+        assert f"cannot be graded: {name}: " in batch["words"]
+
+
+@pytest.mark.slow
+def test_results_hold_no_more_than_they_should(batch):
+    for path in (batch["folder"] / "out" / "results").glob("*.json"):
+        assert path.stat().st_size < 200_000, path
+        json.loads(path.read_text())
