@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -67,6 +67,7 @@ def fit(
     shift: int = 0,
     flip: bool = False,
     attack: dict | None = None,
+    nothing: Tensor | None = None,
     seed: int = 0,
     checkpoint: Path | str | None = None,
     fabric: Fabric | None = None,
@@ -94,6 +95,8 @@ def fit(
         attack: options of `labkit.attacks.pgd`, for adversarial training: each batch is attacked, and the network
             learns from what comes out. One step is the fast recipe, FGSM with a random start. While the learning rate
             rises, eps and step_size rise with it; a network that meets the full eps at once may never start to learn.
+        nothing: (M, C, H, W), images to learn from as well, each with the same target probability for every class.
+            In the train accuracy they count as wrong.
         seed: fixes order, augmentation and dropout.
         checkpoint: file that is written after each epoch and, where it exists already, gone on from.
         fabric: a Lightning Fabric, for several processes, GPUs or a lower precision; by default one CPU in float32.
@@ -109,8 +112,11 @@ def fit(
         "images": len(train), "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "weight_decay": weight_decay, "warmup": warmup,
         "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "attack": attack, "seed": seed,
+        "nothing": 0 if nothing is None else len(nothing),
     }  # fmt: skip
     _check_options(options)
+    if nothing is not None:
+        train = _with_nothing(train, nothing)
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
     _keep_freed_memory()
     model.to(memory_format=torch.channels_last)  # up to twice as fast on a CPU
@@ -136,7 +142,7 @@ def fit(
                     strength = min(1.0, (epoch + step / steps) / epochs / warmup) if warmup else 1.0
                     x = _attacked(model, x, y, attack, strength, fabric, _mix(seed, epoch, step, fabric.global_rank))
                 logits = network(x.contiguous(memory_format=torch.channels_last))
-                loss = cross_entropy(logits, y, label_smoothing=label_smoothing)
+                loss = _loss(logits, y, label_smoothing)
                 optimiser.zero_grad()
                 fabric.backward(loss)
                 optimiser.step()
@@ -220,6 +226,24 @@ def _optimizer(model: nn.Module, name: str, weight_decay: float) -> torch.optim.
     if name == "adam":
         return torch.optim.AdamW(groups, fused=True)
     return torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True, fused=True)  # lr: set anew each step
+
+
+def _with_nothing(train: ImageSet, nothing: Tensor) -> ImageSet:
+    """The training images and those that show nothing, which have the label -1."""
+    if nothing.ndim != 4 or nothing.shape[1:] != train.images.shape[1:]:
+        wanted, got = tuple(train.images.shape[1:]), tuple(nothing.shape)
+        raise ValueError(f"nothing must be images (M, C, H, W) with (C, H, W) = {wanted}, got shape {got}")
+    labels = torch.cat([train.labels, train.labels.new_full((len(nothing),), -1)])
+    return replace(train, images=torch.cat([train.images, nothing]), labels=labels)
+
+
+def _loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """The mean cross-entropy, to the label or, where that is -1, to the same probability for every class."""
+    nothing = labels < 0
+    if not nothing.any():
+        return cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    own = cross_entropy(logits, labels.clamp(min=0), label_smoothing=label_smoothing, reduction="none")
+    return torch.where(nothing, -logits.log_softmax(1).mean(1), own).mean()
 
 
 def _draw_moves(n: int, shift: int, flip: bool, rng: torch.Generator) -> Tensor:
