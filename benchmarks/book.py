@@ -5,18 +5,16 @@ that the page loads from the book, as it lies on disk and as a web server would 
 second page costs less, since scripts and styles are loaded once.
 """
 
-import gzip
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.check_pages import Page  # noqa: E402
+from tools.check_pages import Page, loaded_files, sent  # noqa: E402
 
 
 def main() -> None:
@@ -30,29 +28,26 @@ def main() -> None:
             if result.returncode:
                 sys.exit(f"the book does not build:\n{result.stderr[-2000:]}")
             print(f"{name:<8}{time.monotonic() - start:>9.1f}", flush=True)
-        weigh(Path(folder) / "_build/html")
+        weigh((Path(folder) / "_build/html").resolve())
 
 
 def weigh(book: Path) -> None:
-    """Print a row for each page: its own HTML, then with all that it loads, in kB."""
-    print(f"\n{'page, kB':<44}{'HTML':>9}{'gzipped':>9}{'with all':>10}{'gzipped':>9}")
+    """Print a row for each page, in kB: its own HTML, then with its figures, then with all that it loads."""
+    columns = ("HTML", "gzipped", "+ figures", "gzipped", "+ shared", "gzipped")
+    print(f"\n{'page, kB':<44}" + "".join(f"{column:>10}" for column in columns))
     sizes: dict[Path, tuple[int, int]] = {}
     for path in sorted(book.rglob("*.html")):
         if "_static" in path.relative_to(book).parts or "_modules" in path.relative_to(book).parts:
             continue
-        addresses = Page(path.read_text(encoding="utf-8")).loaded
-        loaded = {path.parent.joinpath(unquote(urlsplit(address).path)).resolve() for address in addresses}
-        for file in {path, *loaded} - sizes.keys():
-            sizes[file] = (file.stat().st_size, sent(file)) if file.is_file() else (0, 0)
-        own, total = sizes[path], [sum(column) for column in zip(*(sizes[f] for f in {path, *loaded}), strict=True)]
-        print(f"{path.relative_to(book)!s:<44}" + "".join(f"{size / 1000:>9.0f}" for size in own), end=" ")
-        print("".join(f"{size / 1000:>9.0f}" for size in total))
-
-
-def sent(file: Path) -> int:
-    """Bytes that a server sends: pictures and fonts are compressed already."""
-    data = file.read_bytes()
-    return len(data) if file.suffix in (".png", ".webp", ".woff", ".woff2") else len(gzip.compress(data, 6))
+        page = Page(path.read_text(encoding="utf-8"))
+        row = f"{path.relative_to(book)!s:<44}"
+        for files in (set(), loaded_files(path, page, shared=False), loaded_files(path, page, shared=True)):
+            for file in {path, *files} - sizes.keys():
+                sizes[file] = (file.stat().st_size, sent(file))
+            row += "".join(
+                f"{sum(kind) / 1000:>10.0f}" for kind in zip(*(sizes[f] for f in {path, *files}), strict=True)
+            )
+        print(row)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Check the built book: every internal link and anchor leads somewhere, and no page loads anything from outside."""
+"""Check the built book: every link and anchor leads somewhere, nothing comes from outside, no page is too heavy."""
 
+import gzip
 import re
 import sys
 from html.parser import HTMLParser
@@ -8,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).parents[1]
 OUTSIDE = re.compile(r"""(?:https?:)?//[\w.-]+\.[a-z]{2,}""")
+HEAVIEST = 1_500_000  # bytes that a server sends for a page and its figures, without what all pages share
 
 
 class Page(HTMLParser):
@@ -53,11 +55,27 @@ def check_pages(folder: Path) -> list[str]:
         found += [f"{where}: loads {address} from outside" for address in page.loaded if OUTSIDE.match(address)]
         for script in page.scripts:
             found += [f"{where}: a script names {host}" for host in OUTSIDE.findall(script)]
+        size = sum(map(sent, {path, *loaded_files(path, page, shared=False)}))
+        if size > HEAVIEST:
+            found.append(f"{where}: {size / 1e6:.1f} MB gzipped with its figures; a page may have {HEAVIEST / 1e6} MB")
     for path in sorted(folder.rglob("*.css")):
         for address in re.findall(r"url\(['\"]?([^'\")]+)", path.read_text(encoding="utf-8")):
             if OUTSIDE.match(address):
                 found.append(f"{path.relative_to(folder)}: loads {address} from outside")
     return list(dict.fromkeys(found))
+
+
+def loaded_files(path: Path, page: Page, *, shared: bool) -> set[Path]:
+    """The files of the book that a page loads; without those shared by all pages (scripts, styles), its figures."""
+    addresses = [address for address in page.loaded if shared or "_static/" not in address]
+    files = {path.parent.joinpath(unquote(urlsplit(address).path)).resolve() for address in addresses}
+    return {file for file in files if file.is_file() and file.suffix != ".html"}  # the next page is only announced
+
+
+def sent(file: Path) -> int:
+    """Bytes that a server sends: pictures and fonts are compressed already."""
+    data = file.read_bytes()
+    return len(data) if file.suffix in (".png", ".webp", ".woff", ".woff2") else len(gzip.compress(data, 6))
 
 
 def follow(address: str, path: Path, pages: dict[Path, Page]):

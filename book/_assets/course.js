@@ -38,6 +38,7 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   };
   new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+  window.addEventListener("resize", name); // formulas may have become too wide
 
   // The theme's own: a name that leaves out what is written on the thing, or none at all.
   for (const button of document.querySelectorAll(".search-button-field, .theme-switch-button, details > summary")) {

@@ -1,4 +1,6 @@
-"""The link checker finds what is broken, and nothing else."""
+"""The checker of pages finds what is broken or too heavy, and nothing else."""
+
+import random
 
 import pytest
 
@@ -56,3 +58,13 @@ def test_outside_hosts_in_style_sheets_are_found(book):
 
 def test_an_empty_folder_is_a_problem(tmp_path):
     assert check_pages(tmp_path) == [f"{tmp_path} holds no pages"]
+
+
+def test_a_page_that_is_too_heavy_is_a_problem(book):
+    noise = random.Random(0).randbytes(1_600_000)
+    (book / "_static/shared.png").write_bytes(noise)
+    (book / "index.html").write_text(GOOD.replace("</body>", '<img src="_static/shared.png" alt=""></body>'))
+    assert check_pages(book) == []
+    (book / "own.png").write_bytes(noise)
+    (book / "index.html").write_text(GOOD.replace("</body>", '<img src="own.png" alt=""></body>'))
+    assert check_pages(book) == ["index.html: 1.6 MB gzipped with its figures; a page may have 1.5 MB"]
