@@ -25,6 +25,7 @@ from pathlib import Path
 
 import labkit
 from labkit.data import cache_folder
+from labkit.grading import transport
 
 HOME = "/home/student"
 ETC = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types")
@@ -150,7 +151,15 @@ class Boxes:
             theirs.close()
             if pidfd is not None:
                 os.close(pidfd)
-        return Box(ours, self.limits, holder, first or forked, folder)
+        box = Box(ours, self.limits, holder, first or forked, folder)
+        try:
+            answer = transport.receive(ours, seconds=60)  # before any of the student's code
+        except (transport.TransportError, TimeoutError) as error:
+            answer = {"failed": str(error)}
+        if answer != {"ready": True}:
+            box.close()
+            raise BoxError(f"a process cannot join its box: {answer.get('failed')}")
+        return box
 
     def warm(self) -> None:
         """Start the warmed parent, if it does not run, and leave it to its imports."""

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from labkit.grading.assignments import Assignment
@@ -23,7 +24,8 @@ def fill_gradebook(url: str, assignment: Assignment, results: list[Result]) -> i
     from nbgrader.api import Gradebook
 
     url = url if "://" in url else f"sqlite:///{url}"
-    with Gradebook(url) as gradebook:
+    with warnings.catch_warnings(), Gradebook(url) as gradebook:
+        warnings.simplefilter("ignore")  # SQLAlchemy's, about how nbgrader adds submissions
         gradebook.update_or_create_assignment(assignment.name)
         gradebook.update_or_create_notebook(assignment.name, assignment.name)
         for cell in [*assignment.tests, *assignment.by_hand]:

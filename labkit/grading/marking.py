@@ -143,8 +143,6 @@ class Session:
             raise Lost(str(error)) from None
         if not isinstance(answer, dict):
             raise Lost("its process answered nonsense")
-        if "failed" in answer:  # of the box, not of the student
-            raise BoxFailure(_sentence(answer["failed"]))
         with contextlib.suppress(BoxError):
             self._box.watch()
         return answer
@@ -169,10 +167,6 @@ class Student:
 
 class Lost(Exception):
     """A student's process is gone, hangs, or uses too much."""
-
-
-class BoxFailure(Exception):
-    """The box could not be entered."""
 
 
 class Marker:
@@ -200,8 +194,8 @@ class Marker:
             self._mark(cells, result)
         except SubmissionError as error:
             result.problem = str(error)
-        except (BoxError, BoxFailure) as error:
-            result.problem = f"no box could be made for it: {error}"
+        except BoxError as error:
+            result.problem = f"there was no box for it: {error}"
         result.seconds = round(time.monotonic() - begin, 2)
         return result
 
@@ -234,7 +228,7 @@ class Marker:
         try:
             for what, words in self._try(self._hidden[cell.name], student):
                 found.append([what, None if words is None else _sentence(words)])
-        except BoxFailure:
+        except BoxError:  # none could be made
             raise
         except Exception as error:  # a value of a kind that the check did not expect
             problem = f"the check could not go on with what came back ({type(error).__name__}: {error})"

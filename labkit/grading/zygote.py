@@ -11,7 +11,6 @@ children's end of one socket is open in them.
 Started by `box` as `python -m labkit.grading.zygote FD MODULE...`; linux only.
 """
 
-import contextlib
 import ctypes
 import gc
 import importlib
@@ -83,10 +82,11 @@ def become_student(order: dict, channel: int, box: int | None = None) -> None:
             give_up(order["uid"])
         os.closerange(3, channel)
         os.closerange(channel + 1, 65536)
+    except BaseException as error:
+        transport.send(socket.socket(fileno=channel), {"failed": f"{type(error).__name__}: {error}"})
+        os._exit(1)
+    try:
         kernel.serve(socket.socket(fileno=channel))
-    except BaseException as error:  # the first reply, where an answer is awaited
-        with contextlib.suppress(BaseException):
-            transport.send(socket.socket(fileno=channel), {"failed": f"{type(error).__name__}: {error}"})
     finally:
         os._exit(1)
 

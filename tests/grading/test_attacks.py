@@ -39,23 +39,12 @@ REFUSED = {
     "broken_zip": "not a zip file",
     "two_notebooks": "which notebook counts",
 }
-# Lose some of their honest work by what they do; all others keep it.
-COSTS = {
-    "forged_answers",
-    "forged_failure_of_the_box",
-    "pickle_payload_past_the_encoder",
-    "claims_of_size",
-    "frame_of_exabytes",
-    "input_transformer",
-    "silenced_traceback",
-    "patched_builtins",
-}
 SECRET = str(tiny.WORDS["temperature"].split()[-1])
 
 
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory):
-    """Everything graded by one command: grades.csv by student, and what the host looked like before."""
+    """Everything graded by one command: marks by student, and what the host looked like."""
     try:
         with Boxes() as boxes, boxes.open():
             pass
@@ -75,10 +64,22 @@ def batch(tmp_path_factory):
         before = _fingerprint(folder)
         out = folder / "out"
         command = [sys.executable, "-m", "labkit.grading.cli", folder / "solutions" / "tiny", submissions, "--out", out]
-        limits = ["--cell-seconds", "3", "--call-seconds", "2", "--total-seconds", "25", "--memory", "1.5", "--workers", "2"]
+        limits = [
+            "--cell-seconds",
+            "3",
+            "--call-seconds",
+            "2",
+            "--total-seconds",
+            "25",
+            "--memory",
+            "1.5",
+            "--workers",
+            "2",
+        ]
         done = subprocess.run([*command, *limits], env=environment, capture_output=True, text=True, cwd=folder)
         assert done.returncode == 0, done.stderr
-    rows = {row["student"].lstrip("'"): row for row in csv.DictReader((out / "grades.csv").open(encoding="utf-8"))}
+    lines = (out / "grades.csv").read_text(encoding="utf-8").splitlines()
+    rows = {row["student"].lstrip("'"): row for row in csv.DictReader(lines)}
     return {"rows": rows, "before": before, "folder": folder, "callers": callers, "words": done.stdout}
 
 
@@ -137,8 +138,6 @@ def test_attack_gains_nothing(batch, name):
         assert row["status"] == "cannot be graded"
         assert re.search(REFUSED[name], row["reason"])
         assert _points(row) == 0
-    elif name in COSTS:
-        assert _points(row) <= tiny.HONEST
     else:
         assert (row["status"], _points(row)) == ("open: by hand", tiny.HONEST), row
 
@@ -191,7 +190,8 @@ def test_feedback_runs_no_scripts(batch):
 
 @pytest.mark.slow
 def test_no_cell_begins_a_formula(batch):
-    for row in csv.reader((batch["folder"] / "out" / "grades.csv").open(encoding="utf-8")):
+    text = (batch["folder"] / "out" / "grades.csv").read_text(encoding="utf-8")
+    for row in csv.reader(text.splitlines()):
         assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@"))]
 
 

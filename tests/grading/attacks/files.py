@@ -37,7 +37,7 @@ def labkit_beside(place):
 
 def written_labkit_beside(place):
     write = "from pathlib import Path\nfor name in ('labkit.py', 'torch.py', 'numpy.py'):\n"
-    hand_in(honest_with(write + "    Path(name).write_text('raise SystemExit')", "%reset -f"), place)
+    hand_in(honest_with(write + "    Path(name).write_text('raise SystemExit')", first=True), place)
 
 
 def conftest_beside(place):
