@@ -11,6 +11,7 @@ COLORS = (
     (0.5775, 0.0132, -0.1058),
     (0.5960, -0.2011, 0.0496),
 )
+STEEPNESS = 1.5  # with 1, as in photographs, there is grain left in large images
 EDGE = 0.02  # waves that are clipped start no nearer than this to black or white, where a sigmoid is flat
 
 
@@ -35,14 +36,14 @@ class Pixels:
 class Waves:
     """Each number is the height of a wave across the image. If clipped, a sigmoid squeezes their sum into [0, 1].
 
-    As in photographs, a wave weighs the more the longer it is, so that steps of equal length change shapes rather than
-    grain. Colours are mixed so that what photographs mostly change together, brightness, is one number, not three.
+    A wave weighs the more the longer it is, as in photographs but steeper, so that steps of equal length change shapes
+    rather than grain. Colours are mixed so that what photographs mostly change together, brightness, is one number, not three.
     """
 
     def __init__(self, images: Tensor, *, clip: bool):
         self.clip, self.size = clip, images.shape[2:]
         frequency = (fftfreq(self.size[0])[:, None] ** 2 + rfftfreq(self.size[1]) ** 2).sqrt()
-        weight = 1 / frequency.clamp_min(1 / max(self.size))
+        weight = frequency.clamp_min(1 / max(self.size)) ** -STEEPNESS
         self.weight = (weight / weight.square().mean().sqrt()).to(images)  # (H, W // 2 + 1)
         self.colors = torch.tensor(COLORS).to(images) if images.shape[1] == 3 else None
         self.values = self._written(images)  # (N, C, H, W // 2 + 1, 2), real and imaginary part

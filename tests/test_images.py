@@ -1,0 +1,59 @@
+import pytest
+import torch
+from skimage.filters import gaussian
+
+from labkit import data
+from labkit.images import gaussian_blur, moved, total_variation
+
+PHOTOS, _ = data.examples("cifar10", 4)
+
+
+def slow_total_variation(image):
+    total = 0.0
+    for channel in image.tolist():
+        for y, row in enumerate(channel):
+            for x, value in enumerate(row):
+                total += abs(value - row[x + 1]) if x + 1 < len(row) else 0
+                total += abs(value - channel[y + 1][x]) if y + 1 < len(channel) else 0
+    return total
+
+
+def test_total_variation_is_the_sum_over_all_pairs_of_neighbours():
+    assert total_variation(PHOTOS).tolist() == pytest.approx([slow_total_variation(photo) for photo in PHOTOS])
+    assert total_variation(torch.full((2, 3, 5, 7), 0.3)).tolist() == [0, 0]
+
+
+def test_total_variation_of_an_edge_is_its_height_times_its_length():
+    half = torch.zeros(1, 1, 8, 10)
+    half[..., 5:] = 0.25
+    assert total_variation(half).item() == 8 * 0.25
+
+
+def test_blur_is_skimages():
+    photo = PHOTOS[:1].double()
+    theirs = gaussian(photo[0].numpy(), sigma=1.5, mode="nearest", truncate=3, channel_axis=0)
+    # skimage's kernel ends at int(3 * 1.5 + 0.5) = 5 pixels, ours at round(4.5) = 4
+    assert torch.allclose(gaussian_blur(photo, 1.5)[0], torch.from_numpy(theirs), atol=4e-3)
+
+
+def test_blur_leaves_one_colour_and_the_mean_of_the_middle_alone():
+    assert torch.allclose(gaussian_blur(torch.full((1, 3, 9, 9), 0.3), 2), torch.tensor(0.3))
+    dot = torch.zeros(1, 1, 21, 21)
+    dot[..., 10, 10] = 1
+    assert gaussian_blur(dot, 1.5).sum().item() == pytest.approx(1)
+
+
+def test_whole_pixels_are_moved_without_interpolation():
+    there = moved(PHOTOS, down=3, right=-2)
+    assert torch.equal(there[:, :, 3:, :-2], PHOTOS[:, :, :-3, 2:])
+    assert torch.equal(there[:, :, 2, :-2], PHOTOS[:, :, 1, 2:])  # a mirror at the rim
+    assert moved(PHOTOS) is PHOTOS
+
+
+def test_a_scaled_view_moves_points_away_from_the_centre():
+    ramp = torch.linspace(-1, 1, 33).expand(1, 1, 33, 33)
+    larger = moved(ramp, scale=1.25)
+    assert larger[0, 0, 16, 4:29].tolist() == pytest.approx((ramp[0, 0, 16, 4:29] / 1.25).tolist(), abs=1e-5)
+    shifted = moved(ramp, scale=1.25, right=2)
+    assert shifted[0, 0, 16, 6:29].tolist() == pytest.approx(larger[0, 0, 16, 4:27].tolist(), abs=1e-5)
+    assert torch.equal(shifted, moved(ramp, scale=1.25, right=2, down=0))
