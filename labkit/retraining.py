@@ -23,7 +23,6 @@ import json
 import os
 import platform
 import sys
-import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +36,9 @@ from torch.nn.functional import interpolate, pad
 from tqdm.auto import tqdm
 
 from labkit import data, models
+from labkit.attacks.fgsm import fgsm
 from labkit.data import ImageSet
+from labkit.synthesis.class_model import class_model
 from labkit.synthesis.fooling import fooling, fooling_steps
 from labkit.training import evaluate, fit, predict
 
@@ -48,10 +49,13 @@ SEARCH = {"steps": 200, "confidence": 0.999, "clip": True}  # to measure how har
 TRAINING_STEPS = 60  # of the search for images to train on, as published; what it has by then is taken
 REFERENCE = 100  # training images a digit that the search stays away from; the whole set takes ten times as long
 FIXED = ("network", "recipe", "search", "test_images")  # what all runs of a study have in common
+PUSH = 0.1  # of FGSM
 BUDGET = 20  # steps after which the confidence is read
 
 
-def measure(network: nn.Module, test: ImageSet, reference: ImageSet, *, seed: int = 0) -> tuple[dict, Tensor]:
+def measure(
+    network: nn.Module, test: ImageSet, reference: ImageSet, *, seed: int = 0
+) -> tuple[dict, dict[str, Tensor]]:
     """What a network does on digits and on what is none, and how hard it is to fool.
 
     Args:
@@ -61,15 +65,20 @@ def measure(network: nn.Module, test: ImageSet, reference: ImageSet, *, seed: in
         seed: fixes the noise, and where the search starts.
 
     Returns:
-        The figures by name, and the ten images that the search found first, one a digit. Of the search for 80 images:
-        `fooled`, the fraction that reached a confidence of 0.999 within 200 steps; `steps`, the median number of steps
-        to get there (200 for those that did not); `confidence`, the median after 20 steps. Of black, noise and
-        scikit-learn's digits: the mean of the largest probability, and of the digits the accuracy.
+        The figures by name, and two times ten images, one a digit: the first that the search found, and the ideal ones.
+        Of the search for 80 images: `fooled`, the fraction that reached a confidence of 0.999 within 200 steps; `steps`,
+        the median number of steps to get there (200 for those that did not); `confidence`, the median after 20 steps.
+        `ideal`: the median confidence in the ten ideal digits of `labkit.synthesis.class_model`, a search of another
+        kind. `sure`: the mean of the largest probability on black, noise and scikit-learn's digits; of these, also the
+        accuracy. `fgsm_accuracy`: of 1,000 test digits after a push by 0.1 (`labkit.attacks.fgsm`).
     """
     classes = torch.arange(10).repeat_interleave(8)
     confidence = None
     for step, state in enumerate(fooling_steps(network, classes, reference=reference, seed=seed + 1_000, **SEARCH)):
         confidence = state.confidence if step <= BUDGET else confidence
+    ideal = class_model(network, torch.arange(10), seed=seed)
+    images, pushed = data.examples("mnist", 1_000)
+    after = predict(network, fgsm(network, images, pushed, eps=PUSH)).argmax(1)
     taken = torch.where(state.steps < 0, SEARCH["steps"], state.steps)
     noise = torch.rand(1_000, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
     digits, labels = other_digits()
@@ -84,10 +93,12 @@ def measure(network: nn.Module, test: ImageSet, reference: ImageSet, *, seed: in
         "fooled": (state.steps >= 0).float().mean().item(),
         "steps": taken.float().median().item(),
         "confidence": confidence.median().item(),
+        "ideal": predict(network, ideal).softmax(1).diagonal().median().item(),
+        "fgsm_accuracy": (after == pushed).float().mean().item(),
         "sure": sure,
         "other_digits_accuracy": (on_digits.argmax(1) == labels).float().mean().item(),
     }
-    return figures, state.images[::8]
+    return figures, {"fooling": state.images[::8], "ideal": ideal}
 
 
 def other_digits() -> tuple[Tensor, Tensor]:
@@ -127,7 +138,7 @@ def results(path: Path = RESULTS) -> dict[str, dict]:
     runs = json.loads(path.read_text())["runs"]
     seeds = sorted({run["seed"] for run in runs})
     by = {(run["arm"], run["seed"]): run for run in runs}
-    names = ("test_accuracy", "fooled", "steps", "confidence", "other_digits_accuracy")
+    names = ("test_accuracy", "fooled", "steps", "confidence", "ideal", "fgsm_accuracy", "other_digits_accuracy")
     tables = {}
     for arm in dict.fromkeys(run["arm"] for run in runs):
         of_arm = [by[arm, seed] for seed in seeds]
@@ -155,7 +166,13 @@ def main(arguments: list[str] | None = None) -> None:
         "command": " ".join(["python -m labkit.retraining", *(sys.argv[1:] if arguments is None else arguments)]),
         "network": "labkit.models.mnist",
         "recipe": RECIPE | {"epochs": chosen.epochs, "precision": chosen.precision, "train_images": len(train)},
-        "search": SEARCH | {"training_steps": TRAINING_STEPS, "reference": f"the first {REFERENCE} training images of each digit", "budget": BUDGET},
+        "push": PUSH,
+        "search": SEARCH
+        | {
+            "training_steps": TRAINING_STEPS,
+            "reference": f"the first {REFERENCE} training images of each digit",
+            "budget": BUDGET,
+        },
         "test_images": len(test),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in ("torch", "scikit-learn")},
     }
@@ -188,7 +205,6 @@ class _Study:
 
     def run(self, arm: str, seed: int) -> dict:
         """Train the networks of an arm, round by round, and measure the last one."""
-        start = time.perf_counter()
         nothing = None
         if arm == "control":
             noise = torch.rand(800, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
@@ -198,9 +214,9 @@ class _Study:
             found = self.found(f"{arm} {seed} {number}", network, count, seed)
             nothing = found if nothing is None else torch.cat([nothing, found])
             network = self.train_network(f"{arm} round {number}", seed, nothing)
-        figures, images = measure(network, self.test, self.reference, seed=seed)
-        _save(self.folder / f"pictures {arm} {seed}.safetensors", {"images": images})
-        return {"arm": arm, "seed": seed, **figures, "seconds": round(time.perf_counter() - start, 1)}
+        figures, pictures = measure(network, self.test, self.reference, seed=seed)
+        _save(self.folder / f"pictures {arm} {seed}.safetensors", pictures)
+        return {"arm": arm, "seed": seed, **figures}
 
     def train_network(self, name: str, seed: int, nothing: Tensor | None) -> nn.Module:
         path = self.folder / f"{name} {seed}.safetensors"
@@ -225,9 +241,18 @@ class _Study:
         return load_file(path)["images"]
 
     def keep_pictures(self) -> None:
-        """Beside the results: for each arm, the ten images that fool its network of seed 0, as uint8."""
-        kept = {arm: load_file(self.folder / f"pictures {arm} 0.safetensors")["images"] for arm in ROUNDS}
-        _save(self.output.with_suffix(".safetensors"), {arm: (x * 255).round().byte() for arm, x in kept.items()})
+        """Beside the results: for each arm, the images that `measure` gave of its network of seed 0, as uint8."""
+        kept = {}
+        for arm in ROUNDS:
+            for kind, images in load_file(self.folder / f"pictures {arm} 0.safetensors").items():
+                kept[f"{kind}, {arm}"] = (images * 255).round().byte()
+        _save(self.output.with_suffix(".safetensors"), kept)
+
+
+def pictures(path: Path = RESULTS) -> dict[str, Tensor]:
+    """Images of the networks of seed 0, (10, 1, 28, 28) in [0, 1], one a digit: "fooling, ARM", the ones found first,
+    and "ideal, ARM", the ideal digits, for each arm."""
+    return {name: images.float() / 255 for name, images in load_file(path.with_suffix(".safetensors")).items()}
 
 
 def _save(path: Path, tensors: dict[str, Tensor]) -> None:
