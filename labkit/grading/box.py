@@ -56,11 +56,12 @@ class Limits:
 class Box:
     """A student's process, seen from outside."""
 
-    channel: socket.socket
     limits: Limits
-    holder: subprocess.Popen | None  # None without a sandbox
-    first: int  # process number, outside, of the first process in the box
-    folder: str | None = None
+    folder: str  # the notebook's, as it is seen inside
+    holder: subprocess.Popen | None = None  # bubblewrap; None without a sandbox
+    first: int = 0  # process number, outside, of the first process in the box
+    handle: int = -1  # a descriptor that stands for it, whatever becomes of the number
+    channel: socket.socket | None = None
     peak: int = 0  # bytes
 
     def watch(self) -> None:
@@ -80,16 +81,21 @@ class Box:
 
     def close(self) -> None:
         """End every process in the box; its files go with it."""
-        self.channel.close()
+        if self.channel is not None:
+            self.channel.close()
         if self.holder is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.first, signal.SIGKILL)
+                os.killpg(self.first or 2**30, signal.SIGKILL)
             shutil.rmtree(self.folder, ignore_errors=True)
             return
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.first, signal.SIGKILL)
-        self.holder.kill()
-        self.holder.wait()
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        os.close(self.handle)
+        try:
+            self.holder.wait(5)  # it buries the first process, which takes the others with it
+        except subprocess.TimeoutExpired:
+            self.holder.kill()
+            self.holder.wait()
         self.holder.stdout.close()
 
 
@@ -133,33 +139,28 @@ class Boxes:
         """
         self.warm()
         self._wait()
-        ours, theirs = socket.socketpair()
-        holder = first = folder = pidfd = None
+        box = self._sandboxed() if self.sandbox else Box(self.limits, folder=tempfile.mkdtemp(prefix="labkit-grade-"))
         try:
-            if self.sandbox:
-                holder, first = _hold(self.limits)
-                pidfd = os.pidfd_open(first)
-            else:
-                folder = tempfile.mkdtemp(prefix="labkit-grade-")
-            order = self._order(folder or HOME)
-            descriptors = [theirs.fileno()] + ([pidfd] if pidfd is not None else [])
-            socket.send_fds(self._control, [json.dumps(order).encode()], descriptors)
+            box.channel, theirs = socket.socketpair()
+            with theirs:
+                descriptors = [theirs.fileno()] + ([box.handle] if self.sandbox else [])
+                socket.send_fds(self._control, [json.dumps(self._order(box.folder)).encode()], descriptors)
             forked = json.loads(self._control.recv(64))
-        except OSError as error:
-            raise BoxError(f"the warmed parent of the boxes does not answer: {error}") from error
-        finally:
-            theirs.close()
-            if pidfd is not None:
-                os.close(pidfd)
-        box = Box(ours, self.limits, holder, first or forked, folder)
-        try:
-            answer = transport.receive(ours, seconds=60)  # before any of the student's code
-        except (transport.TransportError, TimeoutError) as error:
-            answer = {"failed": str(error)}
-        if answer != {"ready": True}:
+            box.first = box.first or forked
+            answer = transport.receive(box.channel, seconds=60)  # before any of the student's code
+            if answer != {"ready": True}:
+                raise BoxError(f"a process cannot join its box: {answer.get('failed')}")
+        except (OSError, transport.TransportError) as error:
             box.close()
-            raise BoxError(f"a process cannot join its box: {answer.get('failed')}")
+            raise BoxError(f"a process cannot join its box: {error}") from error
+        except BoxError:
+            box.close()
+            raise
         return box
+
+    def _sandboxed(self) -> Box:
+        holder, first = _hold(self.limits)
+        return Box(self.limits, HOME, holder, first, os.pidfd_open(first))
 
     def warm(self) -> None:
         """Start the warmed parent, if it does not run, and leave it to its imports."""

@@ -161,7 +161,8 @@ def _unwrapped(files: list[_File], assignment: str) -> list[_File]:
     tops = {file.path.parts[0] for file in files}
     below = {file.path.parts[1] for file in files if len(file.path.parts) > 1}
     single = len(tops) == 1 and all(len(file.path.parts) > 1 for file in files) and not any(map(_is_zip, tops))
-    if not single or below <= {assignment, f"{assignment}.ipynb"} or (len(below) == 1 and not tops <= {assignment}):
+    own = f"{assignment}.ipynb" in below or below == {assignment} or (len(below) == 1 and tops != {assignment})
+    if not single or own:
         return files
     return _unwrapped([_File(PurePosixPath(*f.path.parts[1:]), f.content, f.problem) for f in files], assignment)
 

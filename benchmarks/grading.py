@@ -1,0 +1,132 @@
+"""labkit-grade beside nbgrader autograde: the same honest submissions of one assignment, marked by each.
+
+Both begin from nothing in every round, so that labkit-grade's start (it solves the assignment, warms its processes and
+lets the canary fly) counts. nbgrader runs submissions one after the other in one process; labkit-grade takes as many
+workers as there are processors. Memory is what the machine has less of while they run: leave it alone meanwhile.
+
+`python benchmarks/grading.py NAME SUBMISSIONS OF_THEM_WITH_NBGRADER` for other than 50 of saliency_and_smoothgrad, 10
+of them with nbgrader, which needs the same time for each.
+"""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+
+from labkit.grading.box import BoxError, Boxes
+
+ROOT = Path(__file__).parents[1]
+WANTED = 5
+MARKERS = re.compile(r"^[ \t]*### (BEGIN|END) SOLUTION[^\n]*\n?", re.MULTILINE)
+
+
+def honest(name: str, number: int) -> nbformat.NotebookNode:
+    """The released notebook with the solutions filled in, as a student called `number` would hand it in."""
+    solved = nbformat.read(ROOT / "solutions" / name / f"{name}.ipynb", as_version=4)
+    released = nbformat.read(ROOT / "exercises" / name / f"{name}.ipynb", as_version=4)
+    sources = {cell.id: cell.source for cell in solved.cells}
+    for cell in released.cells:
+        if cell.metadata.get("nbgrader", {}).get("solution"):
+            cell.source = MARKERS.sub("", sources[cell.id]) + (f"\n# {number}" if cell.cell_type == "code" else "")
+    return released
+
+
+def course(folder: Path, name: str, count: int) -> None:
+    """A course folder as nbgrader wants it."""
+    shutil.copytree(ROOT / "solutions" / name, folder / "solutions" / name)
+    shutil.copy(ROOT / "nbgrader_config.py", folder)
+    for number in range(count):
+        place = folder / "_build" / "submitted" / f"student{number:03}" / name
+        place.mkdir(parents=True)
+        nbformat.write(honest(name, number), place / f"{name}.ipynb")
+
+
+def measured(command: list, folder: Path) -> tuple[float, float]:
+    """Seconds it takes, and the most MB of memory that the machine has less meanwhile."""
+    before, least, done = available(), [available()], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            least.append(available())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    begin = time.perf_counter()
+    try:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        finished = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    finally:
+        done.set()
+        watcher.join()
+    if finished.returncode:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{finished.stderr[-2000:]}")
+    return time.perf_counter() - begin, (before - min(least)) / 1e6
+
+
+def available() -> int:
+    """Bytes of memory that programs could still get."""
+    line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable"))
+    return int(line.split()[1]) * 1024
+
+
+def ours(folder: Path, name: str, count: int) -> tuple[float, float]:
+    out = folder / "out"
+    command = [sys.executable, "-m", "labkit.grading.cli", name, folder / "_build" / "submitted", "--out", out]
+    figures = measured(command, folder)
+    rows = list(csv.DictReader((out / "grades.csv").read_text(encoding="utf-8").splitlines()))
+    total = next(column for column in rows[0] if column.startswith("total"))
+    most = re.search(r"of ([\d.]+)\)", total)[1]
+    wrong = [row["student"] for row in rows if row[total] != most]
+    if len(rows) != count or wrong:
+        sys.exit(f"labkit-grade: {len(rows)} rows, not all points for {wrong}")
+    return figures
+
+
+def nbgrader(folder: Path, name: str, count: int) -> tuple[float, float]:
+    from nbgrader.api import Gradebook
+
+    command = [sys.executable, "-m", "nbgrader"]
+    subprocess.run([*command, "generate_assignment", name, "--force"], cwd=folder, check=True, capture_output=True)
+    figures = measured([*command, "autograde", name, "--force"], folder)
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
+        notebooks = [notebook for found in book.assignment_submissions(name) for notebook in found.notebooks]
+        right = [notebook for notebook in notebooks if notebook.code_score == notebook.max_code_score]
+        if len(right) != count:
+            sys.exit("nbgrader: not all points for honest work")
+    return figures
+
+
+def main() -> None:
+    name, count, fewer = "saliency_and_smoothgrad", 50, 10
+    if len(sys.argv) > 1:
+        name, count, fewer = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    try:
+        Boxes()
+    except BoxError as error:
+        print(f"not measured: {error}")
+        return
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # nbgrader calls alembic
+    print(f"{name}, {len(os.sched_getaffinity(0))} processors\n")
+    print(f"{'':<20}{'submissions':>12}{'seconds':>9}{'a minute':>10}{'memory MB':>11}")
+    rates = {}
+    for what, number in (("nbgrader autograde", fewer), ("labkit-grade", count)):
+        with tempfile.TemporaryDirectory() as folder:
+            course(Path(folder), name, number)
+            work = ours if what == "labkit-grade" else nbgrader
+            seconds, memory = work(Path(folder), name, number)
+        rates[what] = 60 * number / seconds
+        print(f"{what:<20}{number:>12}{seconds:>9.1f}{rates[what]:>10.1f}{memory:>11.0f}", flush=True)
+    ratio = rates["labkit-grade"] / rates["nbgrader autograde"]
+    print(f"\nlabkit-grade: {ratio:.1f} x the throughput, wanted {WANTED} x")
+
+
+if __name__ == "__main__":
+    main()

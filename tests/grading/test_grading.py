@@ -1,0 +1,293 @@
+"""labkit-grade from end to end, on small notebooks that really run."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from labkit.grading import schedule
+from labkit.grading.assignments import AssignmentError, read_assignment
+from labkit.grading.box import BoxError, Boxes, Limits
+from labkit.grading.cli import main
+from labkit.grading.marking import Marker
+from labkit.grading.submissions import Submission, find_submissions
+from tests.grading import tiny
+
+SLOW = {"spread": "import time\n\n\ndef spread(values):\n    time.sleep(2)\n    return values.max() - values.min()"}
+
+
+@pytest.fixture(scope="module")
+def boxed():
+    try:
+        with Boxes() as boxes, boxes.open():
+            pass
+    except BoxError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def course(tmp_path):
+    """solutions/tiny and a folder of submissions: two honest ones, one that solved everything, one that is broken."""
+    tiny.write(tiny.solution(), tmp_path / "solutions" / "tiny" / "tiny.ipynb")
+    for name in ("ada", "bob"):
+        tiny.write(tiny.honest(), tmp_path / "submissions" / name / "tiny.ipynb")
+    tiny.write(tiny.solved(), tmp_path / "submissions" / "eve" / "tiny.ipynb")
+    (tmp_path / "submissions" / "half.ipynb").write_text("{")
+    return tmp_path
+
+
+def words(course, *more):
+    return [str(course / "solutions" / "tiny"), str(course / "submissions"), "--out", str(course / "out"), *more]
+
+
+def grade(course, *more):
+    done = CliRunner().invoke(main, words(course, *more))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def rows(course):
+    lines = (course / "out" / "grades.csv").read_text(encoding="utf-8").splitlines()
+    return {row["student"]: row for row in csv.DictReader(lines)}
+
+
+def total(row):
+    return row["total by machine (of 7)"]
+
+
+@pytest.mark.slow
+def test_from_a_folder_to_grades_and_pages(course, boxed):
+    output = grade(course, "--workers", "2", "--gradebook", str(course / "gradebook.db"))
+    found = rows(course)
+    assert {student: total(row) for student, row in found.items()} == {"ada": "3", "bob": "3", "eve": "7", "half": ""}
+    assert found["ada"]["mean (of 3)"] == "3"
+    assert found["ada"]["why (by hand, of 4)"] == ""
+    assert found["half"]["status"] == "cannot be graded"
+    assert "cannot be graded: half: the notebook cannot be read" in output
+    assert "3 of 4 submissions graded" in output
+    assert "to be marked by hand: why (4)" in output
+    index = (course / "out" / "index.html").read_text()
+    assert index.index("temperature") < index.index("mean"), "the hardest task comes first"
+    pages = {path.stem.rpartition("-")[0]: path.read_text() for path in (course / "out" / "feedback").glob("*.html")}
+    assert set(pages) == {"ada", "bob", "eve", "half"}
+    assert "I think so." in pages["ada"]
+    assert "expected" in pages["ada"]
+    assert "cannot be graded" in pages["half"]
+    gradebook(course)
+
+
+def gradebook(course):
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        submission = book.find_submission("tiny", "ada")
+        (notebook,) = submission.notebooks
+        grades = {grade.name: grade for grade in notebook.grades}
+        assert {name: grade.auto_score for name, grade in grades.items()} == {
+            "check-mean": 3,
+            "check-spread": 0,
+            "check-temperature": 0,
+            "why": None,
+        }
+        assert grades["why"].needs_manual_grade
+        assert grades["why"].max_score == 4
+        assert {student.id for student in book.students} == {"ada", "bob", "eve"}
+
+
+@pytest.mark.slow
+def test_a_second_run_grades_only_what_is_new(course, boxed):
+    grade(course)
+    results = course / "out" / "results"
+    before = {path.name: path.stat().st_mtime_ns for path in results.iterdir()}
+    tiny.write(tiny.solved(), course / "submissions" / "bob" / "tiny.ipynb")
+    tiny.write(tiny.honest(), course / "submissions" / "zoe" / "tiny.ipynb")
+    output = grade(course)
+    assert "3 of 5 are graded already" in output
+    after = {path.name: path.stat().st_mtime_ns for path in results.iterdir()}
+    changed = {name.partition("-")[0] for name in after if after[name] != before.get(name)}
+    assert changed == {"bob", "zoe"}
+    assert (total(rows(course)["bob"]), total(rows(course)["zoe"])) == ("7", "3")
+
+
+@pytest.mark.slow
+def test_killed_halfway_it_goes_on_where_it_was(course, boxed):
+    slow = tiny.solved()
+    tiny.cell(slow, "spread").source = SLOW["spread"]
+    for number in range(6):
+        tiny.write(slow, course / "submissions" / f"slow{number}" / "tiny.ipynb")
+    command = [sys.executable, "-m", "labkit.grading.cli", *words(course, "--workers", "2")]
+    results = course / "out" / "results"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    wait(lambda: len(list(results.glob("*.json"))) >= 3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {path.name: path.stat().st_mtime_ns for path in results.glob("*.json")}
+    assert len(done) < 10
+    seed = json.loads((course / "out" / "run.json").read_text())["seed"]
+    output = grade(course, "--workers", "2")
+    assert f"{len(done)} of 10 are graded already" in output
+    assert all((results / name).stat().st_mtime_ns == when for name, when in done.items())
+    assert json.loads((course / "out" / "run.json").read_text())["seed"] == seed
+    assert [total(rows(course)[f"slow{number}"]) for number in range(6)] == ["7"] * 6
+
+
+def wait(condition, seconds=150):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_on_a_cluster_that_loses_a_worker(course, boxed):
+    distributed = pytest.importorskip("distributed")
+    slow = tiny.solved()
+    tiny.cell(slow, "spread").source = SLOW["spread"]
+    for number in range(6):
+        tiny.write(slow, course / "submissions" / f"slow{number}" / "tiny.ipynb")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    with distributed.LocalCluster(**options) as cluster:
+        pids = [worker.pid for worker in cluster.workers.values()]
+        command = [sys.executable, "-m", "labkit.grading.cli", *words(course, "--scheduler", cluster.scheduler_address)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait(lambda: len(list((course / "out" / "results").glob("*.json"))) >= 3)
+        os.kill(pids[0], signal.SIGKILL)
+        output = process.communicate(timeout=200)[0]
+    assert process.returncode == 0, output
+    assert "9 of 10 submissions graded" in output
+    assert [total(rows(course)[f"slow{number}"]) for number in range(6)] == ["7"] * 6
+    assert total(rows(course)["ada"]) == "3"
+
+
+@pytest.mark.slow
+def test_a_leaking_box_grades_nothing(course, boxed, monkeypatch):
+    """The submissions lie where every box looks: below /usr, so to speak."""
+    assignment = read_assignment(course / "solutions" / "tiny")
+    settings = schedule.Settings(assignment, 1, hidden=("/usr/bin",))
+    with pytest.raises(BoxError, match="/usr/bin is seen"):
+        schedule.mark(settings, Submission("ada", (course / "submissions" / "ada" / "tiny.ipynb").read_bytes()))
+
+
+def test_without_bubblewrap_nothing_is_graded(course, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    done = CliRunner().invoke(main, words(course))
+    assert done.exit_code == 1
+    assert "bubblewrap is needed" in done.output
+    assert not (course / "out" / "grades.csv").exists()
+
+
+@pytest.mark.slow
+def test_without_a_sandbox_only_when_told_so(course, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    output = grade(course, "--unsafe-no-sandbox", "--workers", "1")
+    assert "WARNING" in output
+    assert total(rows(course)["ada"]) == "3"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"assignment": "nothing"}, "no assignment can be read"),
+        ({"submissions": "nowhere"}, "there is no"),
+    ],
+)
+def test_mistakes_are_answered_in_words(course, change, message):
+    arguments = words(course)
+    arguments[0 if "assignment" in change else 1] = next(iter(change.values()))
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert message in done.output
+
+
+BROKEN = {
+    "the solution itself fails": ("check-mean", "reference.mean(values)", "reference.mean(values) + 1"),
+    "check.here 0 times": ("check-mean", "check.here(hidden, globals())", ""),
+    "stops at 'spread'": ("spread", "def spread", "raise RuntimeError\n\ndef spread"),
+}
+
+
+@pytest.mark.parametrize("message", BROKEN)
+def test_a_wrong_assignment_is_found_before_anybody_is_graded(tmp_path, message):
+    name, old, new = BROKEN[message]
+    book = tiny.solution()
+    assert old in tiny.cell(book, name).source
+    tiny.cell(book, name).source = tiny.cell(book, name).source.replace(old, new)
+    tiny.write(book, tmp_path / "tiny.ipynb")
+    with pytest.raises(AssignmentError, match=message):
+        Marker(read_assignment(tmp_path / "tiny.ipynb"), Boxes(sandbox=False), seed=1)
+
+
+@pytest.fixture(scope="module")
+def marker(boxed, tmp_path_factory):
+    path = tiny.write(tiny.solution(), tmp_path_factory.mktemp("marker") / "tiny.ipynb")
+    assignment = read_assignment(path)
+    with Boxes(assignment.modules, limits=Limits(cell=5, call=2, total=30)) as boxes:
+        yield Marker(assignment, boxes, seed=7)
+
+
+def mark(marker, tmp_path, book):
+    tiny.write(book, tmp_path / "ada" / "tiny.ipynb")
+    (submission,) = find_submissions(tmp_path, "tiny")
+    return marker.mark(submission)
+
+
+@pytest.mark.slow
+def test_partial_credit(marker, tmp_path):
+    book = tiny.honest()
+    tiny.cell(book, "spread").source = "def spread(values):\n    return abs(values).max() - abs(values).min()"
+    result = mark(marker, tmp_path, book)
+    task = result.tasks["check-spread"]
+    wrong = [what for what, words in task["parts"] if words]
+    assert wrong == []  # the same for numbers below zero
+    assert task["points"] == 3
+    tiny.cell(book, "spread").source = "def spread(values):\n    return max(values.max(), 0) - values.min()"
+    task = mark(marker, tmp_path, book).tasks["check-spread"]
+    assert [what for what, words in task["parts"] if words] == ["numbers below zero"]
+    assert task["points"] == 2
+
+
+@pytest.mark.slow
+def test_what_students_are_told(marker, tmp_path):
+    book = tiny.honest()
+    tiny.cell(book, "spread").source = "def spread(values):\n    return values.maximum()"
+    tiny.cell(book, "temperature").source = "temperature = 232.8"
+    result = mark(marker, tmp_path, book)
+    assert "AttributeError" in result.tasks["check-spread"]["parts"][0][1]
+    assert result.tasks["check-temperature"]["parts"] == [
+        ["the value", "232.8 is of kind float64, expected whole numbers (int64)"]
+    ]
+    assert result.by_hand == {"why": {"of": 4, "answer": "I think so."}}
+    assert result.memory > 10**7
+
+
+@pytest.mark.slow
+def test_another_notebook_is_not_a_zero(marker, tmp_path):
+    result = mark(marker, tmp_path, tiny.notebook([tiny.new_code_cell("x = 1", id="x")]))
+    assert "is it another notebook?" in result.problem
+    assert result.tasks == {}
+
+
+@pytest.mark.slow
+def test_a_slow_function_costs_its_part_only(marker, tmp_path):
+    book = tiny.solved()
+    slow = "import time\n\n\ndef spread(values):\n    if len(values) == 5:\n        time.sleep(60)\n"
+    tiny.cell(book, "spread").source = slow + "    return np.ptp(values)"
+    result = mark(marker, tmp_path, book)
+    parts = dict(result.tasks["check-spread"]["parts"])
+    assert "took longer than 2 seconds" in parts["5 numbers"]
+    assert parts["3 numbers"] is parts["numbers below zero"] is None
+    assert result.total == 6
+
+
+def test_labkit_can_be_imported_without_what_grading_needs():
+    code = "import sys, labkit.grading.check\n"
+    code += "print([name for name in ('click', 'IPython', 'nbgrader', 'distributed') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout == "[]\n", done.stderr
