@@ -23,7 +23,7 @@ from sphinx.util import logging
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "book/reference"
 MARKER = "<!-- every module of labkit -->"
-PHOTOGRAPH = 250_000  # bytes; nothing else is larger without loss
+PHOTOGRAPH = 150_000  # bytes; nothing else is larger without loss
 LOGGER = logging.getLogger(__name__)
 
 

@@ -25,8 +25,11 @@ window.FontAwesomeConfig = { autoReplaceSvg: "nest" };
 document.addEventListener("DOMContentLoaded", () => {
   const label = (element) => element.querySelector(".widget-label")?.textContent.trim();
   const name = () => {
-    for (const handle of document.querySelectorAll(".widget-slider .noUi-handle:not([aria-label])")) {
-      handle.setAttribute("aria-label", label(handle.closest(".widget-slider")) || "slider");
+    for (const handle of document.querySelectorAll(".widget-slider .noUi-handle")) {
+      const slider = handle.closest(".widget-slider");
+      const value = slider.querySelector(".widget-readout")?.textContent;
+      if (!handle.ariaLabel) handle.ariaLabel = label(slider) || "slider";
+      if (value && handle.ariaValueText !== value) handle.ariaValueText = value; // not the number of the choice
     }
     for (const button of document.querySelectorAll(".widget-play button:not([aria-label])")) {
       const action = ["play or pause", "stop", "repeat"][[...button.parentElement.children].indexOf(button)];

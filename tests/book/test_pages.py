@@ -73,8 +73,8 @@ def opened(browser, address, *, width=1280, scheme="light"):
     tab.goto(address, wait_until="load")
     if tab.locator('script[type="application/vnd.jupyter.widget-view+json"]').count():
         tab.locator(".jupyter-widgets").first.wait_for()
+        tab.wait_for_load_state("networkidle")
     tab.evaluate("() => window.MathJax?.startup?.promise")
-    tab.wait_for_load_state("networkidle")
     yield tab
     context.close()
     assert not problems, "\n".join(problems)
@@ -95,6 +95,11 @@ def move_sliders(tab):
         control.focus()
         control.press("End")
         assert shows(tab, control, before, same=False), f"{name}: its last value shows the same picture as its first"
+        if control.get_attribute("role") == "slider":
+            readout = control.evaluate(
+                "slider => slider.closest('.widget-slider').querySelector('.widget-readout').textContent"
+            )
+            assert control.get_attribute("aria-valuetext") == readout, f"{name} reads out {readout} differently"
         control.press("Home")
         assert shows(tab, control, before, same=True), f"{name}: the way back leads elsewhere"
         control.press("ArrowRight")
