@@ -138,8 +138,9 @@ lab.pad = (() => {
     place.append(
       element("div", { class: "lab-surface" }, canvas, hint),
       element("div", { class: "lab-row" },
-        element("button", { type: "button", onclick: clear }, "Clear"),
-        element("button", { type: "button", onclick: undo }, "Undo"),
+        element("div", { class: "lab-stack" },
+          element("button", { type: "button", onclick: clear }, "Clear"),
+          element("button", { type: "button", onclick: undo }, "Undo")),
         preview.figure,
       ),
       element("p", { class: "lab-label", id: "lab-pick" }, "or pick a test digit"),

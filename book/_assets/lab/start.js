@@ -71,7 +71,7 @@
     right.append(tabs);
     for (const view of lab.views) {
       const tab = element("button", { type: "button", role: "tab", id: `tab-${view.name}`, "aria-controls": `view-${view.name}`,
-        "aria-selected": "false", tabindex: -1, onclick: () => open(view) }, view.title);
+        "aria-selected": "false", tabindex: -1, onclick: () => choose(view) }, view.title);
       const panel = element("div", { role: "tabpanel", id: `view-${view.name}`, "aria-labelledby": `tab-${view.name}`, hidden: true });
       const prose = document.querySelector(`.lab-view-${view.name}`);
       if (prose) panel.append(prose);
@@ -96,8 +96,13 @@
     if (to === undefined) return;
     event.preventDefault();
     const view = lab.views[(to + count) % count];
-    open(view);
+    choose(view);
     view.tab.focus();
+  }
+
+  function choose(view) {
+    open(view);
+    view.tab.scrollIntoView({ block: "nearest", inline: "center" }); // on a phone the tabs scroll
   }
 
   function open(view) {

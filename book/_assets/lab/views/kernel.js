@@ -70,6 +70,7 @@
     }));
   }
 
+  const digits = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00");
   const weighted = (at) => under(at).reduce((total, pixel, nth) => total + pixel * kernel[nth], 0);
 
   function draw() {
@@ -87,8 +88,8 @@
     position.show(at);
     from.mark(row - 1, column - 1, 3, 3);
     to.mark(row, column, 1, 1);
-    under(at).forEach((pixel, nth) => { products[nth].textContent = (pixel * kernel[nth] || 0).toFixed(2); });
-    sum.textContent = `Sum of the nine products, the output in row ${row + 1}, column ${column + 1}: ${weighted(at).toFixed(2)}`;
+    under(at).forEach((pixel, nth) => { products[nth].textContent = digits(pixel * kernel[nth]); });
+    sum.textContent = `Sum of the nine products, the output in row ${row + 1}, column ${column + 1}: ${digits(weighted(at))}`;
   }
 
   function start() {
