@@ -4,6 +4,7 @@ Every step runs even when an earlier one failed, so that one run shows all there
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time

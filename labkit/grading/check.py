@@ -90,6 +90,7 @@ LAYERS = {
     "max_pool": nn.MaxPool2d,
     "avg_pool": nn.AvgPool2d,
     "flatten": nn.Flatten,
+    "dropout": nn.Dropout,
 }
 
 
