@@ -1050,6 +1050,48 @@ def scatter(points: Tensor, groups: Mapping[str, Tensor], *, xlabel: str = "", y
     return picture
 
 
+@_house_style
+def runs(
+    series: Mapping[str, Sequence[float]],
+    intervals: Mapping[str, tuple[float, float, float]],
+    *,
+    xlabel: str,
+    limits: tuple[float, float] | None = None,
+    percent: bool = False,
+) -> Picture:
+    """What came of doing something several times: a row for each way of doing it, a dot for each time.
+
+    Args:
+        series: the name of each way and the values of its runs.
+        intervals: for each name the mean and the ends of its interval, drawn as a bar around an upright stroke.
+        xlabel: what the values are, with their unit.
+        limits: the ends of the axis; by default those of the values.
+        percent: write the values, which are fractions, in percents.
+
+    Raises:
+        ValueError: no series; a series without values or interval.
+    """
+    if not series:
+        raise ValueError("series must hold one way at least, got none")
+    picture = Picture(figsize=(WIDTH, 0.42 * len(series) + 2.4 * LINE), layout="compressed")
+    axes = picture.subplots()
+    for row, (name, values) in enumerate(series.items()):
+        if len(values) == 0 or name not in intervals:
+            raise ValueError(f"{name!r} needs values and an interval, got {list(values)} and {intervals.get(name)}")
+        mean, low, high = intervals[name]
+        axes.plot([low, high], [row, row], color=COLORS[0], linewidth=9, alpha=0.3, solid_capstyle="butt")
+        axes.plot([mean, mean], [row - 0.3, row + 0.3], color=COLORS[0], linewidth=2)
+        axes.plot(values, [row] * len(values), "o", color=INK, markersize=4, alpha=0.7)
+    axes.set(xlabel=xlabel, ylim=(len(series) - 0.5, -0.5), xlim=limits)
+    axes.set_yticks(range(len(series)), list(series))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    if percent:
+        span = (limits[1] - limits[0]) if limits else 1
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0 if span > 0.05 else 1))
+    return picture
+
+
 def palette(*, signed: bool) -> Tensor:
     """The colours that a map is drawn in, from the lowest number to the highest: those of `signed`, or of `heat`.
 

@@ -316,3 +316,18 @@ def test_palette_holds_the_colours_of_the_maps():
     assert signed[0, 2] > signed[0, 0]  # blue below
     assert signed[-1, 0] > signed[-1, 2]  # red above
     assert (heat.float().mean(1).diff() > -2).all()  # from dark to light
+
+
+def test_runs_are_dots_in_rows_with_an_interval():
+    series, intervals = (
+        {"one way": [0.1, 0.3], "another": [0.5]},
+        {"one way": (0.2, 0.1, 0.3), "another": (0.5, 0.4, 0.6)},
+    )
+    (axes,) = plot.runs(series, intervals, xlabel="accuracy", percent=True, limits=(0, 1)).axes
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in dots] == [[0.1, 0.3], [0.5]]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["one way", "another"]
+    with pytest.raises(ValueError, match="'another' needs values and an interval"):
+        plot.runs(series, {"one way": (0.2, 0.1, 0.3)}, xlabel="accuracy")
+    with pytest.raises(ValueError, match="got none"):
+        plot.runs({}, {}, xlabel="accuracy")
