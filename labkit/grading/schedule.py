@@ -80,7 +80,8 @@ def on_this_machine(settings: Settings, submissions: list[Submission], *, worker
     """
     left = {submission.student: submission for submission in submissions}
     deaths = dict.fromkeys(left, 0)
-    workers = min(workers or len(os.sched_getaffinity(0)), len(left)) or 1
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = min(workers or processors, len(left)) or 1
     while left:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             futures = {pool.submit(mark, settings, submission): student for student, submission in left.items()}

@@ -74,7 +74,7 @@ def test_from_a_folder_to_grades_and_pages(course, boxed):
     assert "3 of 4 submissions graded" in output
     assert "to be marked by hand: why (4)" in output
     index = (course / "out" / "index.html").read_text()
-    assert index.index("temperature") < index.index("mean"), "the hardest task comes first"
+    assert index.index('"row">temperature') < index.index('"row">mean'), "the hardest task comes first"
     pages = {path.stem.rpartition("-")[0]: path.read_text() for path in (course / "out" / "feedback").glob("*.html")}
     assert set(pages) == {"ada", "bob", "eve", "half"}
     assert "I think so." in pages["ada"]
@@ -138,7 +138,7 @@ def test_killed_halfway_it_goes_on_where_it_was(course, boxed):
     assert [total(rows(course)[f"slow{number}"]) for number in range(6)] == ["7"] * 6
 
 
-def wait(condition, seconds=150):
+def wait(condition, seconds=500):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -159,7 +159,7 @@ def test_on_a_cluster_that_loses_a_worker(course, boxed):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         wait(lambda: len(list((course / "out" / "results").glob("*.json"))) >= 3)
         os.kill(pids[0], signal.SIGKILL)
-        output = process.communicate(timeout=200)[0]
+        output = process.communicate(timeout=500)[0]
     assert process.returncode == 0, output
     assert "9 of 10 submissions graded" in output
     assert [total(rows(course)[f"slow{number}"]) for number in range(6)] == ["7"] * 6
