@@ -1,6 +1,6 @@
 """Write a shipped network as ONNX, its backward pass included, for other programs to run (``python -m labkit.export``).
 
-Two small graphs read their weights from the very file that labkit ships, which is copied beside them:
+Two small graphs read their weights from the very file that labkit ships, which is copied beside them::
 
     NAME.onnx            images (N, C, H, W) -> logits (N, K), and the output of every ReLU behind a convolution
     NAME-gradient.onnx   images, weights (N, K) -> logits, gradient (N, C, H, W)

@@ -140,23 +140,31 @@ def eventually(condition, seconds=20.0):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_logits_and_gradients_of_100_digits_equal_pytorchs(lab, network):
-    model, (images, _) = models.load(network), data.examples("mnist", 110)
-    weights = torch.randn(110, 10, generator=torch.Generator().manual_seed(0))
-    found = lab.evaluate(
+    model, (images, _) = models.load(network), data.examples("mnist", 100)
+    weights = torch.randn(100, 10, generator=torch.Generator().manual_seed(0))
+    logits, gradient = run(lab, network, images, weights)
+    torch.testing.assert_close(logits, model(images).detach(), atol=1e-5, rtol=0)
+    # Evenly white strokes make equal maxima, and rounding then decides which of them the gradient goes to: the digits
+    # in which that happens are those in which PyTorch does not agree with itself. A little noise leaves none.
+    expected = weighted_gradient(model, images, weights)
+    exact = weighted_gradient(models.load(network).double(), images.double(), weights.double()).float()
+    assert (close(gradient, expected) | ~close(exact, expected)).all()
+    noise = 0.02 * torch.rand(images.shape, generator=torch.Generator().manual_seed(1))
+    images = (0.98 * images + noise).contiguous()
+    _, gradient = run(lab, network, images, weights)
+    assert close(gradient, weighted_gradient(model, images, weights)).sum() >= 99
+
+
+def run(tab, network, images, weights):
+    """The page's logits, and its gradients of the logits weighted so."""
+    found = tab.evaluate(
         """async ([network, images, weights]) => {
             const { logits, gradient } = await lab.run(network, images, weights);
             return { logits: [...logits], gradient: [...gradient] };
         }""",
         [network, images.flatten().tolist(), weights.flatten().tolist()],
     )
-    torch.testing.assert_close(torch.tensor(found["logits"]).view(110, 10), model(images).detach(), atol=1e-5, rtol=0)
-    gradient = weighted_gradient(model, images, weights)
-    equal = close(torch.tensor(found["gradient"]).view_as(images), gradient)
-    assert equal.sum() >= 100
-    # Evenly white strokes make equal maxima, and rounding then decides which of them the gradient goes to: in other
-    # digits PyTorch does not agree with itself.
-    exact = weighted_gradient(model.double(), images.double(), weights.double()).float()
-    assert (equal | ~close(exact, gradient)).all()
+    return torch.tensor(found["logits"]).view(len(images), 10), torch.tensor(found["gradient"]).view_as(images)
 
 
 def weighted_gradient(model, images, weights):
