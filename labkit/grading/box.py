@@ -25,7 +25,7 @@ from pathlib import Path
 
 import labkit
 from labkit.data import cache_folder
-from labkit.grading import transport
+from labkit.grading import system_calls, transport
 
 HOME = "/home/student"
 ETC = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types")
@@ -150,7 +150,7 @@ class Boxes:
             answer = transport.receive(box.channel, seconds=60)  # before any of the student's code
             if answer != {"ready": True}:
                 raise BoxError(f"a process cannot join its box: {answer.get('failed')}")
-        except (OSError, transport.TransportError) as error:
+        except (OSError, ValueError, transport.TransportError) as error:
             box.close()
             raise BoxError(f"a process cannot join its box: {error}") from error
         except BoxError:
@@ -166,7 +166,7 @@ class Boxes:
         """Start the warmed parent, if it does not run, and leave it to its imports."""
         if self._parent is not None and self._parent.poll() is None:
             return
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, theirs = socket.socketpair()
         command = [sys.executable, "-s", "-P", "-m", "labkit.grading.zygote", str(theirs.fileno()), *self.modules]
         self._parent = subprocess.Popen(
             command, env=_environment(str(Path.home())), pass_fds=[theirs.fileno()], cwd="/", stdin=subprocess.DEVNULL
@@ -236,17 +236,22 @@ def _environment(home: str) -> dict[str, str]:
 def _hold(limits: Limits) -> tuple[subprocess.Popen, int]:
     """A new box with an idle process in it, and that process's number outside."""
     reading, writing = os.pipe()
-    idle = ["--as-pid-1", "--info-fd", str(writing), "--", "/bin/sh", "-c", "echo ready; exec sleep infinity"]
+    rules, rules_in = os.pipe()  # the idle process is in the box too, and must not be worth taking over
+    os.write(rules_in, system_calls.encoded())
+    os.close(rules_in)
+    idle = ["--as-pid-1", "--info-fd", str(writing), "--seccomp", str(rules), "--"]
+    idle += ["/bin/sh", "-c", "echo ready; exec sleep infinity"]
     holder = subprocess.Popen(
         [*command(limits), *idle],
         env={"PATH": "/usr/bin:/bin"},
-        pass_fds=[writing],
+        pass_fds=[writing, rules],
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     os.close(writing)
+    os.close(rules)
     with os.fdopen(reading) as file:
         ready = holder.stdout.readline()
         if ready != b"ready\n":
