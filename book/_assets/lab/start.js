@@ -6,6 +6,7 @@
 
   function offer() {
     const place = document.getElementById("live-lab");
+    place.replaceChildren(); // the sentence for readers without JavaScript
     const missing = typeof WebAssembly === "undefined" || typeof DecompressionStream === "undefined" || typeof Worker === "undefined";
     if (missing) {
       place.append(element("p", { class: "lab-note" },
@@ -151,7 +152,8 @@
 
   function summary() {
     const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-    const parts = Object.entries(lab.timings).map(([what, values]) => `${what} ${median(values).toFixed(0)} ms`);
+    const measured = Object.entries(lab.timings).filter(([, values]) => values.length);
+    const parts = measured.map(([what, values]) => `${what} ${median(values).toFixed(0)} ms`);
     return `Computed in this page, on your machine: ${parts.join(" · ")}`;
   }
 
