@@ -27,7 +27,7 @@ WRONG = {
         ("x + step_size", "x - step_size", "you go down"),
         (".sum(), x)", ".mean(), x)", "not the mean"),
         (".clamp(0, 1)", "", "clip to"),
-        (".clamp(0, 1)", ".clamp(min=0)", "clip to"),
+        (".clamp(0, 1)", ".clamp(min=0)", "expected 1"),
         ("torch.zeros(len(classes), *shape)", "torch.full((len(classes), *shape), 0.5)", "Start at black"),
         (
             "x = x.detach().requires_grad_()",

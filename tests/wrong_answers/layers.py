@@ -12,7 +12,6 @@ WRONG = {
         ("if len(shape) != 1:", "if False:", "raise a ValueError"),
     ],
     "parameters": [
-        ('return layer["filters"] *', 'layer["filters"] *', "return|came back"),
         ("** 2 + 1)", "** 2)", "has a bias as well"),
         ('shape[0] * layer["size"] ** 2 + 1', 'layer["size"] ** 2 + 1', "all three channels"),
         ('(shape[0] * layer["size"] ** 2 + 1)', '(shape[0] * layer["size"] ** 2) + 1', "one for each filter"),

@@ -35,7 +35,7 @@ WRONG = {
         ("    model.train()\n", "    model.eval()\n", "in training mode"),
         ("model.eval(), losses", "model, losses", "comes back in training mode"),
         ("seed + epoch)", "seed)", "an order of its own"),
-        ("total / len(images)", "loss.item()", "Weigh|mean loss"),
+        ("total / len(images)", "loss.item()", "Weigh"),
         ("loss.item() * len(chosen)", "loss * len(chosen)", "Python floats"),
         (
             "        losses.append(total / len(images))",
