@@ -5,11 +5,15 @@
 
 import filecmp
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from nbgrader.converters import GenerateAssignment
+from nbgrader.converters.base import NbGraderException
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import PyFileConfigLoader
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,12 +25,20 @@ def assignments() -> list[str]:
 
 def release(target: Path, names: Sequence[str]) -> None:
     """Write the released version of the named assignments below target."""
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
+    config.CourseDirectory.root = str(ROOT)
+    config.CourseDirectory.release_directory = str(target)
+    config.SaveCells.enabled = False
     for name in names:
-        options = ["--force", "--no-db", f"--CourseDirectory.release_directory={target}"]
-        command = [sys.executable, "-m", "nbgrader", "generate_assignment", name, *options]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        if result.returncode:
-            sys.exit(f"exercises: nbgrader could not generate {name}:\n{result.stderr}")
+        course = CourseDirectory(config=config)
+        course.assignment_id = name
+        generate = GenerateAssignment(coursedir=course, config=config, no_database=True)
+        generate.force = True
+        generate.log.setLevel("ERROR")
+        try:
+            generate.start()
+        except NbGraderException as error:
+            sys.exit(f"exercises: nbgrader could not generate {name}: {error}")
 
 
 def differences() -> list[str]:
