@@ -95,7 +95,8 @@ def nbgrader(folder: Path, name: str, count: int) -> tuple[float, float]:
 
     command = [sys.executable, "-m", "nbgrader"]
     subprocess.run([*command, "generate_assignment", name, "--force"], cwd=folder, check=True, capture_output=True)
-    figures = measured([*command, "autograde", name, "--force"], folder)
+    patience = ["--Execute.timeout=600", "--Execute.iopub_timeout=120"]  # 4 s, its own, end figures on a busy machine
+    figures = measured([*command, "autograde", name, "--force", *patience], folder)
     with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
         notebooks = [notebook for found in book.assignment_submissions(name) for notebook in found.notebooks]
         right = [notebook for notebook in notebooks if notebook.code_score == notebook.max_code_score]

@@ -60,9 +60,10 @@ def batch(tmp_path_factory):
     with _doors(folder) as (port, callers):
         environment = os.environ | {"LABKIT_ATTACK_PORT": str(port), "LABKIT_ATTACK_SECRET": SECRET}
         environment |= {"LABKIT_CACHE": str(folder / "cache")}  # which every process of this batch inherits
-        os.environ["LABKIT_ATTACK_PORT"] = str(port)
-        for name, attack in ATTACKS.items():
-            attack(submissions / name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LABKIT_ATTACK_PORT", str(port))
+            for name, attack in ATTACKS.items():
+                attack(submissions / name)
         before = _fingerprint(folder)
         out = folder / "out"
         command = [sys.executable, "-m", "labkit.grading.cli", folder / "solutions" / "tiny", submissions, "--out", out]
