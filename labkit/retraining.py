@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
         for arm in ROUNDS:
             if not any(run["arm"] == arm and run["seed"] == seed for run in known["runs"]):
                 known["runs"].append(study.run(arm, seed))
-                _write(chosen.output, card | known)
+                _write(chosen.output, card | {"runs": known["runs"]})
             run = next(run for run in known["runs"] if run["arm"] == arm and run["seed"] == seed)
             print(f"seed {seed}  {arm:14} {run['test_accuracy']:.2%}  fooled {run['fooled']:4.0%} "
                   f"in {run['steps']:.0f} steps", flush=True)  # fmt: skip
