@@ -116,7 +116,7 @@ def _make(network: nn.Module, name: str, folder: Path) -> float:
     steps = class_model_steps(network, torch.tensor([label]), **options)
     bar = partial(tqdm, desc=name, total=options["steps"], disable=not sys.stderr.isatty())
     for step, image in enumerate(bar(steps), start=1):
-        if step in SHOWN:
+        if step in _kept(name):
             kept.append(image[0])
     seconds = round(time.perf_counter() - start, 1)
     strip = (255 * torch.cat(kept, dim=2)).round().byte().permute(1, 2, 0).numpy()
@@ -150,7 +150,10 @@ def _noise(networks: dict[str, nn.Module], names: Callable[[int], str], count: i
 
 
 def _kept(name: str) -> tuple[int, ...]:
-    return tuple(step for step in SHOWN if step <= RECIPES[name][1]["steps"])
+    """The steps whose images are kept; of grain, which takes much space, only the last."""
+    options = RECIPES[name][1]
+    first = options["steps"] if options.get("parametrization") == "pixels" else 0
+    return tuple(step for step in SHOWN if first <= step <= options["steps"])
 
 
 def _path(name: str, folder: Path) -> Path:
