@@ -442,7 +442,7 @@ def test_reduced_motion_shows_only_the_grown_digit(chromium):
     with opened(chromium, reduced_motion="reduce") as tab:
         panel = open_view(tab, "ideal")
         seen = set()
-        for _ in range(200):
+        for _ in range(1500):
             seen.add(panel.locator("output").first.inner_text())
             if "80" in seen:
                 break
