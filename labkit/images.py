@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, conv2d, grid_sample, pad
+from torch.nn.functional import conv2d, pad
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -44,11 +44,24 @@ def moved(images: Tensor, *, down: float = 0, right: float = 0, scale: float = 1
     """
     if scale == 1 and down == int(down) and right == int(right):
         return _shifted(images, int(down), int(right))
-    height, width = images.shape[2:]
-    rows = [[1 / scale, 0, -2 * right / width / scale], [0, 1 / scale, -2 * down / height / scale]]
-    theta = torch.tensor([rows], dtype=images.dtype, device=images.device).expand(len(images), -1, -1)
-    grid = affine_grid(theta, images.shape, align_corners=False)
-    return grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    rows, columns = (
+        _resampling(size, by, scale).to(images) for size, by in zip(images.shape[2:], (down, right), strict=True)
+    )
+    return rows @ images @ columns.mT
+
+
+def _resampling(size: int, shift: float, scale: float) -> Tensor:
+    """(size, size): how each pixel of a line is mixed from two neighbours of the line before; each row adds up to 1."""
+    middle = (size - 1) / 2
+    source = (torch.arange(size, dtype=torch.float64) - middle - shift) / scale + middle
+    folded = (source + 0.5).remainder(2 * size)  # what comes in mirrors what is inside
+    source = (torch.minimum(folded, 2 * size - folded) - 0.5).clamp(0, size - 1)
+    lower = source.long().clamp(max=max(size - 2, 0))
+    upper = (lower + 1).clamp(max=size - 1)
+    part = source - lower
+    weights = torch.zeros(size, size, dtype=torch.float64)
+    weights.scatter_add_(1, lower[:, None], 1 - part[:, None])
+    return weights.scatter_add_(1, upper[:, None], part[:, None])
 
 
 def _shifted(images: Tensor, down: int, right: int) -> Tensor:

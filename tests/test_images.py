@@ -1,6 +1,7 @@
 import pytest
 import torch
 from skimage.filters import gaussian
+from torch.nn.functional import affine_grid, grid_sample
 
 from labkit import data
 from labkit.images import gaussian_blur, moved, total_variation
@@ -57,3 +58,12 @@ def test_a_scaled_view_moves_points_away_from_the_centre():
     shifted = moved(ramp, scale=1.25, right=2)
     assert shifted[0, 0, 16, 6:29].tolist() == pytest.approx(larger[0, 0, 16, 4:27].tolist(), abs=1e-5)
     assert torch.equal(shifted, moved(ramp, scale=1.25, right=2, down=0))
+
+
+@pytest.mark.parametrize(("down", "right", "scale"), [(0, 0, 1.3), (0, 0, 0.6), (2.5, -7, 1), (30, -20, 0.4)])
+def test_moving_is_pytorchs_bilinear_sampling_of_a_mirrored_image(down, right, scale):
+    images = torch.rand(2, 3, 20, 31, generator=torch.Generator().manual_seed(0))
+    theta = torch.tensor([[[1, 0, -2 * right / 31], [0, 1, -2 * down / 20]]]).expand(2, -1, -1) / scale
+    grid = affine_grid(theta, images.shape, align_corners=False)
+    theirs = grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    assert torch.allclose(moved(images, down=down, right=right, scale=scale), theirs, atol=1e-4)

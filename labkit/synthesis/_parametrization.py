@@ -37,7 +37,8 @@ class Waves:
     """Each number is the height of a wave across the image. If clipped, a sigmoid squeezes their sum into [0, 1].
 
     A wave weighs the more the longer it is, as in photographs but steeper, so that steps of equal length change shapes
-    rather than grain. Colours are mixed so that what photographs mostly change together, brightness, is one number, not three.
+    rather than grain. Colours are mixed so that what photographs mostly change together, brightness, is one number,
+    not three.
     """
 
     def __init__(self, images: Tensor, *, clip: bool):

@@ -39,8 +39,8 @@ def class_model(
     """For each class an image that the network finds very much like it, made from nothing.
 
     Each step of Adam raises objective - variation * (mean difference of neighbours) - l2 * (mean squared difference
-    from the data mean), where the network sees the image a little shifted and scaled, another way each time. As these are
-    means over all numbers of an image, the coefficients do not depend on its size.
+    from the data mean), where the network sees the image a little shifted and scaled, another way each time. As these
+    are means over all numbers of an image, the coefficients do not depend on its size.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
@@ -49,8 +49,8 @@ def class_model(
             raised by lowering the others.
         parametrization: what the steps change: "pixels", or "fourier", waves in uncorrelated colours.
         start: "zeros" is black; "mean" the data's mean, which the model's normalize layer subtracts (mid-grey without
-            one); "noise" mid-grey with Gaussian noise; "uniform" every pixel from U[0, 1]; a tensor that fits (N, C, H, W),
-            pixels in [0, 1], any other image.
+            one); "noise" mid-grey with Gaussian noise; "uniform" every pixel from U[0, 1]; a tensor of pixels in
+            [0, 1] that fits (N, C, H, W), any other image.
         noise: standard deviation of the Gaussian noise, in pixel units.
         variation: price of the total variation, in logits for a mean difference between neighbours of 1.
         l2: price of the distance from the mean (as under start), in logits for a mean squared difference of 1.
