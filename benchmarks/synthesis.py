@@ -3,7 +3,7 @@
 The bare passes are what no such method can do without: one forward and one backward pass a step, down to the pixels.
 All take turns, so that a busy machine slows all. torch-lucent 0.1.8 is left out where it is not installed. It wants a
 kornia of 2020, so give it a folder of its own and name that in PYTHONPATH:
-`pip install --no-deps --target FOLDER torch-lucent kornia==0.4.1 future`.
+`pip install --no-deps --target FOLDER torch-lucent kornia==0.4.1 future decorator`.
 """
 
 import argparse

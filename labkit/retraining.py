@@ -66,13 +66,13 @@ def measure(
         seed: fixes the noise, and where the search starts.
 
     Returns:
-        The figures by name, and two times ten images, one a digit: the first that the search found, and the ideal ones.
-        Of the search for 80 images: `fooled`, the fraction that reached a confidence of 0.999 within 200 steps;
-        `steps`, the median number of steps to get there (200 for those that did not); `confidence`, the median after
-        20 steps. `ideal`: the fraction of the ten digits for which `labkit.synthesis.class_model`, climbing the logit
-        from plain grey, reaches 0.99. `sure`: the mean of the largest probability on black, noise and scikit-learn's
-        digits; `other_digits_accuracy`: how many of these are read rightly. `fgsm_accuracy`: of 1,000 test digits
-        after a push by 0.1 (`labkit.attacks.fgsm`).
+        The figures by name, and two times ten images, one a digit, with the confidence in each: the first that the
+        search found, and the ideal ones. Of the search for 80 images: `fooled`, the fraction that reached a confidence
+        of 0.999 within 200 steps; `steps`, the median number of steps to get there (200 for those that did not);
+        `confidence`, the median after 20 steps. `ideal`: the fraction of the ten digits for which
+        `labkit.synthesis.class_model`, climbing the logit from plain grey, reaches 0.99. `sure`: the mean of the
+        largest probability on black, noise and scikit-learn's digits; `other_digits_accuracy`: how many of these are
+        read rightly. `fgsm_accuracy`: of 1,000 test digits after a push by 0.1 (`labkit.attacks.fgsm`).
     """
     classes = torch.arange(10).repeat_interleave(8)
     confidence = None
@@ -101,7 +101,12 @@ def measure(
         "sure": sure,
         "other_digits_accuracy": (on_digits.argmax(1) == labels).float().mean().item(),
     }
-    return figures, {"fooling": state.images[::8], "ideal": ideal}
+    return figures, {
+        "fooling": state.images[::8],
+        "fooling confidence": state.confidence[::8],
+        "ideal": ideal,
+        "ideal confidence": sure_of_ideal,
+    }
 
 
 def other_digits() -> tuple[Tensor, Tensor]:
@@ -188,6 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
         for arm in ROUNDS:
             if not any(run["arm"] == arm and run["seed"] == seed for run in known["runs"]):
                 known["runs"].append(study.run(arm, seed))
+                known["runs"].sort(key=lambda run: (run["seed"], list(ROUNDS).index(run["arm"])))
                 _write(chosen.output, card | {"runs": known["runs"]})
             run = next(run for run in known["runs"] if run["arm"] == arm and run["seed"] == seed)
             print(f"seed {seed}  {arm:14} {run['test_accuracy']:.2%}  fooled {run['fooled']:4.0%} "
@@ -248,15 +254,20 @@ class _Study:
         """Beside the results: for each arm, the images that `measure` gave of its network of seed 0, as uint8."""
         kept = {}
         for arm in ROUNDS:
-            for kind, images in load_file(self.folder / f"pictures {arm} 0.safetensors").items():
-                kept[f"{kind}, {arm}"] = (images * 255).round().byte()
+            for kind, values in load_file(self.folder / f"pictures {arm} 0.safetensors").items():
+                kept[f"{kind}, {arm}"] = (values * 255).round().byte() if values.ndim == 4 else values
         _save(self.output.with_suffix(".safetensors"), kept)
 
 
 def pictures(path: Path = RESULTS) -> dict[str, Tensor]:
-    """Images of the networks of seed 0, (10, 1, 28, 28) in [0, 1], one a digit: "fooling, ARM", the ones found first,
-    and "ideal, ARM", the ideal digits, for each arm."""
-    return {name: images.float() / 255 for name, images in load_file(path.with_suffix(".safetensors")).items()}
+    """What still fools the networks of seed 0, one image a digit.
+
+    Returns:
+        For each arm "fooling, ARM", the images found first, and "ideal, ARM", the ideal digits, both (10, 1, 28, 28) in
+        [0, 1]; "fooling confidence, ARM" and "ideal confidence, ARM", (10,).
+    """
+    kept = load_file(path.with_suffix(".safetensors"))
+    return {name: values.float() / 255 if values.ndim == 4 else values for name, values in kept.items()}
 
 
 def _save(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -10,6 +10,7 @@ import torch
 from labkit import data, models, retraining
 from labkit.retraining import interval, measure, other_digits, results
 
+KINDS = ("fooling", "fooling confidence", "ideal", "ideal confidence")
 ARMS = ("baseline", "fooling 80", "control", "fooling 1,000", "fooling 5,000")
 
 
@@ -44,12 +45,10 @@ def test_what_is_measured_of_a_network():
     assert figures["sure"]["black"] == pytest.approx(network(torch.zeros(1, 1, 28, 28)).softmax(1).amax().item())
     assert figures["ideal"] == 1
     assert 0.5 < figures["fgsm_accuracy"] < 1
-    assert {name: tuple(pictures.shape) for name, pictures in found.items()} == {
-        "fooling": (10, 1, 28, 28),
-        "ideal": (10, 1, 28, 28),
-    }
-    for pictures in found.values():
-        assert torch.equal(network(pictures).argmax(1), torch.arange(10))
+    for kind in ("fooling", "ideal"):
+        shares = network(found[kind]).softmax(1)
+        assert torch.equal(shares.argmax(1), torch.arange(10))
+        torch.testing.assert_close(found[f"{kind} confidence"], shares.diagonal(), atol=1e-4, rtol=0)
     again, _ = measure(network, digits, digits)
     assert again == figures
 
@@ -85,7 +84,7 @@ def test_a_killed_study_goes_on_where_it_stopped(tmp_path, monkeypatch):
     subprocess.run(command, check=True, capture_output=True)
     assert json.loads(broken.read_text())["runs"] == json.loads(whole.read_text())["runs"]
     assert set(retraining.pictures(broken)) == {
-        f"{kind}, {arm}" for kind in ("fooling", "ideal") for arm in ("baseline", "fooling 1,000")
+        f"{kind}, {arm}" for kind in KINDS for arm in ("baseline", "fooling 1,000")
     }
     command[-1] = str(whole)
     other = subprocess.run([*command, "--epochs", "2"], capture_output=True, text=True)
@@ -107,5 +106,7 @@ def test_the_published_study_is_whole():
         wanted = [a - b for a, b in zip(figures["test_accuracy"], found["baseline"]["test_accuracy"], strict=True)]
         assert differences == wanted, arm
     pictures = retraining.pictures()
-    assert set(pictures) == {f"{kind}, {arm}" for kind in ("fooling", "ideal") for arm in ARMS}
-    assert all(images.shape == (10, 1, 28, 28) for images in pictures.values())
+    assert set(pictures) == {f"{kind}, {arm}" for kind in KINDS for arm in ARMS}
+    for name, values in pictures.items():
+        assert values.shape == ((10,) if "confidence" in name else (10, 1, 28, 28))
+        assert 0 <= values.min() <= values.max() <= 1
