@@ -38,7 +38,7 @@ def students(place):
         (["ada/homework (1).ipynb"], {"ada"}),
         (["ada/tiny.ipynb", "ada/draft.ipynb"], {"ada"}),
     ],
-    ids=lambda value: str(value)[:60],
+    ids=lambda value: str(value)[:60] if isinstance(value, list) else "",  # the order of a set is another each time
 )
 @pytest.mark.parametrize("zipped", [False, True])
 def test_layouts_of_learning_platforms(place, names, expected, zipped):
