@@ -6,7 +6,7 @@ from torch.nn.functional import conv2d, pad
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """How much each image changes from pixel to pixel: the sum of |differences| between neighbours, over all channels.
+    """How much each image changes from pixel to pixel: the sum of absolute differences between neighbours.
 
     Args:
         images: (N, C, H, W), any real numbers.

@@ -1,6 +1,6 @@
 """What the checks of an assignment are written with: by its author, in the notebook, and by the marking process.
 
-The test cell of a task ends in a hidden part, which students never see and their process never holds:
+The test cell of a task ends in a hidden part, which students never see and their process never holds::
 
     ### BEGIN HIDDEN TESTS
     def hidden(student, reference, rng):
