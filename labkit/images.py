@@ -12,7 +12,7 @@ def total_variation(images: Tensor) -> Tensor:
         images: (N, C, H, W), any real numbers.
 
     Returns:
-        (N,), 0 for an image of one colour.
+        (N,), over all channels; 0 for an image of one colour.
 
     Source:
         Rudin, Osher and Fatemi 1992; in this form, Mahendran and Vedaldi 2015, arXiv:1412.0035.
