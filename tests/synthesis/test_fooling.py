@@ -173,7 +173,7 @@ def test_the_whole_training_set_in_bounded_memory():
         "import resource, torch; from labkit import data, models; from labkit.synthesis.fooling import fooling\n"
         "train = data.load('mnist', 'train'); peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak(); classes = torch.arange(10).repeat_interleave(8)\n"
-        "found = fooling(models.load('mnist'), classes, reference=train)\n"
+        "found = fooling(models.load('mnist'), classes, reference=train, memory=2**28)\n"
         "print(found.confidence.min().item(), (peak() - before) / 2**20)"
     )
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
