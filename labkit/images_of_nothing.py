@@ -7,6 +7,7 @@ network does worst on, and writes labkit/results/images_of_nothing.json. It take
 
 import argparse
 import json
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -154,10 +155,12 @@ def main(arguments: list[str] | None = None) -> None:
         "command": f"python -m labkit.images_of_nothing {given}".strip(),
         "versions": {"python": platform.python_version(), "torch": version("torch")},
         "sha256": models.card("mnist")["sha256"],
-        "source": reference.source,
+        "source": f"{len(reference):,} training images of MNIST",
     } | study(models.load("mnist"), reference, test, **options)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    partial_path = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial_path.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    partial_path.replace(path)
 
 
 if __name__ == "__main__":
