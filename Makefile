@@ -18,7 +18,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: $(SET_UP) $(ASSETS) ## build the book, warnings as errors, and print where it is
-	@python -m tools.build_book
+	@python -m tools.website.build_book
 
 test: $(SET_UP) $(ASSETS) ## check everything: lint, tests, notebooks, exercises, book, links, browser
 	@python -m tools.check
@@ -42,15 +42,15 @@ format: $(SET_UP) ## format the code, sort imports, strip the notebooks of outpu
 	@python -m tools.format_code
 
 constraints: $(SET_UP) ## write the versions that .venv holds to constraints.txt and environment.yml
-	@python -m tools.pin_versions
+	@python -m tools.environment.pin_versions
 
 clean: ## remove what was built (the environment, the data and the JavaScript stay)
 	@rm -rf _build .pytest_cache .ruff_cache .hypothesis
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
-$(SET_UP): pyproject.toml constraints.txt tools/set_up.py
+$(SET_UP): pyproject.toml constraints.txt tools/environment/set_up.py
 	@command -v $(PYTHON) >/dev/null || { echo "set-up: there is no $(PYTHON) here; install Python 3.11 or later, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) tools/set_up.py $@
+	@$(PYTHON) tools/environment/set_up.py $@
 
-$(ASSETS): tools/fetch_assets.py | $(SET_UP)
-	@python -m tools.fetch_assets
+$(ASSETS): tools/website/fetch_assets.py | $(SET_UP)
+	@python -m tools.website.fetch_assets

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.check_pages import Page, loaded_files, sent  # noqa: E402
+from tools.website.check_pages import Page, loaded_files, sent  # noqa: E402
 
 
 def main() -> None:

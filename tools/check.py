@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.build_book import INDEX, build_book
-from tools.check_pages import check_pages
-from tools.chromium import find_chromium, install
+from tools.environment.debian import install
 from tools.release_exercises import assignments, differences
+from tools.website.build_book import INDEX, build_book
+from tools.website.check_pages import check_pages
+from tools.website.chromium import find_chromium
 
 ROOT = Path(__file__).parents[1]
 

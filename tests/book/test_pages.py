@@ -1,20 +1,15 @@
 """Chromium opens every built page with outside hosts blocked: nothing fails, sliders move, everybody can read it."""
 
-import functools
-import threading
 from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from tools.chromium import ARGUMENTS, find_chromium
-from tools.fetch_assets import VENDOR
+from tests.book.browsing import AXE, BOOK, OVERFLOW, inside, served
+from tools.website.fetch_assets import VENDOR
 
 pytestmark = pytest.mark.browser
 
-BOOK = Path(__file__).parents[2] / "_build/html"
 PAGES = sorted(str(page.relative_to(BOOK)) for page in BOOK.rglob("*.html") if "_static" not in page.parts)
 CHAPTERS = [
     page for page in PAGES if page.split("/")[0] not in ("_modules", "reference", "lab", "teaching") and "/" in page
@@ -33,33 +28,10 @@ DISTORTED = """() => [...document.querySelectorAll("img")]
 REACHABLE = """() => [...document.querySelectorAll("pre")]
     .every(block => block.scrollWidth <= block.clientWidth || block.tabIndex === 0)"""
 
-# What sticks out of the page, wide enough to make it scroll sideways.
-OVERFLOW = """() => document.documentElement.scrollWidth <= window.innerWidth ? [] :
-    [...document.querySelectorAll("body *")]
-    .filter(element => element.getBoundingClientRect().right > window.innerWidth + 1)
-    .filter(element => !element.closest(".highlight pre, .output, .sidebar, .bd-sidebar-primary"))
-    .map(element => element.outerHTML.slice(0, 120)).slice(0, 5)"""
-
 # What a reader sees of the output that a slider belongs to: for a picture, what tells it from others.
 VISIBLE = """slider => [...slider.closest(".cell_output").querySelectorAll("img, svg, canvas")]
     .filter(figure => figure.offsetParent !== null).map(figure => figure.src || figure.outerHTML)
     .map(content => content.length + content.slice(-500)).join()"""
-
-# What axe-core finds that keeps somebody out; all its rules, unless some are named.
-AXE = """async (rules) => (await axe.run({ resultTypes: ["violations"], preload: false, ...rules })).violations
-    .filter(violation => ["serious", "critical"].includes(violation.impact))
-    .flatMap(violation => violation.nodes.map(node => `${violation.id}: ${node.html.slice(0, 200)}`))"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium here; name one with CHROMIUM=/path")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @contextmanager
@@ -84,10 +56,6 @@ def opened(browser, address, *, width=1280, scheme="light"):
     yield tab
     context.close()
     assert not problems, "\n".join(problems)
-
-
-def inside(address, own):
-    return address.startswith((own, "data:", "blob:"))
 
 
 def move_sliders(tab):
@@ -191,15 +159,3 @@ def test_search_finds_a_word_from_disk(browser):
 def test_search_finds_a_word_over_http(browser):
     with served(BOOK) as address, opened(browser, f"{address}/search.html?q=convolution") as tab:
         tab.locator("#search-results li a").first.wait_for()
-
-
-@contextmanager
-def served(folder):
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OUTSIDE = re.compile(r"""(?:https?:)?//[\w.-]+\.[a-z]{2,}""")
 HEAVIEST = 1_500_000  # bytes that a server sends for a page and its figures, without what all pages share
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def make(folder, *arguments, **environment):
@@ -34,7 +34,7 @@ def test_missing_python_is_named(tmp_path):
 
 
 def test_an_old_python_is_refused_in_one_line(tmp_path):
-    script = (ROOT / "tools/set_up.py").read_text().replace("OLDEST = (3, 11)", "OLDEST = (3, 99)")
+    script = (ROOT / "tools/environment/set_up.py").read_text().replace("OLDEST = (3, 11)", "OLDEST = (3, 99)")
     (tmp_path / "set_up.py").write_text(script)
     result = subprocess.run([sys.executable, tmp_path / "set_up.py", "stamp"], capture_output=True, text=True)
     assert result.returncode == 1
@@ -46,7 +46,7 @@ def test_an_old_python_3_can_read_the_set_up_script():
     """An old interpreter must get as far as the message: no f-strings, no annotations, nothing newer than 3.5."""
     import ast
 
-    tree = ast.parse((ROOT / "tools/set_up.py").read_text(), feature_version=(3, 5))
+    tree = ast.parse((ROOT / "tools/environment/set_up.py").read_text(), feature_version=(3, 5))
     assert not any(isinstance(node, ast.JoinedStr | ast.AnnAssign | ast.NamedExpr) for node in ast.walk(tree))
 
 

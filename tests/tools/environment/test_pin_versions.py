@@ -10,9 +10,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools.pin_versions import CONDA_NAMES, ONLY_ON_PYPI, direct_dependencies
+from tools.environment.pin_versions import CONDA_NAMES, ONLY_ON_PYPI, direct_dependencies
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 DIRECT = direct_dependencies()
 
 

@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-VENDOR = Path(__file__).parents[1] / "book/_assets/vendor"
+VENDOR = Path(__file__).parents[2] / "book/_assets/vendor"
 
 
 class Package(NamedTuple):

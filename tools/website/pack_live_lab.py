@@ -1,6 +1,6 @@
 """Write what the live lab's page loads on a click: the shipped networks as ONNX, and digits to begin with.
 
-Everything goes into book/_assets/vendor/lab as scripts (see tools/fetch_assets.py), anew whenever labkit has changed.
+Everything goes into book/_assets/vendor/lab as scripts (see fetch_assets.py), anew whenever labkit has changed.
 """
 
 import hashlib
@@ -10,9 +10,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tools.fetch_assets import VENDOR, as_script
+from tools.website.fetch_assets import VENDOR, as_script
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NETWORKS = ("mnist", "mnist-robust")
 LAYERS = ("relu1", "relu2")
 DIGITS = 60

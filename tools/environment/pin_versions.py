@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # What conda-forge calls by another name, and what it does not carry.
 CONDA_NAMES = {
@@ -39,7 +39,7 @@ CONSTRAINTS = """\
 """
 ENVIRONMENT = """\
 # The same versions as constraints.txt, for conda: conda env create -f environment.yml
-# Written by `make constraints`; tests/test_environment.py keeps it in agreement with pyproject.toml.
+# Written by `make constraints`; tests/tools/environment/test_pin_versions.py keeps it in agreement with pyproject.toml.
 name: labkit
 channels:
   - conda-forge

@@ -14,12 +14,12 @@ from PIL import Image
 
 from labkit import data
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
 def extension(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("course_extension", ROOT / "tools/course_extension.py")
+    spec = importlib.util.spec_from_file_location("course_extension", ROOT / "tools/website/course_extension.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "ROOT", tmp_path)

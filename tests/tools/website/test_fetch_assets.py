@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from tools import fetch_assets
+from tools.website import fetch_assets
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tools.check_pages import check_pages
+from tools.website.check_pages import check_pages
 
 GOOD = """<html><head><link rel="stylesheet" href="_static/a.css?v=1"><script src="_static/a.js"></script></head>
 <body><h1 id="top">A</h1><a href="part/b.html#here">b</a><a href="#top">up</a>

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 VENV = os.path.join(ROOT, ".venv")
 LOG = os.path.join(VENV, "set-up.log")
 OLDEST = (3, 11)
@@ -16,7 +16,7 @@ OLDEST = (3, 11)
 
 def main():
     if len(sys.argv) != 2:
-        fail("usage: python3 tools/set_up.py STAMP")
+        fail("usage: python3 tools/environment/set_up.py STAMP")
     if sys.version_info < OLDEST:
         fail(
             "needs Python {}.{} or later, and {} is {}.{}; name another one: make PYTHON=/path/to/python3".format(

@@ -20,7 +20,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from PIL import Image
 from sphinx.util import logging
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "book/reference"
 MARKER = "<!-- every module of labkit -->"
 PHOTOGRAPH = 150_000  # bytes; nothing else is larger without loss
@@ -52,12 +52,12 @@ def ensure_assets(app, config):
     """Fetch the pages' JavaScript where `jupyter-book build book/` runs without a `make` before it."""
     vendor = ROOT / "book/_assets/vendor"
     if not all((vendor / name).exists() for name in (".complete", "onnxruntime")):
-        subprocess.run([sys.executable, "-m", "tools.fetch_assets"], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "tools.website.fetch_assets"], cwd=ROOT, check=True)
 
 
 def pack_live_lab(app, config):
     """Bring the networks of the live lab up to date with labkit's weights; nothing to do in most builds."""
-    subprocess.run([sys.executable, "-m", "tools.pack_live_lab"], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "tools.website.pack_live_lab"], cwd=ROOT, check=True)
 
 
 def key_execution_cache(app, config):

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from labkit import data, models
-from tools import pack_live_lab
-from tools.fetch_assets import as_script
+from tools.website import pack_live_lab
+from tools.website.fetch_assets import as_script
 
 
 def files_of(script):

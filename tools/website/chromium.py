@@ -1,0 +1,26 @@
+"""Find the Chromium that the browser tests drive."""
+
+import os
+import shutil
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ELSEWHERE = ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",)
+
+# No sandbox of its own (it refuses one for root), and nothing that would call out by itself.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find_chromium() -> str | None:
+    """Path of the browser to use: $CHROMIUM, else the first known one; None if there is none."""
+    named = os.environ.get("CHROMIUM")
+    found = [named] if named else [shutil.which(name) for name in NAMES] + list(ELSEWHERE)
+    return next((path for path in found if path and Path(path).exists()), None)
