@@ -21,7 +21,7 @@ from pathlib import Path
 
 import nbformat
 
-from labkit.grading.box import BoxError, Boxes
+from labkit.grading.sandbox.box import BoxError, Boxes
 
 ROOT = Path(__file__).parents[1]
 WANTED = 5

@@ -15,7 +15,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from labkit.grading import check
+from labkit.grading.authoring import check
 from tools.release_exercises import assignments
 
 ROOT = Path(__file__).parents[1]

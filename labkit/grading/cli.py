@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from labkit.grading import report, schedule
-from labkit.grading.assignments import AssignmentError, read_assignment
-from labkit.grading.box import BoxError, Boxes, Limits
-from labkit.grading.gradebook import fill_gradebook
-from labkit.grading.records import Records
-from labkit.grading.submissions import find_submissions
+from labkit.grading.authoring.assignments import AssignmentError, read_assignment
+from labkit.grading.marking import schedule
+from labkit.grading.marking.records import Records
+from labkit.grading.marking.submissions import find_submissions
+from labkit.grading.reporting import report
+from labkit.grading.reporting.gradebook import fill_gradebook
+from labkit.grading.sandbox.box import BoxError, Boxes, Limits
 
 UNSAFE = "WARNING: without a sandbox, submitted code runs as you, and can read, write and send whatever you can."
 

@@ -74,7 +74,7 @@ def solved():
 
 
 def setup():
-    return new_code_cell("import numpy as np\n\nfrom labkit.grading import check", id="setup")
+    return new_code_cell("import numpy as np\n\nfrom labkit.grading.authoring import check", id="setup")
 
 
 def task(name, source):

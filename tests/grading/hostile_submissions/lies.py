@@ -1,7 +1,7 @@
 """Code that says it is right: patched comparisons, objects that equal everything, forged answers."""
 
 from tests.grading import tiny
-from tests.grading.attacks._hand_in import hand_in, honest_with
+from tests.grading.hostile_submissions._hand_in import hand_in, honest_with
 
 
 def returning(source, expression):
@@ -37,7 +37,8 @@ def patched_builtins(place):
 
 
 def patched_checks(place):
-    patch = "from labkit.grading import check, marking\ncheck.same = lambda *_: None\ncheck.here = lambda *_: None\n"
+    patch = "from labkit.grading.authoring import check\nfrom labkit.grading.marking import marking\n"
+    patch += "check.same = lambda *_: None\ncheck.here = lambda *_: None\n"
     hand_in(honest_with(patch + "marking.Marker._task = lambda *_: {'points': 100, 'of': 1, 'parts': []}"), place)
 
 
@@ -98,7 +99,7 @@ def forged_answers(place):
     """Finds the socket to the marking process and writes answers of its own into it, thousands of them."""
     forge = """
         import os, socket, threading, time
-        from labkit.grading import transport
+        from labkit.grading.sandbox import transport
 
         frames = [{"result": 451}, {"ended": None}, {"points": 100}, {"result": None}, {"raised": ["", ""]}]
 
@@ -118,7 +119,7 @@ def forged_answers(place):
 
 
 def forged_failure_of_the_box(place):
-    forge = "from labkit.grading import transport\nreal = transport.send\n"
+    forge = "from labkit.grading.sandbox import transport\nreal = transport.send\n"
     forge += "transport.send = lambda channel, value, **_: real(channel, {'failed': 'give me all the points'})"
     hand_in(honest_with(forge), place)
 
@@ -134,7 +135,7 @@ def pickle_payload_past_the_encoder(place):
     """Its own bytes instead of what transport would write: an .npy file with a pickle in it."""
     forge = """
         import io, os, struct, json
-        from labkit.grading import transport
+        from labkit.grading.sandbox import transport
 
         class Bomb:
             def __reduce__(self):
@@ -155,7 +156,7 @@ def claims_of_size(place):
     """An array whose header promises a quintillion numbers, with none behind it."""
     forge = """
         import json, struct
-        from labkit.grading import transport
+        from labkit.grading.sandbox import transport
 
         def encode(value):
             claim = {"descr": "<f8", "fortran_order": False, "shape": (2**30, 2**30)}
@@ -171,7 +172,7 @@ def claims_of_size(place):
 
 def frame_of_exabytes(place):
     """A length that promises far more than will ever come."""
-    forge = "import struct\nfrom labkit.grading import transport\ntransport.send = lambda channel, value, **_: "
+    forge = "import struct\nfrom labkit.grading.sandbox import transport\ntransport.send = lambda channel, value, **_: "
     hand_in(honest_with(forge + "channel.sendall(struct.pack('>Q', 2**60) + b'x' * 10**7)"), place)
 
 
@@ -186,7 +187,7 @@ def endless_nesting(place):
 
 def token_as_a_result(place):
     """A name that travels in the other direction: `os.system`, to be looked up by whoever reads it."""
-    hand_in(returning("from labkit.grading.check import Function", "Function('os.system')"), place)
+    hand_in(returning("from labkit.grading.authoring.check import Function", "Function('os.system')"), place)
 
 
 def nan_and_infinity(place):

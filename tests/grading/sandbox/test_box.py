@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading import box, canary, system_calls, transport
-from labkit.grading.box import BoxError, Boxes, Limits
+from labkit.grading.sandbox import box, canary, system_calls, transport
+from labkit.grading.sandbox.box import BoxError, Boxes, Limits
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,13 @@ def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
 @pytest.mark.slow
 def test_the_canary_finds_nothing_in_a_tight_box(boxes, tmp_path):
     (tmp_path / "solution.ipynb").write_text("{}")
-    assert canary.leaks(boxes, [tmp_path, Path(__file__).parents[2] / "solutions"]) == []
+    assert canary.leaks(boxes, [tmp_path, Path(__file__).parents[3] / "solutions"]) == []
 
 
 OPENED = {
     "the network is reached": (["--unshare-net"], []),
     "other programs' processes are seen": (["--unshare-pid"], []),
-    "solutions is seen": ([], ["--ro-bind", str(Path(__file__).parents[2]), str(Path(__file__).parents[2])]),
+    "solutions is seen": ([], ["--ro-bind", str(Path(__file__).parents[3]), str(Path(__file__).parents[3])]),
     "/etc can be written to": ([], ["--bind", "OPEN", "/etc"]),
 }
 
@@ -73,7 +73,7 @@ def test_the_canary_finds_what_is_open(boxes, monkeypatch, tmp_path, leak):
         with pytest.raises(BoxError):
             canary.leaks(boxes, [])
         return
-    found = canary.leaks(boxes, [Path(__file__).parents[2] / "solutions"])
+    found = canary.leaks(boxes, [Path(__file__).parents[3] / "solutions"])
     assert any(leak in words for words in found), found
 
 
@@ -95,7 +95,7 @@ def test_a_box_is_new_each_time_and_leaves_nothing(boxes):
         with boxes.open() as second:
             assert run(second, "import os; seen = [os.path.exists(p) for p in ('/tmp/mark', 'mark')]") is None
             assert value(second, "seen") == [False, False]
-        inside = first.first
+        inside = first.pid
         assert Path(f"/proc/{inside}").exists()
     time.sleep(0.2)
     assert not Path(f"/proc/{inside}").exists()
@@ -160,11 +160,11 @@ def number(call, *arguments):
 def test_an_ordinary_user_gets_a_tight_box_too(tmp_path):
     """In a user namespace, without any privilege to begin with."""
     site = next(path for path in sys.path if path.endswith("site-packages"))
-    words = "import sys; from pathlib import Path; from labkit.grading import box, canary; "
+    words = "import sys; from pathlib import Path; from labkit.grading.sandbox import box, canary; "
     words += "boxes = box.Boxes(); print(canary.leaks(boxes, [Path(sys.argv[1])])); boxes.close()"
     tmp_path.chmod(0o755)
     environment = {
-        "PYTHONPATH": f"{Path(__file__).parents[2]}:{site}",
+        "PYTHONPATH": f"{Path(__file__).parents[3]}:{site}",
         "PATH": "/usr/bin:/bin",
         "HOME": "/nowhere",
         "OMP_NUM_THREADS": "1",

@@ -15,7 +15,7 @@ import sys
 import warnings
 from contextlib import contextmanager, nullcontext
 
-from labkit.grading import transport
+from labkit.grading.sandbox import transport
 
 LONGEST = 300  # characters of an error message
 

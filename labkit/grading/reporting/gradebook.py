@@ -5,8 +5,8 @@ import sys
 import warnings
 from pathlib import Path
 
-from labkit.grading.assignments import Assignment
-from labkit.grading.marking import Result
+from labkit.grading.authoring.assignments import Assignment
+from labkit.grading.marking.marking import Result
 
 
 def fill_gradebook(url: str, assignment: Assignment, results: list[Result]) -> int:

@@ -3,7 +3,7 @@ import zipfile
 
 import pytest
 
-from labkit.grading.submissions import SubmissionError, find_submissions
+from labkit.grading.marking.submissions import SubmissionError, find_submissions
 from tests.grading import tiny
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from labkit.grading import check
-from labkit.grading.check import Raised, same
+from labkit.grading.authoring import check
+from labkit.grading.authoring.check import Raised, same
 
 SAME = [
     (3, 3),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from labkit.grading.assignments import Assignment
-from labkit.grading.marking import Result
-from labkit.grading.records import slug
+from labkit.grading.authoring.assignments import Assignment
+from labkit.grading.marking.marking import Result
+from labkit.grading.marking.records import slug
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def write_grades(path: Path, assignment: Assignment, results: list[Result]) -> N
 def write_pages(folder: Path, assignment: Assignment, results: list[Result]) -> None:
     """index.html for the class, feedback/STUDENT.html for each student."""
     environment = Environment(
-        loader=PackageLoader("labkit.grading"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("labkit.grading.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {"title_of": title, "number": number, "slug": slug}
     of = sum(cell.points for cell in assignment.tests)

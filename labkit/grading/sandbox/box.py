@@ -25,7 +25,7 @@ from pathlib import Path
 
 import labkit
 from labkit.data import cache_folder
-from labkit.grading import system_calls, transport
+from labkit.grading.sandbox import system_calls, transport
 
 HOME = "/home/student"
 ETC = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types")
@@ -58,9 +58,9 @@ class Box:
 
     limits: Limits
     folder: str  # the notebook's, as it is seen inside
-    holder: subprocess.Popen | None = None  # bubblewrap; None without a sandbox
-    first: int = 0  # process number, outside, of the first process in the box
-    handle: int = -1  # a descriptor that stands for it, whatever becomes of the number
+    sandbox: subprocess.Popen | None = None  # bubblewrap; None without a sandbox
+    pid: int = 0  # process number, outside, of the first process in the box
+    pidfd: int = -1  # a descriptor that stands for it, whatever becomes of the number
     channel: socket.socket | None = None
     peak: int = 0  # bytes
 
@@ -72,9 +72,9 @@ class Box:
             raise BoxError(f"used more than {self.limits.memory / 2**30:g} GB of memory")
 
     def _processes(self) -> list[Path]:
-        proc = Path(f"/proc/{self.first}/root/proc" if self.holder else "/proc")
-        if self.holder is None:
-            return [proc / str(self.first)]
+        proc = Path(f"/proc/{self.pid}/root/proc" if self.sandbox else "/proc")
+        if self.sandbox is None:
+            return [proc / str(self.pid)]
         with contextlib.suppress(OSError):
             return [entry for entry in proc.iterdir() if entry.name.isdigit()]
         return []
@@ -83,20 +83,20 @@ class Box:
         """End every process in the box; its files go with it."""
         if self.channel is not None:
             self.channel.close()
-        if self.holder is None:
+        if self.sandbox is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.first or 2**30, signal.SIGKILL)
+                os.killpg(self.pid or 2**30, signal.SIGKILL)
             shutil.rmtree(self.folder, ignore_errors=True)
             return
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
-        os.close(self.handle)
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        os.close(self.pidfd)
         try:
-            self.holder.wait(5)  # it buries the first process, which takes the others with it
+            self.sandbox.wait(5)  # it buries the first process, which takes the others with it
         except subprocess.TimeoutExpired:
-            self.holder.kill()
-            self.holder.wait()
-        self.holder.stdout.close()
+            self.sandbox.kill()
+            self.sandbox.wait()
+        self.sandbox.stdout.close()
 
 
 class Boxes:
@@ -143,10 +143,10 @@ class Boxes:
         try:
             box.channel, theirs = socket.socketpair()
             with theirs:
-                descriptors = [theirs.fileno()] + ([box.handle] if self.sandbox else [])
+                descriptors = [theirs.fileno()] + ([box.pidfd] if self.sandbox else [])
                 socket.send_fds(self._control, [json.dumps(self._order(box.folder)).encode()], descriptors)
             forked = json.loads(self._control.recv(64))
-            box.first = box.first or forked
+            box.pid = box.pid or forked
             answer = transport.receive(box.channel, seconds=60)  # before any of the student's code
             if answer != {"ready": True}:
                 raise BoxError(f"a process cannot join its box: {answer.get('failed')}")
@@ -159,15 +159,23 @@ class Boxes:
         return box
 
     def _sandboxed(self) -> Box:
-        holder, first = _hold(self.limits)
-        return Box(self.limits, HOME, holder, first, os.pidfd_open(first))
+        sandbox, pid = _start_sandbox(self.limits)
+        return Box(self.limits, HOME, sandbox, pid, os.pidfd_open(pid))
 
     def warm(self) -> None:
         """Start the warmed parent, if it does not run, and leave it to its imports."""
         if self._parent is not None and self._parent.poll() is None:
             return
         self._control, theirs = socket.socketpair()
-        command = [sys.executable, "-s", "-P", "-m", "labkit.grading.zygote", str(theirs.fileno()), *self.modules]
+        command = [
+            sys.executable,
+            "-s",
+            "-P",
+            "-m",
+            "labkit.grading.sandbox.zygote",
+            str(theirs.fileno()),
+            *self.modules,
+        ]
         self._parent = subprocess.Popen(
             command, env=_environment(str(Path.home())), pass_fds=[theirs.fileno()], cwd="/", stdin=subprocess.DEVNULL
         )
@@ -233,7 +241,7 @@ def _environment(home: str) -> dict[str, str]:
     return kept | threads | settings | {"PATH": path, "HOME": home, "USER": "student", "LOGNAME": "student"}
 
 
-def _hold(limits: Limits) -> tuple[subprocess.Popen, int]:
+def _start_sandbox(limits: Limits) -> tuple[subprocess.Popen, int]:
     """A new box with an idle process in it, and that process's number outside."""
     reading, writing = os.pipe()
     rules, rules_in = os.pipe()  # the idle process is in the box too, and must not be worth taking over
@@ -241,7 +249,7 @@ def _hold(limits: Limits) -> tuple[subprocess.Popen, int]:
     os.close(rules_in)
     idle = ["--as-pid-1", "--info-fd", str(writing), "--seccomp", str(rules), "--"]
     idle += ["/bin/sh", "-c", "echo ready; exec sleep infinity"]
-    holder = subprocess.Popen(
+    sandbox = subprocess.Popen(
         [*command(limits), *idle],
         env={"PATH": "/usr/bin:/bin"},
         pass_fds=[writing, rules],
@@ -253,13 +261,13 @@ def _hold(limits: Limits) -> tuple[subprocess.Popen, int]:
     os.close(writing)
     os.close(rules)
     with os.fdopen(reading) as file:
-        ready = holder.stdout.readline()
+        ready = sandbox.stdout.readline()
         if ready != b"ready\n":
-            holder.kill()
-            words = holder.communicate()[1].decode(errors="replace").strip()
+            sandbox.kill()
+            words = sandbox.communicate()[1].decode(errors="replace").strip()
             raise BoxError(f"bubblewrap cannot make a box here: {words or 'no reason given'}")
-        holder.stderr.close()
-        return holder, json.load(file)["child-pid"]
+        sandbox.stderr.close()
+        return sandbox, json.load(file)["child-pid"]
 
 
 def _memory(process: Path) -> int:

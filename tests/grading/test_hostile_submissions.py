@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading.box import BoxError, Boxes
+from labkit.grading.sandbox.box import BoxError, Boxes
 from tests.grading import tiny
 
 ATTACKS = {
     name: function
     for module in ("processes", "lies", "cells", "files", "archives")
-    for name, function in inspect.getmembers(importlib.import_module(f"tests.grading.attacks.{module}"))
+    for name, function in inspect.getmembers(importlib.import_module(f"tests.grading.hostile_submissions.{module}"))
     if inspect.isfunction(function) and list(inspect.signature(function).parameters) == ["place"]
 }
 # Cannot be graded at all, and what is said about it.
@@ -51,7 +51,7 @@ def batch(tmp_path_factory):
             pass
     except BoxError as error:
         pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp("attacks")
+    folder = tmp_path_factory.mktemp("hostile")
     submissions = folder / "submissions"
     tiny.write(tiny.solution(), folder / "solutions" / "tiny" / "tiny.ipynb")
     tiny.write(tiny.solved(), submissions / "solved" / "tiny.ipynb")

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from labkit.grading import schedule
-from labkit.grading.assignments import AssignmentError, read_assignment
-from labkit.grading.box import BoxError, Boxes, Limits
+from labkit.grading.authoring.assignments import AssignmentError, read_assignment
 from labkit.grading.cli import main
-from labkit.grading.marking import Marker
-from labkit.grading.submissions import Submission, find_submissions
+from labkit.grading.marking import schedule
+from labkit.grading.marking.marking import Marker
+from labkit.grading.marking.submissions import Submission, find_submissions
+from labkit.grading.sandbox.box import BoxError, Boxes, Limits
 from tests.grading import tiny
 
 SLOW = {"spread": "import time\n\n\ndef spread(values):\n    time.sleep(2)\n    return values.max() - values.min()"}
@@ -287,7 +287,7 @@ def test_a_slow_function_costs_its_part_only(marker, tmp_path):
 
 
 def test_labkit_can_be_imported_without_what_grading_needs():
-    code = "import sys, labkit.grading.check\n"
+    code = "import sys, labkit.grading.authoring.check\n"
     code += "print([name for name in ('click', 'IPython', 'nbgrader', 'distributed') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.stdout == "[]\n", done.stderr

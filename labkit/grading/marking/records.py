@@ -8,9 +8,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.grading.assignments import Assignment
-from labkit.grading.marking import Result
-from labkit.grading.submissions import Submission
+from labkit.grading.authoring.assignments import Assignment
+from labkit.grading.marking.marking import Result
+from labkit.grading.marking.submissions import Submission
 
 
 @dataclass(frozen=True)

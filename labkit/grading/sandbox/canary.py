@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from labkit.grading import transport
-from labkit.grading.box import Box, BoxError, Boxes
+from labkit.grading.sandbox import transport
+from labkit.grading.sandbox.box import Box, BoxError, Boxes
 
 CELL = """
 import ctypes, os, pathlib, resource, signal, socket, subprocess, sys, torch, labkit

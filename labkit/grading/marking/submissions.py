@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from labkit.grading.assignments import Cell, read_cells
+from labkit.grading.authoring.assignments import Cell, read_cells
 
 LARGEST_NOTEBOOK = 64 * 2**20  # with its pictures
 LARGEST_CODE = 2**20  # characters of all its cells

@@ -6,7 +6,7 @@ import json
 from nbformat.v4 import new_output
 
 from tests.grading import tiny
-from tests.grading.attacks._hand_in import hand_in, honest_with
+from tests.grading.hostile_submissions._hand_in import hand_in, honest_with
 
 
 def tests_of(book):

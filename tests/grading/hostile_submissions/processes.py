@@ -1,7 +1,7 @@
 """Processes that do not end, end too early, multiply, or take all there is."""
 
 from tests.grading import tiny
-from tests.grading.attacks._hand_in import hand_in, honest_with
+from tests.grading.hostile_submissions._hand_in import hand_in, honest_with
 
 
 def infinite_loop(place):

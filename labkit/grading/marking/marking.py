@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import torch
 
-from labkit.grading import check, kernel, transport
-from labkit.grading.assignments import Assignment, AssignmentError, Cell
-from labkit.grading.box import Box, BoxError, Boxes
-from labkit.grading.check import Here, Raised
-from labkit.grading.submissions import Submission, SubmissionError
+from labkit.grading.authoring import check
+from labkit.grading.authoring.assignments import Assignment, AssignmentError, Cell
+from labkit.grading.authoring.check import Here, Raised
+from labkit.grading.marking.submissions import Submission, SubmissionError
+from labkit.grading.sandbox import notebook_runner, transport
+from labkit.grading.sandbox.box import Box, BoxError, Boxes
 
 RESTARTS = 4  # processes that a submission may use up
 LONGEST = 300  # characters of a sentence in a report
@@ -257,7 +258,7 @@ def solve(assignment: Assignment) -> tuple[dict, dict[str, Callable]]:
     Raises:
         AssignmentError: a cell of it fails, or a test cell has not exactly one hidden check.
     """
-    shell, hidden = kernel.new_shell(), {}
+    shell, hidden = notebook_runner.new_shell(), {}
     for cell in assignment.to_solve():
         with check.collecting() as collected, contextlib.redirect_stdout(io.StringIO()):
             outcome = shell.run_cell(cell.source, store_history=False, silent=True)

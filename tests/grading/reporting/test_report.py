@@ -2,11 +2,11 @@ import csv
 
 import pytest
 
-from labkit.grading import report
-from labkit.grading.assignments import read_assignment
-from labkit.grading.marking import Result
-from labkit.grading.records import Records, slug
-from labkit.grading.submissions import Submission
+from labkit.grading.authoring.assignments import read_assignment
+from labkit.grading.marking.marking import Result
+from labkit.grading.marking.records import Records, slug
+from labkit.grading.marking.submissions import Submission
+from labkit.grading.reporting import report
 from tests.grading import tiny
 
 SCRIPT = "<script>alert(1)</script>"

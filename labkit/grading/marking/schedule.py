@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from labkit.grading.assignments import Assignment
-from labkit.grading.box import BoxError, Boxes, Limits
-from labkit.grading.canary import leaks
-from labkit.grading.marking import Marker, Result
-from labkit.grading.submissions import Submission
+from labkit.grading.authoring.assignments import Assignment
+from labkit.grading.marking.marking import Marker, Result
+from labkit.grading.marking.submissions import Submission
+from labkit.grading.sandbox.box import BoxError, Boxes, Limits
+from labkit.grading.sandbox.canary import leaks
 
 ATTEMPTS = 3
 _markers: dict["Settings", Marker] = {}

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.grading import check, transport
-from labkit.grading.transport import TransportError, decode, encode
+from labkit.grading.authoring import check
+from labkit.grading.sandbox import transport
+from labkit.grading.sandbox.transport import TransportError, decode, encode
 
 plain_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(),

@@ -3,7 +3,7 @@
 import os
 
 from tests.grading import tiny
-from tests.grading.attacks._hand_in import hand_in, honest_with
+from tests.grading.hostile_submissions._hand_in import hand_in, honest_with
 
 # Looks for a solved notebook in the folders given, takes its functions and keeps a copy where the next may find it.
 SEARCH = """
@@ -70,7 +70,7 @@ def start_up_files_written(place):
 
 
 def patched_labkit_on_disk(place):
-    patch = "import labkit.grading.check as c\nopen(c.__file__, 'a').write('\\nsame = lambda *_: None\\n')"
+    patch = "import labkit.grading.authoring.check as c\nopen(c.__file__, 'a').write('\\nsame = lambda *_: None\\n')"
     hand_in(honest_with(patch), place)
 
 

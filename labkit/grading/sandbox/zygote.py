@@ -8,7 +8,7 @@ processes that were each started in a box of their own, pays for the imports onc
 This process runs no student's code and holds nothing worth stealing: it starts with an empty environment, and only the
 children's end of one socket is open in them.
 
-Started by `box` as `python -m labkit.grading.zygote FD MODULE...`; linux only.
+Started by `box` as `python -m labkit.grading.sandbox.zygote FD MODULE...`; linux only.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ import socket
 import sys
 import warnings
 
-from labkit.grading import kernel, system_calls, transport
+from labkit.grading.sandbox import notebook_runner, system_calls, transport
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -54,7 +54,7 @@ def warm(modules: list[str]) -> None:
     """Import what the assignment imports; one that is not there is the notebook's affair."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kernel.new_shell()
+        notebook_runner.new_shell()
         for name in modules:
             try:
                 importlib.import_module(name)
@@ -86,7 +86,7 @@ def become_student(order: dict, channel: int, box: int | None = None) -> None:
         transport.send(socket.socket(fileno=channel), {"failed": f"{type(error).__name__}: {error}"})
         os._exit(1)
     try:
-        kernel.serve(socket.socket(fileno=channel))
+        notebook_runner.serve(socket.socket(fileno=channel))
     finally:
         os._exit(1)
 
