@@ -2,7 +2,7 @@
 
 Wanted: under 60 s on two cores. The bare passes are one forward and one backward pass of all 80 images for each step of
 the slowest digit: the search rests early where it can, and looks for the nearest of 60,000 training images besides.
-`--images 5000` is the largest search of `python -m labkit.retraining`, with its reference; wanted: within 1 GB.
+`--images 5000` is the largest search of `labkit study retraining`, with its reference; wanted: within 1 GB.
 """
 
 import argparse
@@ -13,7 +13,8 @@ from functools import partial
 import torch
 from _measure import alone, peak
 
-from labkit import data, models, retraining
+from labkit import data, models
+from labkit.studies import retraining
 from labkit.synthesis.fooling import fooling
 
 

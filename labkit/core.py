@@ -97,6 +97,26 @@ def odds_against(logits: Tensor, classes: Tensor) -> Tensor:
     return logits.masked_fill(own, -torch.inf).logsumexp(1) - logits.gather(1, classes[:, None])[:, 0]
 
 
+def importance(maps: Tensor, images: Tensor) -> Tensor:
+    """One number for each pixel of the images, (N, H, W): the higher, the more important.
+
+    Args:
+        maps: (N, H, W), taken as they are; or (N, C, H, W), of which the largest magnitude over the channels is
+            taken: there a sign says in which direction the class score would change, not whether it would.
+        images: (N, C, H, W).
+
+    Raises:
+        ValueError: maps that do not fit the images or hold numbers that are not finite.
+    """
+    count, channels, height, width = images.shape
+    if maps.shape not in ((count, height, width), (count, channels, height, width)):
+        shapes = f"({count}, {height}, {width}) or ({count}, {channels}, {height}, {width})"
+        raise ValueError(f"maps must have the shape {shapes} to fit the images, got {tuple(maps.shape)}")
+    if not maps.isfinite().all():
+        raise ValueError(f"maps must be finite, got {(~maps.isfinite()).sum().item()} numbers that are not")
+    return maps.detach().abs().amax(1) if maps.ndim == 4 else maps.detach()
+
+
 def check_eps(eps: float) -> None:
     """Refuse a distance that no image can move: raises ValueError unless eps is a number from 0 up."""
     if not isinstance(eps, int | float) or not 0 <= eps < float("inf"):

@@ -235,7 +235,7 @@ def card(name: str, *, folder: Path | str = WEIGHTS) -> dict:
 def _load_shipped(name: str, folder: Path) -> nn.Sequential:
     path, expected = folder / f"{name}.safetensors", card(name, folder=folder)
     if not path.exists():
-        raise FileNotFoundError(f"no weights at {path}: run `python -m labkit.training {name}` to make them")
+        raise FileNotFoundError(f"no weights at {path}: run `labkit train {name}` to make them")
     content = path.read_bytes()
     if len(content) < expected["bytes"]:
         raise ValueError(f"{path} is truncated: {len(content):,} bytes, its card says {expected['bytes']:,}")

@@ -7,7 +7,7 @@ Every layer has `forward(x, training)`, which remembers what its backward needs,
 the gradient of the loss with respect to the layer's output, keeps that of its parameters in `gradients`, and returns
 that with respect to its input. Numbers are float32, unless the weights are float64.
 
-`python -m labkit.scratch cifar10` trains a network; what it reached is in labkit/weights/cifar10-scratch.json.
+`labkit train cifar10-scratch` trains a network; what it reached is in labkit/weights/cifar10-scratch.json.
 """
 
 import argparse
@@ -680,15 +680,15 @@ def load(folder=FOLDER):
 
 def main(arguments=None):
     """Train the shipped network from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m labkit.scratch", description="Train a CNN written in NumPy.")
-    parser.add_argument("name", choices=["cifar10"])
+    parser = argparse.ArgumentParser(prog="labkit train", description="Train a CNN written in NumPy.")
+    parser.add_argument("name", choices=["cifar10-scratch"])
     parser.add_argument("--epochs", type=int, default=RECIPE["epochs"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where weights and card go")
     parser.add_argument("--images", type=int, help="train on the first so many images only")
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
-    command = " ".join(["python -m labkit.scratch", *(sys.argv[1:] if arguments is None else arguments)])
+    command = " ".join(["labkit train", *(sys.argv[1:] if arguments is None else arguments)])
     made = train(options.folder, images=options.images, command=command, epochs=options.epochs, seed=options.seed)
     print(
         f"{made['test_accuracy']:.2%} of {made['test_images']:,} test images, {sum(made['history']['seconds']):.0f} s"

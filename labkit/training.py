@@ -1,6 +1,6 @@
 """Training: a plain loop, what it measured, and the recipe of every shipped network.
 
-`python -m labkit.training NAME`, with mnist, mnist-bn, mnist-best, mnist-robust or cifar10, trains a network on all its
+`labkit train NAME`, with mnist, mnist-bn, mnist-best, mnist-robust or cifar10, trains a network on all its
 data and writes labkit/weights/NAME.safetensors with its card NAME.json. A run that was killed goes on from its last
 epoch, and ends with the same weights as one that was not. Several processes or GPUs:
 `fabric run --devices 2 labkit/training.py mnist`.
@@ -394,7 +394,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train one shipped network from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m labkit.training", description="Train one of labkit's networks.")
+    parser = argparse.ArgumentParser(prog="labkit train", description="Train one of labkit's networks.")
     parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=models.WEIGHTS, help="where weights and card go")
@@ -408,7 +408,7 @@ def main(arguments: list[str] | None = None) -> None:
         fabric = Fabric(accelerator="auto", devices=1, precision=options.precision)
         fabric.launch()
     given = " ".join(sys.argv[1:] if arguments is None else arguments)
-    command = f"python -m labkit.training {given}"
+    command = f"labkit train {given}"
     made = train_shipped(
         options.name, options.folder, seed=options.seed, images=options.images, fabric=fabric, command=command
     )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.core import check_batch, class_score, input_gradient
+from labkit.core import check_batch, class_score, importance, input_gradient
 
 
 @pytest.fixture
@@ -80,3 +80,15 @@ def test_a_model_in_training_mode_is_refused_even_if_only_a_part_of_it_is(linear
 def test_a_model_that_returns_no_table_of_logits_is_refused():
     with pytest.raises(ValueError, match=r"logits \(N, K\) for 2 images, got \(2, 2, 3, 4\)"):
         class_score(nn.ReLU(), IMAGES, CLASSES)
+
+
+def test_importance_of_signed_channels():
+    images = torch.rand(1, 3, 1, 2)
+    maps = torch.tensor([[1.0, -5.0], [-3.0, 2.0], [2.0, 0.0]]).view(1, 3, 1, 2)
+    assert importance(maps, images).tolist() == [[[3, 5]]]
+    assert importance(-maps[:, 0], images).tolist() == [[[-1, 5]]]
+    with pytest.raises(ValueError, match=r"\(1, 1, 2\) or \(1, 3, 1, 2\).* got \(1, 2, 1, 2\)"):
+        importance(maps[:, :2], images)
+    maps[0, 1, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match="1 numbers that are not"):
+        importance(maps, images)

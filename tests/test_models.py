@@ -124,7 +124,7 @@ def test_shipped_networks_are_in_eval_mode_and_have_a_card(name):
         "seconds": epochs,
     }
     assert card["test_accuracy"] == card["history"]["test_accuracy"][-1]
-    assert card["command"].startswith(f"python -m labkit.training {name}")
+    assert card["command"].startswith(f"labkit train {name}")
 
 
 @pytest.mark.parametrize(

@@ -473,7 +473,7 @@ def test_a_diverging_run_is_stopped():
 
 # The command line, in processes of its own. Offline it trains on the bundled sample.
 
-COMMAND = [sys.executable, "-m", "labkit.scratch", "cifar10", "--images", "400", "--epochs", "2"]
+COMMAND = [sys.executable, "-m", "labkit.scratch", "cifar10-scratch", "--images", "400", "--epochs", "2"]
 
 
 @pytest.fixture

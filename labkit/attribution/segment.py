@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attribution.saliency import saliency
-from labkit.attribution_quality import importance
-from labkit.core import check_batch
+from labkit.core import check_batch, importance
 
 
 def segment(

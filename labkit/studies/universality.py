@@ -1,7 +1,7 @@
 """Does one image's noise fool a network on other images? The long answer, with counts.
 
-`python -m labkit.noise_transfer` learns noises on single images and on a hundred, adds each to test images that none of
-them has met, and writes labkit/results/noise_transfer.json. It takes some four minutes on one core.
+`labkit study universality` learns noises on single images and on a hundred, adds each to test images that none of
+them has met, and writes labkit/studies/results/universality.json. It takes some four minutes on one core.
 """
 
 import argparse
@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from labkit import data, models
-from labkit.attacks.additive_noise import AdditiveNoise, additive_noise, noise_transfer_table
+from labkit.attacks.additive_noise import AdditiveNoise, additive_noise
+from labkit.evaluation.universality import universality
 
-RESULTS = Path(__file__).parent / "results" / "noise_transfer.json"
+RESULTS = Path(__file__).parent / "results" / "universality.json"
 # For each network: how many steps of which length a noise takes, and the lengths that all are brought to at the end.
 SETTINGS = {
     "mnist": {"steps": 100, "step_size": 0.1, "lengths": [1, 2, 3, 4, 5, 6, 8]},
@@ -74,7 +75,7 @@ def study(name: str, *, sources: int = 10, many: int = 100, tests: int = 1000, s
 
 def _table(model: nn.Module, test: data.ImageSet, noises: list[AdditiveNoise]) -> dict:
     """Counts over all the noises, the success of each set of noises, and how long they are."""
-    tables = [noise_transfer_table(model, test.images, test.labels, each) for each in noises]
+    tables = [universality(model, test.images, test.labels, each) for each in noises]
     lengths = torch.cat([_length(each.noise) for each in noises])
     return {
         "successes": sum(table.successes for table in tables).tolist(),
@@ -94,7 +95,7 @@ def _curve(model: nn.Module, few: data.ImageSet, noises: list[AdditiveNoise], le
             AdditiveNoise(each.images, length * each.noise / _length(each.noise)[:, None, None, None], each.classes)
             for each in noises
         ]
-        tables = [noise_transfer_table(model, few.images, few.labels, each) for each in scaled]
+        tables = [universality(model, few.images, few.labels, each) for each in scaled]
         counts.append([sum(int(getattr(table, what).sum()) for table in tables) for what in ("successes", "trials")])
     successes, trials = zip(*counts, strict=True)
     return {"successes": list(successes), "trials": list(trials)}
@@ -113,7 +114,7 @@ def _own(model: nn.Module, noises: AdditiveNoise) -> Tensor:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the study on both networks and write the file."""
-    parser = argparse.ArgumentParser(prog="python -m labkit.noise_transfer", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="labkit study universality", description=__doc__.split("\n")[0])
     parser.add_argument("--to", type=Path, default=RESULTS, help="the file to write")
     parser.add_argument("--sources", type=int, default=10, help="single images to learn on")
     parser.add_argument("--many", type=int, default=100, help="images to learn on together")
@@ -122,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     path = options.pop("to")
     given = " ".join(sys.argv[1:] if arguments is None else arguments)
     found = {
-        "command": f"python -m labkit.noise_transfer {given}".strip(),
+        "command": f"labkit study universality {given}".strip(),
         "versions": {"python": platform.python_version(), "torch": version("torch")},
         "networks": {name: {"sha256": models.card(name)["sha256"]} | study(name, **options) for name in SETTINGS},
     }

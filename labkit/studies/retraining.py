@@ -1,8 +1,8 @@
 """Does it help to train a network again, on the images that fooled it?
 
-`python -m labkit.retraining` trains the MNIST network with and without images of nothing, and measures what became of
-it: labkit/results/retraining.json, with a few of the images that still fool it in retraining.safetensors. A run that
-was killed goes on where it stopped; what it has found so far lies in the cache until the study is complete.
+`labkit study retraining` trains the MNIST network with and without images of nothing, and measures what became of it:
+labkit/studies/results/retraining.json, with a few of the images that still fool it in retraining.safetensors. A run
+that was killed goes on where it stopped; what it has found so far lies in the cache until the study is complete.
 
 An arm is one way of training. Every arm learns from all training digits, and in addition from images of nothing, each
 with the target probability 1/10 for all ten digits:
@@ -30,7 +30,6 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
-from scipy.stats import t as students_t
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 from tqdm.auto import tqdm
@@ -122,22 +121,8 @@ def other_digits() -> tuple[Tensor, Tensor]:
     return pad(interpolate(images, (20, 20), mode="bilinear"), [4] * 4), torch.from_numpy(digits.target).long()
 
 
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """The mean and the ends of its 95% interval (Student's t), over independent runs.
-
-    Raises:
-        ValueError: fewer than two values.
-    """
-    if len(values) < 2:
-        raise ValueError(f"an interval needs at least two values, got {values}")
-    numbers = torch.tensor(values, dtype=torch.float64)
-    half = students_t.ppf(0.975, len(values) - 1) * (numbers.std() / len(values) ** 0.5).item()
-    mean = numbers.mean().item()
-    return mean, mean - float(half), mean + float(half)
-
-
 def results(path: Path = RESULTS) -> dict[str, dict]:
-    """What `python -m labkit.retraining` has measured.
+    """What `labkit study retraining` has measured.
 
     Returns:
         For each arm its figures as lists, one value a seed in the order of the seeds; `sure` and `versus baseline`
@@ -160,7 +145,7 @@ def results(path: Path = RESULTS) -> dict[str, dict]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is missing of the study, from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m labkit.retraining", description="Retrain on fooling images.")
+    parser = argparse.ArgumentParser(prog="labkit study retraining", description="Retrain on fooling images.")
     parser.add_argument("--output", type=Path, default=RESULTS, help="the file to write or to go on with")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--images", type=int, help="train on the first so many digits only, to try things out")
@@ -171,7 +156,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--seeds must be at least 1, got {chosen.seeds}")
     train, test = data.load("mnist", "train").subset(slice(chosen.images)), data.load("mnist", "test")
     card = {
-        "command": " ".join(["python -m labkit.retraining", *(sys.argv[1:] if arguments is None else arguments)]),
+        "command": " ".join(["labkit study retraining", *(sys.argv[1:] if arguments is None else arguments)]),
         "network": "labkit.models.mnist",
         "recipe": RECIPE | {"epochs": chosen.epochs, "precision": chosen.precision, "train_images": len(train)},
         "another_search": ANOTHER_SEARCH,

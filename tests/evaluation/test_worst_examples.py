@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from labkit import data, models
-from labkit.worst_examples import worst_examples
+from labkit.evaluation.worst_examples import worst_examples
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@ import json
 import pytest
 import torch
 
-from labkit import ideal_classes, models
+from labkit import models
 from labkit.images import moved
+from labkit.studies import ideal_classes
 from labkit.training import predict
 
 LARGE = ("cat", "zebra", "flamingo", "mosque", "dumbbell")

@@ -1,8 +1,8 @@
 """How many images a network still gets right when someone may change them a little.
 
-`python -m labkit.robustness` measures the shipped networks in the ways that the field compares them, and writes
-labkit/results/robustness.json, one measurement after the other: a run that was killed goes on where it stopped, and
-what was measured on weights that are no longer shipped is measured again.
+`labkit study robustness` measures the shipped networks in the ways that the field compares them, and writes
+labkit/studies/results/robustness.json, one measurement after the other: a run that was killed goes on where it stopped,
+and what was measured on weights that are no longer shipped is measured again.
 """
 
 import argparse
@@ -12,8 +12,6 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,79 +21,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from labkit import data, models
-from labkit.attacks.additive_noise import wilson_interval
 from labkit.attacks.fgsm import fgsm
 from labkit.attacks.pgd import pgd
-from labkit.core import check_batch
-from labkit.training import predict
+from labkit.evaluation.robust_accuracy import robust_accuracy
 
 RESULTS = Path(__file__).parent / "results" / "robustness.json"
-
-
-@dataclass(frozen=True)
-class Robustness:
-    """How a network fared under an attack.
-
-    Attributes:
-        images: how many were tried.
-        already_wrong: those that it got wrong before the attack, which left them alone.
-        fooled: those that it got right before the attack and wrong after it.
-    """
-
-    images: int
-    already_wrong: int
-    fooled: int
-
-    @property
-    def accuracy(self) -> float:
-        """The fraction of all images that it got right before the attack and after it."""
-        return 1 - (self.already_wrong + self.fooled) / self.images
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The ends of the accuracy's 95% interval (Wilson's)."""
-        right = torch.tensor(self.images - self.already_wrong - self.fooled)
-        low, high = wilson_interval(right, torch.tensor(self.images))
-        return low.item(), high.item()
-
-
-def robustness(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    attack: Callable[[nn.Module, Tensor, Tensor], Tensor],
-    *,
-    source: nn.Module | None = None,
-    batch_size: int = 100,
-    progress: Callable = iter,
-) -> Robustness:
-    """Attack the images that a network gets right, and count what is left of them.
-
-    Args:
-        model: images (N, C, H, W) -> logits (N, K), in eval mode.
-        images: (N, C, H, W), pixels in [0, 1].
-        labels: (N,) int64, the true classes.
-        attack: called with a network, images and their classes, such as ``partial(pgd, eps=0.3)``.
-        source: the network to attack, where that is another: do its adversarial images fool the model as well?
-        batch_size: images to attack at once.
-        progress: wraps the loop over the batches, e.g. ``tqdm``; silent by default.
-
-    Returns:
-        The counts.
-
-    Raises:
-        ValueError: as the attack; an attack that returns images of another shape or with pixels outside [0, 1].
-    """
-    check_batch(model, images, labels)
-    right = (predict(model, images).argmax(1) == labels).nonzero()[:, 0]
-    fooled = 0
-    for part in progress(right.split(batch_size)):
-        found = attack(source or model, images[part], labels[part])
-        if found.shape != images[part].shape:
-            raise ValueError(f"the attack must return images {tuple(images[part].shape)}, got {tuple(found.shape)}")
-        check_batch(model, found)
-        fooled += int((predict(model, found).argmax(1) != labels[part]).sum())
-    return Robustness(len(images), len(images) - len(right), fooled)
 
 
 def auto_attack(model: nn.Module, images: Tensor, classes: Tensor, *, eps: float, seed: int = 0) -> Tensor:
@@ -145,20 +75,20 @@ def measurements() -> dict[str, dict]:
 
 
 def results(path: Path = RESULTS) -> dict[str, dict]:
-    """What `python -m labkit.robustness` has measured, by name: its settings, counts, accuracy and 95% interval."""
+    """What `labkit study robustness` has measured, by name: its settings, counts, accuracy and 95% interval."""
     return json.loads(path.read_text())["measurements"]
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure what is missing, from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m labkit.robustness", description="Attack the shipped networks.")
+    parser = argparse.ArgumentParser(prog="labkit study robustness", description="Attack the shipped networks.")
     parser.add_argument("--output", type=Path, default=RESULTS, help="the file to write or to go on with")
     parser.add_argument("--only", default="", help="measure only what has this in its name")
     chosen = parser.parse_args(arguments)
     wanted = measurements()
     used = sorted({each[role] for each in wanted.values() for role in ("network", "source")})
     card = {
-        "command": "python -m labkit.robustness",
+        "command": "labkit study robustness",
         "seed": 0,
         "interval": "Wilson, 95%",
         "data": "the first images of each class of the test set, as many of each; all of them where images is 10,000",
@@ -190,7 +120,7 @@ def _measure(name: str, settings: dict) -> dict:
     attack = partial(ATTACKS[settings["attack"]], **settings["options"])
     start = time.perf_counter()
     show = partial(tqdm, desc=name, unit="batch", disable=not sys.stderr.isatty())
-    found = robustness(network, images, labels, attack, source=source, progress=show)
+    found = robust_accuracy(network, images, labels, attack, source=source, progress=show)
     return {
         "already_wrong": found.already_wrong,
         "fooled": found.fooled,

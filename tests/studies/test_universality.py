@@ -2,16 +2,17 @@ import json
 
 import torch
 
-from labkit import models, noise_transfer
+from labkit import models
+from labkit.studies import universality
 
 
 def test_a_small_run_writes_counts_that_add_up(tmp_path, monkeypatch):
     small = {"mnist": {"steps": 3, "step_size": 0.1, "lengths": [1, 4]}}
-    monkeypatch.setattr(noise_transfer, "SETTINGS", small)
+    monkeypatch.setattr(universality, "SETTINGS", small)
     path = tmp_path / "sub" / "found.json"
-    noise_transfer.main(["--to", str(path), "--sources", "2", "--many", "10", "--tests", "50"])
+    universality.main(["--to", str(path), "--sources", "2", "--many", "10", "--tests", "50"])
     found = json.loads(path.read_text())
-    assert found["command"].startswith("python -m labkit.noise_transfer --to")
+    assert found["command"].startswith("labkit study universality --to")
     run = found["networks"]["mnist"]
     assert run["sha256"] == models.card("mnist")["sha256"]
     check_counts(run)
@@ -20,11 +21,11 @@ def test_a_small_run_writes_counts_that_add_up(tmp_path, monkeypatch):
 
 
 def test_what_is_shipped_belongs_to_the_shipped_networks():
-    found = noise_transfer.results()
+    found = universality.results()
     for name, run in found["networks"].items():
         assert run["sha256"] == models.card(name)["sha256"]
         assert (run["sources"], run["many"], run["tests"]) == (10, 100, 1000)
-        assert run["lengths"] == noise_transfer.SETTINGS[name]["lengths"]
+        assert run["lengths"] == universality.SETTINGS[name]["lengths"]
         check_counts(run)
 
 

@@ -1,8 +1,8 @@
 """How far are images of nothing from everything that the network was trained on? The long answer, with all of MNIST.
 
-`python -m labkit.images_of_nothing` makes fooling images by gradient and by evolution, measures layer by layer how far
+`labkit study fooling_images` makes fooling images by gradient and by evolution, measures layer by layer how far
 they and real test digits are from the nearest of the 60,000 training images, finds the training images that the
-network does worst on, and writes labkit/results/images_of_nothing.json. It takes some five minutes on one core.
+network does worst on, and writes labkit/studies/results/fooling_images.json. It takes some five minutes on one core.
 """
 
 import argparse
@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from labkit import data, models
 from labkit.data import ImageSet
-from labkit.synthesis.fooling import fooling, layer_values
+from labkit.evaluation.nearest_distances import nearest_distances
+from labkit.evaluation.worst_examples import worst_examples
+from labkit.synthesis.fooling import fooling
 from labkit.synthesis.fooling_evolution import fooling_evolution
-from labkit.worst_examples import worst_examples
 
-RESULTS = Path(__file__).parent / "results" / "images_of_nothing.json"
+RESULTS = Path(__file__).parent / "results" / "fooling_images.json"
 LAYERS = ("input", "pool1", "pool2", "fc1")
 # The gradient search in the version that the book shows, and with one thing changed at a time.
 SEARCHES = {
@@ -36,39 +37,6 @@ GENERATIONS = {"direct": 300, "smooth": 100}
 def results() -> dict:
     """What the last run of this module wrote."""
     return json.loads(RESULTS.read_text(encoding="utf-8"))
-
-
-def nearest_distances(
-    model: nn.Module, images: Tensor, classes: Tensor, *, reference: ImageSet, layers=LAYERS, batch_size: int = 250
-) -> dict[str, Tensor]:
-    """How far each image is from the nearest reference image of its class, at several layers.
-
-    Args:
-        model: an `nn.Sequential`, images (N, C, H, W) -> logits (N, K), in eval mode.
-        images: (N, C, H, W), any real pixels.
-        classes: (N,) int64, whose reference images count.
-        reference: at least one image of each of the classes. They are streamed, one batch at a time.
-        layers: names of layers; "input" is the image.
-        batch_size: reference images to compare with at a time.
-
-    Returns:
-        name -> (N,), the root of the mean squared difference over all numbers of the layer.
-
-    Raises:
-        ValueError: a class without a reference image.
-    """
-    with torch.no_grad():
-        own = {name: value.flatten(1) for name, value in layer_values(model, images, layers)[0].items()}
-        found = {name: torch.full_like(value[:, 0], torch.inf) for name, value in own.items()}
-        for label in classes.unique().tolist():
-            mine, members = classes == label, reference.images[reference.labels == label]
-            if not len(members):
-                raise ValueError(f"reference holds no image of class {label}")
-            for batch in members.split(batch_size):
-                for name, value in layer_values(model, batch, layers)[0].items():
-                    apart = torch.cdist(own[name][mine], value.flatten(1)).amin(1) / own[name].shape[1] ** 0.5
-                    found[name][mine] = found[name][mine].minimum(apart)
-    return found
 
 
 def study(model: nn.Module, reference: ImageSet, test: ImageSet, *, each: int = 8, bred: int = 5, steps=60) -> dict:
@@ -125,7 +93,7 @@ def _described(model: nn.Module, images: dict[str, Tensor], labels: Tensor, refe
     together, wanted = torch.cat(list(images.values())), torch.cat(list(classes.values()))
     with torch.no_grad():
         sure = model(together).softmax(1).gather(1, wanted[:, None])[:, 0]
-    distances = nearest_distances(model, together, wanted, reference=reference)
+    distances = nearest_distances(model, together, wanted, reference=reference, layers=LAYERS)
     sizes = [len(each) for each in images.values()]
     parts = {name: dict(zip(images, each.split(sizes), strict=True)) for name, each in distances.items()}
     return {
@@ -139,7 +107,7 @@ def _described(model: nn.Module, images: dict[str, Tensor], labels: Tensor, refe
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the study on the MNIST network and write the file."""
-    parser = argparse.ArgumentParser(prog="python -m labkit.images_of_nothing", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="labkit study fooling_images", description=__doc__.split("\n")[0])
     parser.add_argument("--to", type=Path, default=RESULTS, help="the file to write")
     parser.add_argument("--sample", action="store_true", help="the bundled sample in the place of the training set")
     parser.add_argument("--tests", type=int, default=1000, help="test digits to compare with")
@@ -152,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     reference = data.sample("mnist", "train") if sample else data.load("mnist", "train")
     test = data.sample("mnist", "test").subset(slice(tests))
     found = {
-        "command": f"python -m labkit.images_of_nothing {given}".strip(),
+        "command": f"labkit study fooling_images {given}".strip(),
         "versions": {"python": platform.python_version(), "torch": version("torch")},
         "sha256": models.card("mnist")["sha256"],
         "source": f"{len(reference):,} training images of MNIST",

@@ -1,0 +1,113 @@
+"""Deletion and insertion: are the pixels that a map calls important the ones that the network needs?"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from labkit.attribution._versions import broadcast, over_versions
+from labkit.core import check_batch, importance, odds_against
+from labkit.features._layers import check_batch_size
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What becomes of each image's class as more and more of its pixels are replaced.
+
+    Attributes:
+        shares: (steps + 1,), the share of the pixels that have been replaced or put in, from 0 to 1.
+        probabilities: (N, steps + 1), of each image's class.
+        area: (N,), the mean of each curve: low is good for deletion, high for insertion.
+    """
+
+    shares: Tensor
+    probabilities: Tensor
+
+    @property
+    def area(self) -> Tensor:
+        return torch.trapezoid(self.probabilities, self.shares, dim=1)
+
+
+def deletion(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    maps: Tensor,
+    *,
+    steps: int = 20,
+    fill: float | Tensor = 0.5,
+    seed: int = 0,
+    batch_size: int = 100,
+) -> Curve:
+    """Probability of each image's class as its pixels are replaced, the most important ones first.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), in eval mode.
+        images: (N, C, H, W), pixels in [0, 1].
+        classes: (N,) int64, the class that the maps explain.
+        maps: (N, H, W) or (N, C, H, W), read as in `importance`.
+        steps: chunks of equally many pixels.
+        fill: what replaces a pixel: a number (0.5 is grey), or a tensor that broadcasts to the images, such as
+            blurred copies of them.
+        seed: fixes the order of pixels that are equally important.
+        batch_size: images that are in memory at once.
+
+    Raises:
+        ValueError: bad shape, dtype or range; model in training mode; maps or fill that do not fit; steps not from 1
+            to the number of pixels; batch_size < 1.
+
+    Source:
+        Petsiuk, Das and Saenko 2018, arXiv:1806.07421.
+    """
+    return _curve(model, images, classes, maps, steps, fill, seed, batch_size, insert=False)
+
+
+def insertion(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    maps: Tensor,
+    *,
+    steps: int = 20,
+    fill: float | Tensor = 0.5,
+    seed: int = 0,
+    batch_size: int = 100,
+) -> Curve:
+    """Probability of each image's class as its pixels are put into an empty image, the most important ones first.
+
+    Arguments, errors and source as for `deletion`; fill is the empty image.
+    """
+    return _curve(model, images, classes, maps, steps, fill, seed, batch_size, insert=True)
+
+
+@torch.no_grad()
+def _curve(model, images, classes, maps, steps, fill, seed, batch_size, *, insert: bool) -> Curve:
+    check_batch(model, images, classes)
+    check_batch_size(batch_size)
+    ranks = _ranks(importance(maps, images), seed)[:, None]
+    pixels = ranks[0].numel()
+    if not isinstance(steps, int) or not 1 <= steps <= pixels:
+        raise ValueError(f"steps must lie in 1..{pixels}, the number of pixels, got {steps!r}")
+    counts = [round(pixels * step / steps) for step in range(steps + 1)]
+    blanks = broadcast(fill, images, "fill")
+
+    def probability(some: Tensor, labels: Tensor) -> Tensor:
+        return (-odds_against(model(some), labels)).sigmoid()
+
+    rows = []
+    for chosen in torch.arange(len(images), device=images.device).split(batch_size):
+        before, after, order = images[chosen], blanks[chosen], ranks[chosen]
+        if insert:
+            before, after = after, before
+        versions = (torch.where(order < count, after, before) for count in counts)
+        rows.append(torch.stack([*over_versions(probability, versions, classes[chosen], batch_size)], dim=1))
+    return Curve(torch.tensor(counts, device=images.device) / pixels, torch.cat(rows))
+
+
+def _ranks(values: Tensor, seed: int) -> Tensor:
+    """The place of each pixel (N, H, W) in its map's order, 0 for the highest value; equal values in random order."""
+    flat = values.flatten(1)
+    shuffled = torch.randperm(flat.shape[1], generator=torch.Generator().manual_seed(seed)).to(flat.device)
+    order = shuffled[flat[:, shuffled].argsort(dim=1, descending=True, stable=True)]
+    places = torch.arange(flat.shape[1], device=flat.device).expand_as(flat)
+    return torch.empty_like(order).scatter_(1, order, places).view_as(values)

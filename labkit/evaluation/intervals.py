@@ -1,0 +1,32 @@
+"""Confidence intervals: of a rate that was counted, of a mean over independent runs."""
+
+import torch
+from torch import Tensor
+
+
+def wilson_interval(successes: Tensor, trials: Tensor, *, z: float = 1.96) -> tuple[Tensor, Tensor]:
+    """The ends of Wilson's interval for a rate, z standard errors wide to each side; NaN where nothing was tried.
+
+    Source:
+        Wilson 1927, Journal of the American Statistical Association 22, 209-212.
+    """
+    rate, weight = successes / trials, z * z / trials
+    centre = (rate + weight / 2) / (1 + weight)
+    half = z * (rate * (1 - rate) / trials + weight / (4 * trials)).sqrt() / (1 + weight)
+    return (centre - half).clamp(min=0), (centre + half).clamp(max=1)
+
+
+def mean_interval(values: list[float]) -> tuple[float, float, float]:
+    """The mean and the ends of its 95% interval (Student's t), over independent runs.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    if len(values) < 2:
+        raise ValueError(f"an interval needs at least two values, got {values}")
+    from scipy.stats import t as students_t  # here: it takes half a second
+
+    numbers = torch.tensor(values, dtype=torch.float64)
+    half = students_t.ppf(0.975, len(values) - 1) * (numbers.std() / len(values) ** 0.5).item()
+    mean = numbers.mean().item()
+    return mean, mean - float(half), mean + float(half)

@@ -1,0 +1,62 @@
+"""Files: written whole or not at all, and known by their digest."""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """A file that takes the place of another in one step, so that no reader and no power cut ever finds half of it.
+
+    What the block writes to the path it is given becomes `path` when the block ends. If the block raises, nothing is
+    left of it, and `path` is what it was. The folder is made if it is missing.
+
+    Args:
+        path: the file to write or to replace.
+
+    Yields:
+        A path in the same folder that no other process and no other thread uses, with the same suffix.
+
+    Raises:
+        FileNotFoundError: the block wrote nothing.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())  # the content reaches the disk before the name does
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_json(path: Path | str, content: Any, *, indent: int | None = None) -> None:
+    """Write a JSON file whole or not at all, in UTF-8, with a newline at its end."""
+    write_bytes(path, (json.dumps(content, indent=indent) + "\n").encode())
+
+
+def read_json(path: Path | str) -> Any:
+    """What a JSON file in UTF-8 holds."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def sha256(content: bytes | Path) -> str:
+    """SHA-256 of bytes, or of a file's content, in hexadecimal digits."""
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(content).hexdigest()

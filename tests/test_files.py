@@ -1,0 +1,84 @@
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from labkit.files import read_json, replacing, sha256, write_bytes, write_json
+
+
+def test_a_file_is_replaced_when_the_block_ends_and_not_before(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with replacing(path) as partial:
+        assert partial.parent == path.parent
+        assert partial.suffix == ".txt"
+        partial.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    with replacing(str(path)) as partial:
+        partial.write_text("two")
+        assert path.read_text() == "one"
+    assert path.read_text() == "two"
+    assert os.listdir(path.parent) == ["file.txt"]
+
+
+def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def half():
+        with replacing(path) as partial:
+            partial.write_bytes(b"ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half()
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "file"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_process_that_is_killed_half_way_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    script = (
+        "import os, signal, sys\n"
+        "from labkit.files import replacing\n"
+        "with replacing(sys.argv[1]) as partial:\n"
+        "    partial.write_bytes(b'ne')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(path)]).returncode != 0
+    assert path.read_bytes() == b"old"
+
+
+def test_threads_that_write_one_file_do_not_meet(tmp_path):
+    path, contents = tmp_path / "file", [bytes([n]) * 100_000 for n in range(8)]
+    threads = [threading.Thread(target=write_bytes, args=(path, content)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_bytes() in contents
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_json_comes_back(tmp_path):
+    content = {"name": "Zürich", "values": [1, 2.5, None]}
+    write_json(tmp_path / "a.json", content)
+    write_json(tmp_path / "b.json", content, indent=1)
+    assert read_json(tmp_path / "a.json") == read_json(tmp_path / "b.json") == content
+    assert (tmp_path / "a.json").read_text(encoding="utf-8").endswith("}\n")
+
+
+def test_a_digest_is_that_of_the_content(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    expected = hashlib.sha256(b"abc").hexdigest()
+    assert sha256(b"abc") == sha256(tmp_path / "file") == expected
