@@ -30,7 +30,7 @@ def test_tasks(assignment):
 
 
 def test_modules_that_are_worth_importing_beforehand(assignment):
-    assert {"numpy", "torch", "labkit.grading", "labkit.grading.authoring.check"} <= set(assignment.modules)
+    assert {"numpy", "torch", "labkit.grading.authoring", "labkit.grading.authoring.check"} <= set(assignment.modules)
 
 
 def test_what_cannot_be_an_assignment(tmp_path):
