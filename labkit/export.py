@@ -22,6 +22,7 @@ from pathlib import Path
 from torch import nn
 
 from labkit import models
+from labkit.extras import needs
 from labkit.models import Normalize
 
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime of the last years
@@ -224,10 +225,8 @@ def _read_header(path: Path) -> dict[str, tuple[int, list[int], int, int]]:
 
 
 def _onnx():
-    try:
+    with needs("export"):
         import onnx
-    except ImportError as error:
-        raise ImportError("writing ONNX needs the package onnx: pip install 'labkit[export]'") from error
     return onnx
 
 

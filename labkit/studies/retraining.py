@@ -28,7 +28,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
@@ -37,6 +36,7 @@ from tqdm.auto import tqdm
 from labkit import data, models
 from labkit.attacks.fgsm import fgsm
 from labkit.data import ImageSet
+from labkit.extras import needs
 from labkit.synthesis.class_model import class_model
 from labkit.synthesis.fooling import fooling, fooling_steps
 from labkit.training import evaluate, fit, predict
@@ -196,6 +196,8 @@ class _Study:
         self.folder.mkdir(parents=True, exist_ok=True)
         chosen = torch.cat([(train.labels == label).nonzero()[:REFERENCE, 0] for label in range(10)])
         self.reference = train.subset(chosen)
+        with needs("train"):
+            from lightning_fabric import Fabric
         self.fabric = Fabric(accelerator="cpu", devices=1, precision=card["recipe"]["precision"])
 
     def run(self, arm: str, seed: int) -> dict:

@@ -24,6 +24,7 @@ from labkit import data, models
 from labkit.attacks.fgsm import fgsm
 from labkit.attacks.pgd import pgd
 from labkit.evaluation.robust_accuracy import robust_accuracy
+from labkit.extras import needs
 
 RESULTS = Path(__file__).parent / "results" / "robustness.json"
 
@@ -36,7 +37,8 @@ def auto_attack(model: nn.Module, images: Tensor, classes: Tensor, *, eps: float
     """
     with warnings.catch_warnings(), torch.random.fork_rng():
         warnings.simplefilter("ignore")
-        import torchattacks  # here: only this needs it
+        with needs("studies"):
+            import torchattacks  # here: only this needs it
 
         attack = torchattacks.AutoAttack(model, norm="Linf", eps=eps, version="standard", n_classes=10, seed=seed)
         return attack(images, classes).detach().clamp(0, 1)
@@ -102,7 +104,8 @@ def main(arguments: list[str] | None = None) -> None:
         and all(found[key] == value for key, value in wanted[name].items())
         and all(known["weights"].get(found[role]) == card["weights"][found[role]] for role in ("network", "source"))
     }
-    card["versions"] = {"python": platform.python_version()} | {p: version(p) for p in ("torch", "torchattacks")}
+    with needs("studies"):
+        card["versions"] = {"python": platform.python_version()} | {p: version(p) for p in ("torch", "torchattacks")}
     for name, settings in wanted.items():
         if name not in done and chosen.only in name:
             done[name] = settings | _measure(name, settings)

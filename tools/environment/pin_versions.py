@@ -50,12 +50,34 @@ dependencies:
 """
 
 
+def requirements() -> list[Requirement]:
+    """What pyproject.toml asks for, extras and dependency groups included, without labkit itself."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lists = [pyproject["project"]["dependencies"], *pyproject["project"]["optional-dependencies"].values()]
+    lists += pyproject["dependency-groups"].values()
+    found = [Requirement(line) for lines in lists for line in lines if isinstance(line, str)]
+    return [requirement for requirement in found if requirement.name != "labkit"]
+
+
 def direct_dependencies() -> list[str]:
-    """Canonical names of what pyproject.toml asks for, extras included."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"].values()
-    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
-    return sorted({canonicalize_name(Requirement(line).name) for line in lines})
+    """Canonical names of what pyproject.toml asks for."""
+    return sorted({canonicalize_name(requirement.name) for requirement in requirements()})
+
+
+def pinned() -> dict[str, str]:
+    """Version of every package in constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def unpinned() -> list[str]:
+    """A line for each package that is installed in another version than the pinned one."""
+    versions = pinned()
+    return [
+        f"{name} {version} is installed, {versions[name]} is pinned"
+        for name, version in sorted(installed().items())
+        if versions.get(name, version) != version
+    ]
 
 
 def installed() -> dict[str, str]:

@@ -34,9 +34,10 @@ def main():
         say("making .venv with Python {}.{}.{}".format(*sys.version_info[:3]))
         venv.create(VENV, clear=True, with_pip=True)
     say("installing the packages of pyproject.toml at the versions of constraints.txt (minutes, the first time)")
-    install = [python, "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt"]
+    install = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    steps = [["pip>=25.1"], ["-c", "constraints.txt", "-e", ".", "--group", "dev"]]  # an older pip knows no groups
     with open(LOG, "w") as log:
-        failed = subprocess.call([*install, "-e", ".[book,test]"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        failed = any(subprocess.call(install + step, cwd=ROOT, stdout=log, stderr=log) for step in steps)
     if failed:
         with open(LOG) as log:
             lines = [line.strip(" \u2502\u2570\u2500>\n") for line in log]

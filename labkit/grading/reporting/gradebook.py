@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from labkit.extras import needs
 from labkit.grading.authoring.assignments import Assignment
 from labkit.grading.marking.marking import Result
 
@@ -21,7 +22,8 @@ def fill_gradebook(url: str, assignment: Assignment, results: list[Result]) -> i
         The number of submissions written.
     """
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # nbgrader calls alembic
-    from nbgrader.api import Gradebook
+    with needs("grade"):
+        from nbgrader.api import Gradebook
 
     url = url if "://" in url else f"sqlite:///{url}"
     with warnings.catch_warnings(), Gradebook(url) as gradebook:

@@ -7,11 +7,13 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from labkit.extras import needs
 from labkit.grading.authoring.assignments import Assignment
 from labkit.grading.marking.marking import Result
 from labkit.grading.marking.records import slug
+
+with needs("grade"):
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 @dataclass(frozen=True)

