@@ -17,13 +17,13 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from PIL import Image
 from sphinx.util import logging
+
+from labkit import plot
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "book/reference"
 MARKER = "<!-- every module of labkit -->"
-PHOTOGRAPH = 150_000  # bytes; nothing else is larger without loss
 LOGGER = logging.getLogger(__name__)
 
 
@@ -141,18 +141,14 @@ def execute_together(app, env, docnames):
 
 
 def shrink_figures(app, doctree):
-    """Give the page each figure of a notebook as WebP: the same pixels in fewer bytes, but for large photographs."""
+    """Give the page each figure of a notebook as WebP."""
     for node in doctree.findall(nodes.image):
         path = Path(app.env.relfn2path(node["uri"])[1])
         if path.suffix == ".png" and path.parent.name == "jupyter_execute":
             smaller = path.with_suffix(".webp")
             if not smaller.exists():  # the name is a digest of the picture
-                picture = Image.open(path).convert("RGB")
-                picture.save(smaller, lossless=True)
-                if smaller.stat().st_size > PHOTOGRAPH:
-                    picture.save(smaller, quality=95)
-            if smaller.stat().st_size < path.stat().st_size:
-                node["uri"] = str(Path(node["uri"]).with_suffix(".webp"))
+                smaller.write_bytes(plot.webp(path.read_bytes()))
+            node["uri"] = str(Path(node["uri"]).with_suffix(".webp"))
 
 
 def write_module_pages() -> None:

@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 
 from labkit import models
-from labkit.animate import animate
+from labkit.plot import animate
 from labkit.synthesis.class_model import class_model_steps
 
 FRAMES = [torch.full((1, 8, 6), level) for level in (0.0, 0.25, 0.5, 1.0)]

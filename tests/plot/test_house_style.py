@@ -32,7 +32,9 @@ FIGURES = {
     "predictions": lambda: plot.predictions(NOISE, torch.tensor([0, 1, 2, 0, 1, 2]), LOGITS, CLASSES),
     "confidences": lambda: plot.confidences(NOISE[:3], LOGITS[:3], CLASSES),
     "confidences of one": lambda: plot.confidences(NOISE[:1, :1], LOGITS[:1], CLASSES, captions=["a cat"]),
-    "journey": lambda: plot.journey(NOISE[0], {"conv1": NOISE[:, 0], "conv2": NOISE[:, 0, :5, :5]}, LOGITS[0], CLASSES),
+    "forward_pass": lambda: plot.forward_pass(
+        NOISE[0], {"conv1": NOISE[:, 0], "conv2": NOISE[:, 0, :5, :5]}, LOGITS[0], CLASSES
+    ),
     "signed": lambda: plot.signed(NOISE[:, 0] - 0.5, label="response"),
     "heat": lambda: plot.heat(NOISE[:1, 0], captions=["one"], label="amount"),
     "beside": lambda: plot.beside(NOISE[0], NOISE[0, 0] - 0.5, captions=["in", "out"]),
@@ -40,7 +42,7 @@ FIGURES = {
     "sliding": lambda: plot.sliding(torch.eye(6), KERNEL, torch.ones(4, 4), 5),
     "windows": lambda: plot.windows(torch.ones(6, 6), 1, 2),
     "regions": lambda: plot.regions(NOISE[0], {"conv1": (3, 3, 5, 5)}),
-    "shares": lambda: plot.shares(SUMMARY, ["conv1", "conv2", "fc1", "fc2"]),
+    "breakdown": lambda: plot.breakdown(SUMMARY, ["conv1", "conv2", "fc1", "fc2"]),
     "curves": lambda: plot.curves({"one": HISTORY, "two": SimpleNamespace(**HISTORY)}),
     "occluded": lambda: plot.occluded(
         NOISE[0], torch.linspace(0, 1, 9).view(3, 3), torch.tensor([[0, 1, 2]] * 3), 1, CLASSES, window=2
@@ -77,16 +79,6 @@ FIGURES = {
     "scatter": lambda: plot.scatter(NOISE[0, 0, :, :2], {"cats": [0, 1, 2], "dogs": [3]}, xlabel="first"),
     "confidence_histogram": lambda: plot.confidence_histogram(torch.linspace(0, 1, 9), torch.arange(9) > 4, 0.5),
 }
-
-
-def texts(figure):
-    """All that is written in a figure and can be seen."""
-    found = [text for text in figure.findobj(mpl.text.Text) if text.get_visible() and text.get_text()]
-    return [text.get_text() for text in found]
-
-
-def pixels(figure):
-    return np.asarray(Image.open(io.BytesIO(plot.png(figure))).convert("RGB"))
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -136,121 +128,6 @@ def test_pyplot_is_not_imported():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_pixels_are_squares_of_their_own_grey():
-    board = (torch.arange(16).reshape(1, 1, 4, 4) % 2).float()
-    picture = pixels(plot.images(board))
-    dark = (picture == 0).all(2)
-    rows, columns = np.nonzero(dark)
-    inside = picture[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    assert set(np.unique(inside)) == {0, 255}  # no shade between black and white: no interpolation
-
-
-def test_predictions_say_truth_guess_confidence_and_mark_mistakes():
-    figure = plot.predictions(NOISE[:3], torch.tensor([0, 0, 2]), LOGITS[:3], CLASSES)
-    assert texts(figure) == ["true: cat\n✓ cat >99%", "true: cat\n✗ dog 58%", "true: ship\n✓ ship >99%"]
-    colors = [axes.title.get_color() for axes in figure.axes]
-    assert colors[0] == colors[2] != colors[1]
-
-
-def test_no_confidence_is_rounded_to_certainty():
-    assert [plot._percent(share) for share in (1.0, 0.9951, 0.994, 0.5, 0.004)] == [">99%", ">99%", "99%", "50%", "<1%"]
-
-
-def test_signed_maps_have_white_at_zero_and_the_same_scale_both_ways():
-    maps = torch.tensor([[[-1.0, 0.0, 4.0]]]).expand(1, 3, 3)
-    (image,) = [axes.images[0] for axes in plot.signed(maps).axes if axes.images]
-    assert image.get_clim() == (-4, 4)
-    assert image.to_rgba(0.0)[:3] == pytest.approx((0.97, 0.97, 0.97), abs=0.01)
-    red, blue = image.to_rgba(4.0), image.to_rgba(-4.0)
-    assert red[0] > red[2]
-    assert blue[2] > blue[0]
-
-
-def test_heat_starts_at_zero_and_takes_a_limit():
-    clims = [axes.images[0].get_clim() for axes in plot.heat(NOISE[:2, 0], limit=3).axes if axes.images]
-    assert clims == [(0, 3)] * 2
-
-
-def test_maps_of_zeros_can_be_drawn():
-    assert plot.png(plot.signed(torch.zeros(1, 4, 4)))
-
-
-def test_sliding_frames_the_window_and_writes_outputs_up_to_the_step():
-    image = torch.arange(36.0).reshape(6, 6) / 36
-    output = torch.nn.functional.conv2d(image[None, None], KERNEL[None, None])[0, 0]
-    figure = plot.sliding(image, KERNEL, output, 6)
-    first, *_, last = figure.axes
-    assert first.patches[-1].get_xy() == (1.5, 0.5)  # the step 6 is row 1, column 2
-    assert first.patches[-1].get_width() == 3
-    assert len(last.texts) == 7
-    assert figure.axes[2].get_xlabel() == "sum −0.17"
-
-
-def test_shares_add_up():
-    found = texts(plot.shares(SUMMARY, ["conv1", "conv2", "fc1", "fc2"]))
-    assert "parameters\n799,078" in found
-    assert "98.18%" in found
-    assert "neurons\n31,870" in found
-
-
-def test_confusion_colours_only_mistakes():
-    figure = plot.confusion(torch.tensor([[90, 10], [0, 100]]), ("cat", "dog"))
-    drawn = figure.axes[0].images[0].get_array()
-    assert np.ma.getmaskarray(drawn).tolist() == [[True, False], [False, True]]
-    assert drawn[0, 1] == 10
-    assert drawn[1, 0] == 0
-
-
-def test_rates_are_written_in_percent_and_left_out_where_there_are_none():
-    figure = plot.rates(TABLE, "abc", CLASSES, xlabel="target", ylabel="true")
-    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["0", "0", "0", "0", "100", "100", "20", "50"]
-    assert np.ma.getmaskarray(figure.axes[0].images[0].get_array())[0].tolist() == [True, False, False]
-    figure = plot.rates(TABLE, "abc", CLASSES, xlabel="target", ylabel="true", percent=False)
-    assert {".50", ".20", "1.00"} <= {text.get_text() for text in figure.axes[0].texts}
-
-
-def test_an_attack_shows_the_difference_enlarged_around_grey():
-    image, result = torch.full((1, 2, 2), 0.5), torch.tensor([[[0.5, 0.51], [0.49, 1.0]]])
-    figure = plot.attack(image, result, torch.tensor([0.9, 0.1]), torch.tensor([0.2, 0.8]), "ab", gain=10)
-    shown = np.squeeze(figure.axes[1].images[0].get_array())
-    assert np.allclose(shown, [[0.5, 0.6], [0.4, 1.0]], atol=1e-6)
-    assert {"a 90%", "difference × 10", "b 80%", "before", "after"} <= set(texts(figure))
-    assert [bar.get_width() for bar in figure.axes[3].patches] == pytest.approx([0.9, 0.1, 0.2, 0.8])
-
-
-def test_an_attack_that_changes_nothing_shows_the_image_twice():
-    figure = plot.attack(NOISE[0], NOISE[0], torch.eye(3)[0], torch.eye(3)[0], CLASSES)
-    assert [axes.get_title() for axes in figure.axes[:3]] == ["cat >99%", "difference × 10", "cat >99%"]
-
-
-def test_confidence_histogram_counts_what_is_answered():
-    confidences = torch.tensor([0.1, 0.55, 0.65, 0.95, 1.0])
-    figure = plot.confidence_histogram(confidences, torch.tensor([False, True, False, True, True]), 0.6)
-    assert {"right: 2 of 3 answered", "wrong: 1 of 2 answered"} <= set(texts(figure))
-
-
-def test_colour_kernels_have_grey_at_zero_and_the_largest_weight_at_full_strength():
-    weights = torch.zeros(2, 3, 2, 2)
-    weights[0, 0, 0, 0], weights[1, 2, 1, 1] = -2, 1
-    first, second = (axes.images[0].get_array() for axes in plot.kernels(weights).axes[:2])
-    assert first[0, 0].tolist() == [0, 0.5, 0.5]
-    assert second[1, 1].tolist() == [0.5, 0.5, 0.75]
-
-
-def test_channels_are_laid_out_in_rows_of_eight():
-    figure = plot.channels(torch.zeros(1, 4, 4), torch.arange(20.0)[:, None, None].expand(20, 4, 4))
-    sheet = figure.axes[1].images[0].get_array()
-    assert sheet.shape == (14, 39)
-    assert (sheet[5, 0], sheet[0, 38]) == (8, 7)
-    assert {"0–7", "8–15", "16–19"} <= set(texts(figure))
-
-
-def test_frames_lie_around_their_pixels():
-    figure = plot.framed(NOISE[:2], torch.tensor([[0, 1, 2, 3], [4, 4, 1, 1]]))
-    frame = figure.axes[0].patches[0]
-    assert (frame.get_xy(), frame.get_width(), frame.get_height()) == ((0.5, -0.5), 3, 2)
-
-
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
@@ -264,7 +141,7 @@ def test_frames_lie_around_their_pixels():
         (lambda: plot.predictions(NOISE, torch.zeros(6), LOGITS, CLASSES[:2]), "all 3 columns.*got 2 names"),
         (lambda: plot.confidences(NOISE, LOGITS, CLASSES), "room for 4 images, got 6"),
         (lambda: plot.confidences(NOISE[:1], LOGITS[:1], CLASSES[:2]), "all 3 columns.*got 2 names"),
-        (lambda: plot.journey(NOISE[0], {}, LOGITS[0], CLASSES), "one or two layers, got 0"),
+        (lambda: plot.forward_pass(NOISE[0], {}, LOGITS[0], CLASSES), "one or two layers, got 0"),
         (lambda: plot.signed(NOISE), r"maps must have shape \(N, H, W\), got \(6, 3, 32, 32\)"),
         (lambda: plot.heat(NOISE[:, 0], limit=0), "limit must be above zero, got 0"),
         (lambda: plot.matrices([]), "1 to 24 columns wide together, got 0"),
@@ -273,8 +150,8 @@ def test_frames_lie_around_their_pixels():
         (lambda: plot.sliding(torch.ones(6, 6), KERNEL, torch.ones(4, 4), 16), "from 0 to 15, got 16"),
         (lambda: plot.windows(torch.ones(4, 4), 2, 2), r"reads of \(4, 4\) leave no image inside a padding of 2"),
         (lambda: plot.regions(NOISE[0], {}), "1 to 6 regions, got 0"),
-        (lambda: plot.shares({"a": [1, 2]}, ["x"]), r"a must hold 1 numbers.*got \[1, 2\]"),
-        (lambda: plot.shares({"a": [0]}, ["x"]), "not all zero"),
+        (lambda: plot.breakdown({"a": [1, 2]}, ["x"]), r"a must hold 1 numbers.*got \[1, 2\]"),
+        (lambda: plot.breakdown({"a": [0]}, ["x"]), "not all zero"),
         (lambda: plot.curves({}), "1 to 3 runs, got 0"),
         (lambda: plot.curves({"run": HISTORY | {"test_loss": [1.0]}}), r"'run' must be equally long.*\[1, 2\]"),
         (
@@ -306,28 +183,3 @@ def test_frames_lie_around_their_pixels():
 def test_wrong_arguments_are_refused_with_what_came(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
-
-
-def test_palette_holds_the_colours_of_the_maps():
-    signed, heat = plot.palette(signed=True), plot.palette(signed=False)
-    assert signed.shape == heat.shape == (256, 3)
-    assert signed.dtype == torch.uint8
-    assert (signed[127:129] > 240).all()  # white at zero
-    assert signed[0, 2] > signed[0, 0]  # blue below
-    assert signed[-1, 0] > signed[-1, 2]  # red above
-    assert (heat.float().mean(1).diff() > -2).all()  # from dark to light
-
-
-def test_runs_are_dots_in_rows_with_an_interval():
-    series, intervals = (
-        {"one way": [0.1, 0.3], "another": [0.5]},
-        {"one way": (0.2, 0.1, 0.3), "another": (0.5, 0.4, 0.6)},
-    )
-    (axes,) = plot.runs(series, intervals, xlabel="accuracy", percent=True, limits=(0, 1)).axes
-    dots = [line for line in axes.lines if line.get_marker() == "o"]
-    assert [list(line.get_xdata()) for line in dots] == [[0.1, 0.3], [0.5]]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["one way", "another"]
-    with pytest.raises(ValueError, match="'another' needs values and an interval"):
-        plot.runs(series, {"one way": (0.2, 0.1, 0.3)}, xlabel="accuracy")
-    with pytest.raises(ValueError, match="got none"):
-        plot.runs({}, {}, xlabel="accuracy")

@@ -1,0 +1,149 @@
+"""Maps on the image grid: signed numbers, amounts, and what an occlusion did."""
+
+from collections.abc import Sequence
+
+import torch
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
+from torch import Tensor
+
+from labkit.plot.colors import COLORS, MARK
+from labkit.plot.drawing import bare, check_length, checked, color_bar, image_grid, outline, show, show_pixels
+from labkit.plot.style import LINE, WIDTH, Picture, house_style
+
+
+@house_style
+def signed(
+    maps: Tensor, *, captions: Sequence[str] = (), columns: int | None = None, limit: float | None = None, label=""
+) -> Picture:
+    """Maps of signed numbers on one common scale: red above zero, blue below, white at zero.
+
+    Args:
+        maps: (N, H, W), any real numbers.
+        captions: one text a map, or none at all.
+        columns: maps in a row.
+        limit: the number at either end of the scale; by default the largest magnitude in the maps.
+        label: what the numbers are, written beside the colour bar.
+
+    Raises:
+        ValueError: maps of another shape; captions not one a map; a limit that is not above zero.
+    """
+    return draw_maps(maps, captions, columns, limit, label, "RdBu_r", symmetric=True)
+
+
+@house_style
+def heat(
+    maps: Tensor, *, captions: Sequence[str] = (), columns: int | None = None, limit: float | None = None, label=""
+) -> Picture:
+    """Maps of amounts on one common scale that starts at zero: dark is none, yellow is most.
+
+    Args:
+        maps: (N, H, W), numbers from zero up; below zero is drawn as zero.
+        captions: one text a map, or none at all.
+        columns: maps in a row.
+        limit: the number at the top of the scale; by default the largest in the maps.
+        label: what the numbers are, written beside the colour bar.
+
+    Raises:
+        ValueError: maps of another shape; captions not one a map; a limit that is not above zero.
+    """
+    return draw_maps(maps, captions, columns, limit, label, "viridis", symmetric=False)
+
+
+def draw_maps(maps, captions, columns, limit, label, colormap, *, symmetric: bool) -> Picture:
+    maps = checked("maps", maps, "N", "H", "W").float()
+    if len(captions):
+        check_length("captions", captions, len(maps))
+    if limit is not None and not limit > 0:
+        raise ValueError(f"limit must be above zero, got {limit}")
+    limit = limit or float(maps.abs().max()) or 1.0
+    picture, grid = image_grid(len(maps), captions, columns, maps.shape[1:], room=1.0)
+    for index, (axes, values) in enumerate(zip(grid, maps, strict=True)):
+        drawn = show(axes, values, cmap=colormap, vmin=-limit if symmetric else 0, vmax=limit)
+        if len(captions):
+            axes.set_title(captions[index], pad=4)
+    color_bar(picture, list(grid), drawn, label, symmetric=symmetric)
+    return picture
+
+
+@house_style
+def beside(image: Tensor, values: Tensor, *, captions: Sequence[str] = (), label: str = "") -> Picture:
+    """An image and, beside it, a map of signed numbers that was made from it: red above zero, blue below.
+
+    Args:
+        image: (C, H, W), pixels in [0, 1].
+        values: (H', W'), any real numbers.
+        captions: one text for each of the two, or none at all.
+        label: what the numbers are, written beside the colour bar.
+
+    Raises:
+        ValueError: an image or values of another shape; captions that are not two.
+    """
+    image, values = checked("image", image, "C", "H", "W").float(), checked("values", values, "H", "W").float()
+    if len(captions):
+        check_length("captions", captions, 2)
+    limit = float(values.abs().max()) or 1.0
+    picture, (left, right) = image_grid(2, captions, 2, image.shape[1:], room=1.0)
+    show_pixels(left, image)
+    drawn = show(right, values, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    color_bar(picture, [left, right], drawn, label, symmetric=True)
+    for axes, caption in zip((left, right), captions, strict=False):
+        axes.set_title(caption, pad=4)
+    return picture
+
+
+@house_style
+def occluded(
+    image: Tensor, probability: Tensor, predicted: Tensor, label: int, classes: Sequence[str], *, window: int, stride=1
+) -> Picture:
+    """What a covered window does at every position: the image, the probability of its class, the predicted class.
+
+    The image is framed where the window costs most. In the maps, every position is drawn at the window's centre.
+
+    Args:
+        image: (C, H, W), pixels in [0, 1].
+        probability: (rows, columns), of the image's class, from 0 to 1.
+        predicted: (rows, columns) int64, the most likely class.
+        label: the image's class.
+        classes: K names.
+        window: height and width of what was covered, in pixels.
+        stride: pixels from one position to the next.
+
+    Raises:
+        ValueError: shapes that do not fit together; more than six other classes predicted.
+    """
+    image = checked("image", image, "C", "H", "W").float()
+    probability = checked("probability", probability, "rows", "columns").float()
+    predicted = checked("predicted", predicted, "rows", "columns")
+    if predicted.shape != probability.shape:
+        raise ValueError(f"predicted must have shape {tuple(probability.shape)}, got {tuple(predicted.shape)}")
+    others = [int(each) for each in predicted.unique() if each != label]
+    if len(others) > len(COLORS):
+        raise ValueError(f"there are colours for {len(COLORS)} other classes, got {len(others)}")
+    height, width = image.shape[1:]
+    side = (WIDTH - 1.1) / 3
+    picture = Picture(figsize=(WIDTH, side * height / width + 3.2 * LINE), layout="compressed")
+    panels = picture.subplots(1, 3)
+    show_pixels(panels[0], image)
+    row, column = divmod(int(probability.argmin()), probability.shape[1])
+    outline(panels[0], row * stride, column * stride, window, window, edgecolor=MARK, linewidth=2.5)
+    panels[0].set_title(f"image: {classes[label]}")
+
+    first, (rows, columns) = window / 2 - 0.5 - stride / 2, probability.shape
+    extent = (first, first + columns * stride, first + rows * stride, first)
+    colors = torch.ones(rows, columns, 3)
+    for other, color in zip(others, COLORS, strict=False):
+        colors[predicted == other] = torch.tensor([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    drawn = panels[1].imshow(
+        probability.numpy(), extent=extent, cmap="viridis", vmin=0, vmax=1, interpolation="nearest"
+    )
+    panels[2].imshow(colors.numpy(), extent=extent, interpolation="nearest")
+    for axes, title in zip(panels[1:], ("its probability", "predicted class"), strict=True):
+        bare(axes)
+        axes.spines[:].set(visible=True, color="#b5b5b5", linewidth=0.8)
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), title=title)
+    picture.colorbar(drawn, ax=panels[1], ticks=[0, 1], format=PercentFormatter(1), shrink=0.75)
+    names = [Rectangle((0, 0), 1, 1, facecolor="white", edgecolor="#b5b5b5", label=classes[label])]
+    names += [Rectangle((0, 0), 1, 1, facecolor=c, label=classes[o]) for o, c in zip(others, COLORS, strict=False)]
+    picture.legend(handles=names, loc="outside lower right", ncols=min(len(names), 7))
+    return picture

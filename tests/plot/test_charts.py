@@ -1,0 +1,25 @@
+import pytest
+import torch
+
+from labkit import plot
+
+
+def test_confidence_histogram_counts_what_is_answered(texts):
+    confidences = torch.tensor([0.1, 0.55, 0.65, 0.95, 1.0])
+    figure = plot.confidence_histogram(confidences, torch.tensor([False, True, False, True, True]), 0.6)
+    assert {"right: 2 of 3 answered", "wrong: 1 of 2 answered"} <= set(texts(figure))
+
+
+def test_runs_are_dots_in_rows_with_an_interval():
+    series, intervals = (
+        {"one way": [0.1, 0.3], "another": [0.5]},
+        {"one way": (0.2, 0.1, 0.3), "another": (0.5, 0.4, 0.6)},
+    )
+    (axes,) = plot.runs(series, intervals, xlabel="accuracy", percent=True, limits=(0, 1)).axes
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in dots] == [[0.1, 0.3], [0.5]]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["one way", "another"]
+    with pytest.raises(ValueError, match="'another' needs values and an interval"):
+        plot.runs(series, {"one way": (0.2, 0.1, 0.3)}, xlabel="accuracy")
+    with pytest.raises(ValueError, match="got none"):
+        plot.runs({}, {}, xlabel="accuracy")
