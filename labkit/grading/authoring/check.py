@@ -203,8 +203,11 @@ def built(value):
 
 
 def plain(value):
-    """Results as they travel: a network is its tensors by name, a dataclass its fields, tensors have no history."""
-    if isinstance(value, tuple(TOKENS.values())):
+    """Results as they travel: a network is its tensors by name, a dataclass its fields, tensors have no history.
+
+    What was raised stays what it is, so that an answer may be kept and handed out again.
+    """
+    if isinstance(value, (*TOKENS.values(), Raised)):
         return value
     if isinstance(value, nn.Module):
         return {name: tensor.detach().cpu().clone() for name, tensor in value.state_dict().items()}

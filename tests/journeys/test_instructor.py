@@ -1,0 +1,148 @@
+"""An instructor's walk: every assignment that is shipped, through the command line, to the table and the pages.
+
+Each class has five students: one with everything right, one who handed in the untouched exercise, and three who made a
+typical mistake each (tests/wrong_answers lists them). The marks expected of these three are written down below.
+"""
+
+import csv
+import html
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labkit.grading.box import BoxError, Boxes
+
+ROOT = Path(__file__).parents[2]
+# Assignment -> task, a piece of the mistake's code, and the points that are left of those of the task.
+MISTAKES = {
+    "activations_and_top_images": [
+        ("activations", "    return images", 1.6),
+        ("top-images", "[places % width, places // width]", 4),
+        ("sleeping", "maps.sum((2, 3), keepdim=True) == 0", 1.5),
+    ],
+    "attacks": [
+        ("iterate", "fgsm(model, images,", 2.4),
+        ("iterate", "targeted=False", 1.2),
+        ("random-push", "torch.randint(0, 2, images.shape)", 0.67),
+    ],
+    "class_models": [
+        ("total-variation", "return across", 1.5),
+        ("objective", "images.square().sum((1, 2, 3)).sqrt()", 1.6),
+        ("class-model", ".mean(), x)", 0.86),
+    ],
+    "convolution": [
+        ("output-size", "(w - f + 2 * p) // s + 1", 2.68),
+        ("convolve2d", "right(i, k, padding)", 2.4),
+        ("pool", "right(image, size, np.max)", 0.75),
+    ],
+    "fooling": [
+        ("nearest", ".square().amin(1).mean(1)", 2),
+        ("cost", "weight * nearest(images, reference)", 1),
+        ("search", "x.detach() + step_size", 4.8),
+    ],
+    "layers": [
+        ("output-shape", '/ layer["stride"] + 1', 3.57),
+        ("count", "weights = parameters(out, layer)", 3.75),
+        ("mnist-network", '"units": 128}', 1),
+    ],
+    "occlusion": [
+        ("covered", "image.shape[2] - window + 1, 1", 2.5),
+        ("occlusion", ".view(columns, rows), shares", 3.75),
+        ("spread", "= values", 1.6),
+    ],
+    "saliency_and_smoothgrad": [
+        ("saliency", ".mean()", 1.25),
+        ("smoothgrad", "model, noisy.clamp(0, 1),", 3),
+        ("heatmap", "gradient.amax(1).abs()", 1.5),
+    ],
+    "training_loop": [
+        ("cross-entropy", ".sum()", 1.33),
+        ("fit", "    return model.eval()", 3),
+        ("accuracy", "return hits / len(images[:batch_size])", 1),
+    ],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def boxed():
+    try:
+        with Boxes() as boxes, boxes.open():
+            pass
+    except BoxError as error:
+        pytest.skip(str(error))
+
+
+def read(place: str, name: str) -> nbformat.NotebookNode:
+    return nbformat.read(ROOT / place / name / f"{name}.ipynb", as_version=4)
+
+
+def solutions(name: str) -> dict[str, str]:
+    """The right code of each task."""
+    cells = [cell for cell in read("solutions", name).cells if cell.cell_type == "code"]
+    return {cell.id: cell.source for cell in cells if cell.metadata.get("nbgrader", {}).get("solution")}
+
+
+def points(name: str) -> dict[str, float]:
+    """The points of each task."""
+    marks = [cell.metadata.get("nbgrader", {}) for cell in read("solutions", name).cells if cell.cell_type == "code"]
+    return {mark["grade_id"].removeprefix("check-"): mark["points"] for mark in marks if mark.get("grade")}
+
+
+def mistaken(name: str, task: str, piece: str) -> str:
+    """The code of the first typical mistake in this task that holds this piece."""
+    known = runpy.run_path(str(ROOT / f"tests/wrong_answers/{name}.py"))["WRONG"][task]
+    mistake = next(each for each in known if piece in (each[0] if len(each) == 2 else each[1]))
+    right = solutions(name)[task]
+    if len(mistake) == 2:
+        return f"{right}\nright = {task.replace('-', '_')}\n{mistake[0]}"
+    assert right.count(mistake[0]) == 1
+    return right.replace(mistake[0], mistake[1])
+
+
+def hand_in(folder: Path, name: str, student: str, answers: dict[str, str]) -> None:
+    """The released exercise with these answers in it, as a student would save it."""
+    book = read("exercises", name)
+    for cell in book.cells:
+        if cell.id in answers:
+            cell.source = answers[cell.id]
+    (folder / student).mkdir(parents=True)
+    nbformat.write(book, folder / student / f"{name}.ipynb")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "solutions").iterdir() if path.is_dir()))
+def test_each_assignment_from_the_command_line_to_the_table_and_the_pages(name, tmp_path):
+    submissions, out = tmp_path / "submissions", tmp_path / "out"
+    right = solutions(name)
+    hand_in(submissions, name, "solved", right)
+    hand_in(submissions, name, "untouched", {})
+    for place, (task, piece, _) in enumerate(MISTAKES[name]):
+        hand_in(submissions, name, f"wrong{place}", right | {task: mistaken(name, task, piece)})
+    command = [sys.executable, "-m", "labkit.grading.cli", name, str(submissions), "--out", str(out), "--workers", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + done.stdout
+
+    rows = {row["student"]: row for row in csv.DictReader((out / "grades.csv").read_text("utf-8-sig").splitlines())}
+    of = points(name)
+
+    def marks(student: str) -> dict[str, float]:
+        return {task: float(rows[student][f"{task} (of {of[task]:g})"]) for task in of}
+
+    assert marks("solved") == of
+    assert marks("untouched") == dict.fromkeys(of, 0.0)
+    for place, (task, _, left) in enumerate(MISTAKES[name]):
+        assert 0 < left < of[task]
+        found, before = marks(f"wrong{place}"), list(of)[: list(of).index(task)]
+        assert found[task] == left
+        assert [found[earlier] for earlier in before] == [of[earlier] for earlier in before]  # later ones build on it
+    pages = {
+        path.stem.rpartition("-")[0]: html.unescape(path.read_text("utf-8")) for path in out.glob("feedback/*.html")
+    }
+    assert pages.keys() == rows.keys()
+    for place, (_, _, left) in enumerate(MISTAKES[name]):
+        assert f"{left:g}" in pages[f"wrong{place}"]
+    assert "5 of 5 submissions graded" in done.stdout
