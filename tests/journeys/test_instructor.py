@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from labkit.grading.box import BoxError, Boxes
+from labkit.grading.sandbox.box import BoxError, Boxes
 
 ROOT = Path(__file__).parents[2]
 # Assignment -> task, a piece of the mistake's code, and the points that are left of those of the task.
