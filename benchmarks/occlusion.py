@@ -1,8 +1,8 @@
 """Occlusion: labkit's against captum's, and against the bare forward passes that it replaces.
 
 One image each. The MNIST network with a window of 6 x 6 at every position; EfficientNet-Lite0 and a VGG16 of random
-weights with 32 x 32 at every 16th pixel of 224 x 224. captum computes one covered image at a time by default; how many
-at once serve it best is tried first (but for VGG16, which takes minutes). The bare passes get their covered images for
+weights with 32 x 32 at every 16th pixel of 224 x 224. captum computes one occluded image at a time by default; how many
+at once serve it best is tried first (but for VGG16, which takes minutes). The bare passes get their occluded images for
 nothing, in batches of the size that serves them best. All take turns, and their maps are compared. Then how time and
 memory grow with the number of positions and the size of the image, as tables and drawn in _build/benchmarks.
 """
@@ -19,12 +19,12 @@ from captum.attr import Occlusion
 from torch import Tensor, nn
 
 from labkit import data, models, plot
-from labkit.attribution.occlusion import occlusion, spread
+from labkit.attribution.occlusion import average_over_windows, occlusion
 
 REPORT = Path(__file__).parents[1] / "_build/benchmarks/occlusion.png"
 
 
-def covered(image: Tensor, window: int, stride: int) -> Tensor:
+def occluded(image: Tensor, window: int, stride: int) -> Tensor:
     """(positions, C, H, W): the image with a grey window at every position."""
     places = [range(0, length - window + 1, stride) for length in image.shape[2:]]
     copies = image.repeat(len(places[0]) * len(places[1]), 1, 1, 1)
@@ -40,7 +40,9 @@ def bare(model: nn.Module, images: Tensor, batch_size: int) -> Tensor:
 
 def ours(model: nn.Module, image: Tensor, target: Tensor, window: int, stride: int) -> Tensor:
     found = occlusion(model, image, target, window=window, stride=stride)
-    return spread(found.before[:, None, None] - found.probability, image.shape[2:], window=window, stride=stride)
+    return average_over_windows(
+        found.clean[:, None, None] - found.probability, image.shape[2:], window=window, stride=stride
+    )
 
 
 def captums(model: nn.Module, image: Tensor, target: Tensor, window: int, stride: int, at_once: int) -> Tensor:
@@ -71,7 +73,7 @@ def fastest(function: Callable, sizes: list[int]) -> int:
 
 def compare(name: str, model: nn.Module, image: Tensor, window: int, stride: int, *, rounds: int, sizes: list[int]):
     target = model(image).argmax(1).detach()
-    images = covered(image, window, stride)
+    images = occluded(image, window, stride)
     with torch.no_grad():
         best_bare = fastest(partial(bare, model, images), sizes)
         best_captum = fastest(partial(captums, model, image, target, window, stride), sizes)

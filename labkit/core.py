@@ -45,9 +45,13 @@ def class_score(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     Raises:
         ValueError: the model's output is not (N, K), or a class is not one of its K.
     """
-    logits = model(images)
-    if logits.ndim != 2 or len(logits) != len(images):
-        raise ValueError(f"the model must return logits (N, K) for {len(images)} images, got {tuple(logits.shape)}")
+    return score_of(model(images), classes)
+
+
+def score_of(logits: Tensor, classes: Tensor) -> Tensor:
+    """Each row's logit for its class, as `class_score`, of logits that are there already."""
+    if logits.ndim != 2 or len(logits) != len(classes):
+        raise ValueError(f"the model must return logits (N, K) for {len(classes)} images, got {tuple(logits.shape)}")
     _check_known(classes, logits.shape[1])
     return logits.gather(1, classes[:, None])[:, 0]
 

@@ -18,6 +18,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from labkit.extras import needs
+from labkit.layers import run
 
 WEIGHTS = Path(__file__).parent / "weights"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -368,29 +369,23 @@ def summary(model: nn.Module, image_shape: tuple[int, int, int]) -> Summary:
         ValueError: image_shape is not three positive integers, or the model cannot take such an image.
     """
     _check_image_shape(image_shape)
-    rows: list[Row] = []
-
-    def record(name: str) -> Callable:
-        def hook(layer: nn.Module, _, output: Tensor) -> None:
-            weighted = isinstance(layer, (nn.Conv2d, nn.Linear))
-            parameters = sum(p.numel() for p in layer.parameters())
-            neurons = output[0].numel() if weighted else 0
-            rows.append(Row(name, type(layer).__name__, tuple(output.shape[1:]), parameters, neurons))
-
-        return hook
-
-    leaves = [(name, module) for name, module in model.named_modules() if not list(module.children())]
-    hooks = [module.register_forward_hook(record(name)) for name, module in leaves]
     modes = {module: module.training for module in model.modules()}
     reference = next(model.parameters(), torch.zeros(()))
+    blank = torch.zeros(1, *image_shape, dtype=reference.dtype, device=reference.device)
     try:
         with torch.no_grad():
-            model.eval()(torch.zeros(1, *image_shape, dtype=reference.dtype, device=reference.device))
+            outputs = run(model.eval(), blank)
     except RuntimeError as error:
         raise ValueError(f"the network cannot take an image of shape {tuple(image_shape)}: {error}") from error
     finally:
-        for hook in hooks:
-            hook.remove()
         for module, training in modes.items():
             module.training = training
-    return Summary(tuple(rows))
+    modules = dict(model.named_modules(remove_duplicate=False))
+    leaves = {name: output for name, output in outputs.items() if not any(modules[name].children())}
+    return Summary(tuple(_row(name, modules[name], output) for name, output in leaves.items()))
+
+
+def _row(name: str, layer: nn.Module, output: Tensor) -> Row:
+    neurons = output[0].numel() if isinstance(layer, nn.Conv2d | nn.Linear) else 0
+    parameters = sum(p.numel() for p in layer.parameters())
+    return Row(name, type(layer).__name__, tuple(output.shape[1:]), parameters, neurons)

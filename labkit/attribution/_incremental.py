@@ -1,4 +1,4 @@
-"""The network's answers to an image with a window covered, for every position of the window, computed incrementally.
+"""The network's answers to an image with a window occluded, for every position of the window, computed incrementally.
 
 At each position the window changes, in each of the first layers, a small patch of the activations. Only these patches
 are computed: of all positions at once, as one batch, cut from the clean activations by strided views. A layer with a
@@ -27,7 +27,9 @@ CACHE = 2**20  # numbers of one layer that a processor computes at once without 
 Pair = tuple[int, int]  # down, across
 
 
-def covered_logits(model: nn.Module, image: Tensor, window: Pair, stride: Pair, fill: float, batch_size: int) -> Tensor:
+def occluded_logits(
+    model: nn.Module, image: Tensor, window: Pair, stride: Pair, fill: float, batch_size: int
+) -> Tensor:
     """Logits (positions, K) of one image (1, C, H, W) with a window of fill at each position, row after row."""
     steps, rest = _local_steps(model)
     cleans = [image, *_outputs(steps, image)]

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from labkit.core import check_batch, class_score
-from labkit.features._layers import find_layer
+from labkit.core import check_batch, score_of
+from labkit.layers import run
 
 
 def grad_cam(
@@ -33,32 +33,21 @@ def grad_cam(
         Selvaraju et al. 2016, arXiv:1610.02391.
     """
     check_batch(model, images, classes)
-    watched = [find_layer(model, layer)] if layer is not None else list(model.modules())
     with torch.enable_grad():
-        score, outputs = _watch(model, images.detach().requires_grad_(), classes, watched)
-        spatial = [output for output in outputs if output.ndim == 4 and output.shape[2:].numel() > 1]
+        outputs = run(model, images.detach().requires_grad_(), None if layer is None else [layer, ""])
+        score = score_of(outputs[""], classes)
+        watched = list(outputs.values()) if layer is None else [outputs[layer]]
+        spatial = [output for output in watched if output.ndim == 4 and output.shape[2:].numel() > 1]
         if not spatial:
-            raise ValueError(_complaint(layer, outputs))
+            raise ValueError(_complaint(layer, watched[-1]))
         (gradient,) = torch.autograd.grad(score.sum(), spatial[-1])
     weights = gradient.mean((2, 3), keepdim=True)
     maps = (weights * spatial[-1].detach()).sum(1, keepdim=True).relu()
     return (interpolate(maps, images.shape[2:], mode="bilinear") if resize else maps)[:, 0]
 
 
-def _watch(model: nn.Module, images: Tensor, classes: Tensor, layers: list[nn.Module]) -> tuple[Tensor, list[Tensor]]:
-    """Each image's class logit, and what these layers put out on the way there."""
-    outputs = []
-    hooks = [layer.register_forward_hook(lambda _layer, _inputs, output: outputs.append(output)) for layer in layers]
-    try:
-        return class_score(model, images, classes), outputs
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _complaint(layer: str | None, outputs: list[Tensor]) -> str:
+def _complaint(layer: str | None, output: Tensor) -> str:
     wanted = "Grad-CAM needs a layer whose output is (N, channels, h, w) with more than one position"
     if layer is None:
         return f"{wanted}; the network has none"
-    found = f"has the output {tuple(outputs[-1].shape)}" if outputs else "is not run"
-    return f"{wanted}; layer {layer!r} {found}"
+    return f"{wanted}; layer {layer!r} has the output {tuple(output.shape)}"

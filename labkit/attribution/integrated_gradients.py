@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from labkit.attribution._versions import broadcast, gradients
 from labkit.core import check_batch
-from labkit.features._layers import check_batch_size
+from labkit.layers import check_batch_size
 
 
 def integrated_gradients(

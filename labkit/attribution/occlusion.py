@@ -1,6 +1,6 @@
 """Occlusion: cover one part of an image after another, and watch what the network says.
 
-A covered image differs from the clean one in a small window only, and so do its activations in the first layers; what
+An occluded image differs from the clean one in a small window only, and so do its activations in the first layers; what
 did not change is not computed again (see `_incremental`). The result is that of running the network on every one.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labkit.attribution._incremental import covered_logits
+from labkit.attribution._incremental import occluded_logits
 from labkit.core import check_batch, odds_against
 
 
@@ -21,13 +21,13 @@ class Occlusion:
     Attributes:
         probability: (N, rows, columns), of each image's class.
         predicted: (N, rows, columns) int64, the most likely class.
-        before: (N,), the probability of each image's class with nothing covered.
+        clean: (N,), the probability of each image's class when nothing is occluded.
         logits: (N, rows, columns, K).
     """
 
     probability: Tensor
     predicted: Tensor
-    before: Tensor
+    clean: Tensor
     logits: Tensor
 
 
@@ -51,10 +51,10 @@ def occlusion(
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
         images: (N, C, H, W), pixels in [0, 1].
         classes: (N,) int64, the class to watch in each image.
-        window: height and width of what is covered, in pixels; one number for a square.
+        window: height and width of what is occluded, in pixels; one number for a square.
         stride: pixels from one position to the next, down and across; one number for both.
-        fill: the value of covered pixels.
-        batch_size: covered images that are in memory at once.
+        fill: the value of occluded pixels.
+        batch_size: occluded images that are in memory at once.
 
     Returns:
         An `Occlusion`; there are as many rows and columns as whole windows fit: (H - window) // stride + 1.
@@ -75,25 +75,28 @@ def occlusion(
         raise ValueError(f"fill must lie in [0, 1], got {fill}")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    before = model(images)
-    odds_against(before, classes)  # refuses what is not one of its classes
+    clean = model(images)
+    odds_against(clean, classes)  # refuses what is not one of its classes
     rows, columns = ((s - w) // step + 1 for s, w, step in zip(size, window, stride, strict=True))
-    logits = torch.stack([covered_logits(model, image[None], window, stride, fill, batch_size) for image in images])
+    logits = torch.stack([occluded_logits(model, image[None], window, stride, fill, batch_size) for image in images])
     logits = logits.view(len(images), rows, columns, -1)
-    shares = logits.softmax(-1)
+    probabilities = logits.softmax(-1)
     own = classes[:, None, None, None].expand(-1, rows, columns, 1)
     return Occlusion(
-        shares.gather(3, own)[..., 0], shares.argmax(-1), before.softmax(1).gather(1, classes[:, None])[:, 0], logits
+        probabilities.gather(3, own)[..., 0],
+        probabilities.argmax(-1),
+        clean.softmax(1).gather(1, classes[:, None])[:, 0],
+        logits,
     )
 
 
-def spread(
+def average_over_windows(
     values: Tensor, size: tuple[int, int], *, window: int | tuple[int, int], stride: int | tuple[int, int] = 1
 ) -> Tensor:
-    """Bring one value a window to the pixels: each pixel gets the mean over all windows that cover it.
+    """One value a window averaged over overlapping windows: each pixel gets the mean of all windows that cover it.
 
     Args:
-        values: (N, rows, columns), one number a window, such as ``result.before[:, None, None] - result.probability``.
+        values: (N, rows, columns), one number a window, such as ``result.clean[:, None, None] - result.probability``.
         size: height and width of the images.
         window: as given to `occlusion`.
         stride: as given to `occlusion`.

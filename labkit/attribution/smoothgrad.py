@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from labkit.attribution._versions import gradients
 from labkit.core import check_batch
-from labkit.features._layers import check_batch_size
+from labkit.layers import check_batch_size
 
 
 def smoothgrad(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from labkit.attribution._versions import broadcast, over_versions
 from labkit.core import check_batch, importance, odds_against
-from labkit.features._layers import check_batch_size
+from labkit.layers import check_batch_size
 
 
 @dataclass(frozen=True)

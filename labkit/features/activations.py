@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from labkit.core import check_batch
 from labkit.data import ImageSet
-from labkit.features._layers import check_batch_size, is_sequential, layer_outputs, pixels_of
+from labkit.layers import check_batch_size, is_sequential, layer_outputs, pixels_of, run
 
 
 def activations(
@@ -37,37 +37,41 @@ def activations(
 
 
 def all_activations(
-    model: nn.Sequential, images: Tensor | ImageSet, *, channel_mean: bool = False, batch_size: int = 100
+    model: nn.Module, images: Tensor | ImageSet, *, channel_mean: bool = False, batch_size: int = 100
 ) -> dict[str, Tensor]:
     """The outputs of every layer, from a single pass through the network.
 
     Args:
-        model: an nn.Sequential with named children, in eval mode.
+        model: images (N, C, H, W) -> logits (N, K), in eval mode. The layers of an nn.Sequential are its children,
+            blocks as a whole; those of any other module are the modules that hold no others, at whatever depth.
         images: (N, C, H, W), pixels in [0, 1], or an ImageSet.
         channel_mean: average each layer over its channels, and leave out layers that have no maps.
         batch_size: images that are run at a time.
 
     Returns:
-        Name -> outputs as `activations` gives them, in the order in which the layers run. All of them are held at once,
-        which is much for many images: 0.9 MB an image for the CIFAR-10 network.
+        Name -> outputs as `activations` gives them, in the order in which the layers run. A layer that is not run is
+        left out; of one that runs several times, the last output is given. All of them are held at once, which is much
+        for many images: 0.9 MB an image for the CIFAR-10 network.
 
     Raises:
-        ValueError: as `activations`; a model that is not an nn.Sequential.
+        ValueError: bad shape, dtype or range; model in training mode; batch_size < 1.
     """
     pixels = pixels_of(images)
     check_batch(model, pixels)
     check_batch_size(batch_size)
-    if not is_sequential(model):
-        raise ValueError(f"all_activations needs an nn.Sequential, got {type(model).__name__}; use activations instead")
+    modules = dict(model.named_modules(remove_duplicate=False))
+    if is_sequential(model):
+        layers = {name for name in modules if name and "." not in name}
+    else:
+        layers = {name for name, module in modules.items() if not any(module.children())}
     found: dict[str, list[Tensor]] = {}
-    for output in pixels.split(batch_size):
-        for name, layer in model.named_children():
-            with torch.no_grad():
-                output = layer(output)
-            if not channel_mean:
-                found.setdefault(name, []).append(output)
-            elif output.ndim == 4:
-                found.setdefault(name, []).append(_mean_map(output, name))
+    for batch in pixels.split(batch_size):
+        with torch.no_grad():
+            outputs = run(model, batch, layers if is_sequential(model) else None)
+        for name, output in outputs.items():
+            if name not in layers or (channel_mean and output.ndim != 4):
+                continue
+            found.setdefault(name, []).append(_mean_map(output, name) if channel_mean else output)
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 

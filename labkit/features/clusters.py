@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 from torch import Tensor, nn
 
 from labkit.data import ImageSet
-from labkit.features._layers import layer_outputs
+from labkit.layers import layer_outputs
 
 STARTS = 10  # k-means from as many random beginnings; the best is kept
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from labkit.features._layers import find_layer
+from labkit.layers import find_layer
 
 
 def filters(model: nn.Module, layer: str, *, count: int = 4, channels: int = 8) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from labkit.features._layers import find_layer
+from labkit.layers import find_layer
 
 Unit = int | tuple[int, int] | tuple[int, int, int]
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from labkit.data import ImageSet
-from labkit.features._layers import layer_outputs, pixels_of
 from labkit.features.receptive_field import rectangles, spans
+from labkit.layers import layer_outputs, pixels_of
 
 
 @dataclass(frozen=True, eq=False)

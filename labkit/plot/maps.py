@@ -96,7 +96,7 @@ def beside(image: Tensor, values: Tensor, *, captions: Sequence[str] = (), label
 def occluded(
     image: Tensor, probability: Tensor, predicted: Tensor, label: int, classes: Sequence[str], *, window: int, stride=1
 ) -> Picture:
-    """What a covered window does at every position: the image, the probability of its class, the predicted class.
+    """What an occluding window does at every position: the image, the probability of its class, the predicted class.
 
     The image is framed where the window costs most. In the maps, every position is drawn at the window's centre.
 
@@ -106,7 +106,7 @@ def occluded(
         predicted: (rows, columns) int64, the most likely class.
         label: the image's class.
         classes: K names.
-        window: height and width of what was covered, in pixels.
+        window: height and width of what was occluded, in pixels.
         stride: pixels from one position to the next.
 
     Raises:

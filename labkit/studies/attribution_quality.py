@@ -22,7 +22,7 @@ from labkit import data, models
 from labkit.attribution.grad_cam import grad_cam
 from labkit.attribution.guided_backprop import guided_backprop
 from labkit.attribution.integrated_gradients import integrated_gradients
-from labkit.attribution.occlusion import occlusion, spread
+from labkit.attribution.occlusion import average_over_windows, occlusion
 from labkit.attribution.saliency import saliency
 from labkit.attribution.smoothgrad import smoothgrad
 from labkit.evaluation.baselines import edges, random_order
@@ -45,10 +45,10 @@ def methods(name: str) -> dict[str, Callable[..., Tensor]]:
     def signed(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
         return integrated_gradients(model, images, classes, baseline=fill, steps=25).sum(1)
 
-    def covered(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    def occluded(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
         found = occlusion(model, images, classes, window=window, stride=stride, fill=fill)
-        drop = found.before[:, None, None] - found.probability
-        return spread(drop, tuple(images.shape[2:]), window=window, stride=stride)
+        drop = found.clean[:, None, None] - found.probability
+        return average_over_windows(drop, tuple(images.shape[2:]), window=window, stride=stride)
 
     return {
         "saliency": saliency,
@@ -58,7 +58,7 @@ def methods(name: str) -> dict[str, Callable[..., Tensor]]:
         "integrated gradients, signed": signed,
         "Grad-CAM": grad_cam,
         "guided backprop": guided_backprop,
-        "occlusion": covered,
+        "occlusion": occluded,
         "edges": edges,
         "random order": random_order,
     }

@@ -1,6 +1,6 @@
 """Fooling images: noise that a network is certain about, pushed away from everything it was trained on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from labkit.core import check_batch, odds_against
 from labkit.data import ImageSet
+from labkit.layers import is_sequential, run
 
 CERTAIN = 0.99  # an image above it is never drawn anew, however slowly it still rises
 
@@ -208,14 +209,10 @@ class _Reference:
         return self.values[name][chosen]
 
 
-def layer_values(model: nn.Module, images: Tensor, layers) -> tuple[dict[str, Tensor], Tensor]:
+def layer_values(model: nn.Module, images: Tensor, layers: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
     """The outputs of the named layers, and the logits, of one run; "input" is the images."""
-    values = {"input": images} if "input" in layers else {}
-    for name, child in model.named_children():
-        images = child(images)
-        if name in layers:
-            values[name] = images
-    return values, images
+    outputs = {"input": images, **run(model, images, {*layers, ""} - {"input"})}
+    return {name: outputs[name] for name in layers}, outputs[""]
 
 
 def costs(values: Tensor, nearest: Tensor) -> tuple[Tensor, Tensor]:
@@ -281,7 +278,7 @@ def _groups(model, labels, classes, reference, layers, memory) -> Iterator[list[
 
 
 def _checked_layers(model: nn.Module, layers: dict[str, float] | None) -> dict[str, float]:
-    if type(model).forward is not nn.Sequential.forward:
+    if not is_sequential(model):
         raise ValueError(f"the model must be an nn.Sequential, whose layers run in order, got {type(model).__name__}")
     children = dict(model.named_children())
     if layers is None:

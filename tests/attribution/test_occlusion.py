@@ -4,20 +4,20 @@ from torch import nn
 
 from labkit import data, models
 from labkit.attribution._incremental import _local_steps, _outputs, _worthwhile
-from labkit.attribution.occlusion import occlusion, spread
+from labkit.attribution.occlusion import average_over_windows, occlusion
 
 
 @torch.no_grad()
 def plain_loop(model, image, window, stride, fill):
-    """Cover, look, and go on to the next place: logits (rows, columns, K) of one image (1, C, H, W)."""
+    """Occlude, look, and go on to the next place: logits (rows, columns, K) of one image (1, C, H, W)."""
     (height, width), rows = image.shape[2:], []
     for y in range(0, height - window[0] + 1, stride[0]):
-        covered = []
+        occluded = []
         for x in range(0, width - window[1] + 1, stride[1]):
             copy = image.clone()
             copy[:, :, y : y + window[0], x : x + window[1]] = fill
-            covered.append(copy)
-        rows.append(model(torch.cat(covered)))
+            occluded.append(copy)
+        rows.append(model(torch.cat(occluded)))
     return torch.stack(rows)
 
 
@@ -25,12 +25,12 @@ def assert_equals_plain_loop(model, images, classes, window, stride, fill=0.5, b
     found = occlusion(model, images, classes, window=window, stride=stride, fill=fill, batch_size=batch_size)
     for index, image in enumerate(images):
         logits = plain_loop(model, image[None], window, stride, fill)
-        shares = logits.softmax(-1)
+        probabilities = logits.softmax(-1)
         scale = max(1.0, logits.abs().max().item())
         torch.testing.assert_close(found.logits[index], logits, rtol=0, atol=1e-5 * scale)
-        torch.testing.assert_close(found.probability[index], shares[..., classes[index]], rtol=0, atol=1e-5)
-        sure = shares.topk(2).values.diff(dim=-1)[..., 0].abs() > 1e-4
-        assert torch.equal(found.predicted[index][sure], shares.argmax(-1)[sure])
+        torch.testing.assert_close(found.probability[index], probabilities[..., classes[index]], rtol=0, atol=1e-5)
+        sure = probabilities.topk(2).values.diff(dim=-1)[..., 0].abs() > 1e-4
+        assert torch.equal(found.predicted[index][sure], probabilities.argmax(-1)[sure])
 
 
 @pytest.mark.parametrize("name", ["mnist", "mnist-bn", "cifar10"])
@@ -102,7 +102,7 @@ def test_the_clean_image_is_what_a_window_of_its_own_grey_leaves():
     images = torch.full((1, 1, 28, 28), 0.5)
     found = occlusion(models.load("mnist"), images, torch.tensor([3]), window=6, fill=0.5)
     assert found.probability.shape == found.predicted.shape == (1, 23, 23)
-    torch.testing.assert_close(found.probability, found.before[:, None, None].expand(1, 23, 23), rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.probability, found.clean[:, None, None].expand(1, 23, 23), rtol=0, atol=1e-6)
 
 
 def test_a_linear_model_loses_what_was_below_the_window():
@@ -127,16 +127,16 @@ def test_a_model_that_looks_at_one_quadrant_does_not_mind_the_others():
     assert not torch.equal(found.logits[0, 0, 0], found.logits[0, 2, 2])
 
 
-def test_spread_gives_each_pixel_the_mean_of_its_windows():
+def test_each_pixel_gets_the_mean_of_the_windows_that_cover_it():
     values = torch.arange(9.0).view(1, 3, 3)
-    pixels = spread(values, (7, 7), window=3, stride=2)
+    pixels = average_over_windows(values, (7, 7), window=3, stride=2)
     assert pixels.shape == (1, 7, 7)
     assert pixels[0, 0, 0] == 0
     assert pixels[0, 2, 0] == 1.5  # between the windows 0 and 3
     assert pixels[0, 2, 2] == 2  # 0, 1, 3 and 4
-    assert spread(values, (8, 7), window=3, stride=2)[0, 7].tolist() == [0.0] * 7  # where no window came
+    assert average_over_windows(values, (8, 7), window=3, stride=2)[0, 7].tolist() == [0.0] * 7  # where no window came
     with pytest.raises(ValueError, match=r"\(N, 4, 4\), got \(1, 3, 3\)"):
-        spread(values, (9, 9), window=3, stride=2)
+        average_over_windows(values, (9, 9), window=3, stride=2)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,9 @@ def test_equals_captum(name, window, stride):
         else data.examples(name.partition("-")[0], 1)
     )
     found = occlusion(model, images, classes, window=window, stride=stride)
-    ours = spread(found.before[:, None, None] - found.probability, images.shape[2:], window=window, stride=stride)
+    ours = average_over_windows(
+        found.clean[:, None, None] - found.probability, images.shape[2:], window=window, stride=stride
+    )
     theirs = Occlusion(lambda x: model(x).softmax(1)).attribute(
         images,
         (images.shape[1], window, window),

@@ -70,8 +70,9 @@ def test_any_module_will_do():
     assert torch.equal(3 * activations(network, images, "fc"), network(images).detach())
     with pytest.raises(ValueError, match="'spare' is part of the network, but is not run"):
         activations(network, images, "spare")
-    with pytest.raises(ValueError, match=r"needs an nn\.Sequential, got Network"):
-        all_activations(network, images)
+    found = all_activations(network, images)
+    assert list(found) == ["fc"]
+    assert torch.equal(found["fc"], activations(network, images, "fc"))
 
 
 def test_channel_mean(network, images):

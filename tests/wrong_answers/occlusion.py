@@ -1,34 +1,34 @@
 """Typical mistakes of the assignment *occlusion*, and what each must be told."""
 
 WRONG = {
-    "covered": [
+    "occluded": [
         ("    return torch.cat(copies)", "", "return"),
         ("    return torch.cat(copies)", "    return copies", "one tensor of the list"),
         ("image.clone()", "image", "has changed"),
         (
-            "def covered(image, window, stride=1, fill=0.5): a = right(image, window, stride, fill);"
+            "def occluded(image, window, stride=1, fill=0.5): a = right(image, window, stride, fill);"
             " a[1:] = torch.where(a[:1] == fill, fill, a[1:]); return a",
             "clean image",
         ),
-        ("def covered(i, w, s=1, fill=0.5): return right(i[:, :, :-1, :-1], w, s, fill)", "lower and the right edge"),
+        ("def occluded(i, w, s=1, fill=0.5): return right(i[:, :, :-1, :-1], w, s, fill)", "lower and the right edge"),
         (
-            "def covered(i, w, s=1, f=0.5): return right(i.transpose(2, 3).contiguous(), w, s, f).transpose(2, 3)",
+            "def occluded(i, w, s=1, f=0.5): return right(i.transpose(2, 3).contiguous(), w, s, f).transpose(2, 3)",
             "left to right first",
         ),
         ("image.shape[2] - window + 1, stride", "image.shape[2] - window + 1, 1", "How many places fit"),
         ("copy[:, :, top", "copy[:, :1, top", "three channels"),
     ],
     "occlusion": [
-        ("    return shares", "    shares", "return"),
+        ("    return probabilities", "    probabilities", "return"),
         (".softmax(1)", "", "softmax"),
         (".softmax(1)", ".softmax(0)", "over the classes"),
-        ("shares[:, label]", "shares.max(1).values", "probability of the label"),
+        ("probabilities[:, label]", "probabilities.max(1).values", "probability of the label"),
         ("    with torch.no_grad():\n", "    if True:\n", "carry gradients"),
-        (", shares.argmax(1).view(rows, columns)", "", "two maps"),
-        (".view(rows, columns), shares", ".view(columns, rows), shares", "down and across|at the place"),
-        ("shares.argmax(1).view", "shares.amax(1).view", "whole numbers"),
+        (", probabilities.argmax(1).view(rows, columns)", "", "two maps"),
+        (".view(rows, columns), probabilities", ".view(columns, rows), probabilities", "down and across|at the place"),
+        ("probabilities.argmax(1).view", "probabilities.amax(1).view", "whole numbers"),
     ],
-    "spread": [
+    "average_over_windows": [
         ("    return total", "    total", "return"),
         (" / count.clamp(min=1)", "", "you have 6"),
         (".clamp(min=1)", "", "nan"),

@@ -35,7 +35,8 @@ def main() -> None:
 
 def digest() -> str:
     """Of all that the files are made from."""
-    made_from = [ROOT / "labkit/export.py", ROOT / "labkit/models.py", ROOT / "labkit/samples/mnist-test.png"]
+    made_from = [ROOT / "labkit/models.py", ROOT / "labkit/samples/mnist-test.png"]
+    made_from += sorted((ROOT / "labkit/export").glob("*.py"))
     made_from += [ROOT / f"labkit/weights/{name}.safetensors" for name in NETWORKS]
     made_from += [Path(__file__), *sorted((VENDOR / "onnxruntime").iterdir())]
     found = hashlib.sha256()
@@ -46,12 +47,14 @@ def digest() -> str:
 
 def pack(folder: Path) -> None:
     """Write one script a network, one with the digits, and contents.js, which lists what to load and its size."""
-    from labkit.export import export  # here: PyTorch takes seconds, and most builds have nothing to pack
+    from labkit.export.network import (
+        export_network,  # here: PyTorch takes seconds, and most builds have nothing to pack
+    )
 
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as exported:
         for name in NETWORKS:
-            files = {path.name: path.read_bytes() for path in export(name, exported)}
+            files = {path.name: path.read_bytes() for path in export_network(name, exported)}
             (folder / f"{name}.js").write_bytes(as_script(files))
     pixels, facts = digits_and_facts()
     (folder / "digits.js").write_bytes(as_script({"digits": pixels, "facts": json.dumps(facts).encode()}))

@@ -30,7 +30,7 @@ INPUTS = {"cifar10": ("N", 3, 32, 32)}
 MNIST_INPUT = ("N", 1, 28, 28)
 
 
-def export(name: str, folder: Path | str, *, weights: Path | str = models.WEIGHTS) -> list[Path]:
+def export_network(name: str, folder: Path | str, *, weights: Path | str = models.WEIGHTS) -> list[Path]:
     """Write a shipped network as two ONNX graphs and the weights that they share.
 
     The three files are complete or absent, and replace older ones in one step each.
@@ -236,9 +236,5 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("name", nargs="?", default="mnist", choices=models.SHIPPED)
     parser.add_argument("--folder", type=Path, default=Path(), help="where the files go (default: here)")
     options = parser.parse_args(arguments)
-    for path in export(options.name, options.folder):
+    for path in export_network(options.name, options.folder):
         print(f"{path}  {path.stat().st_size:,} bytes")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,8 +7,9 @@ import sys
 import pytest
 import torch
 
-from labkit import data, export, models
+from labkit import data, models
 from labkit.core import input_gradient
+from labkit.export import network
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -37,7 +38,7 @@ def close(found, expected):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
-    return {name: export.export(name, folder) for name in models.SHIPPED}
+    return {name: network.export_network(name, folder) for name in models.SHIPPED}
 
 
 @pytest.mark.parametrize("name", ["mnist", "mnist-robust"])
@@ -108,7 +109,7 @@ def test_another_weighting_of_the_logits(exported):
 
 def test_an_unknown_network_is_refused(tmp_path):
     with pytest.raises(ValueError, match="'vgg16'; networks that can be exported: mnist"):
-        export.export("vgg16", tmp_path)
+        network.export_network("vgg16", tmp_path)
 
 
 def test_altered_weights_are_refused_and_leave_older_files_alone(tmp_path):
@@ -120,7 +121,7 @@ def test_altered_weights_are_refused_and_leave_older_files_alone(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mnist.onnx").write_text("older")
     with pytest.raises(ValueError, match="altered"):
-        export.export("mnist", tmp_path / "out", weights=tmp_path)
+        network.export_network("mnist", tmp_path / "out", weights=tmp_path)
     assert [path.read_text() for path in (tmp_path / "out").iterdir()] == ["older"]
 
 
@@ -132,18 +133,18 @@ def test_a_layer_without_a_rule_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setitem(models.SHIPPED, "mnist", strided)
     with pytest.raises(ValueError, match=r"layer 'conv2' cannot be exported.*stride=\(2, 2\)"):
-        export.export("mnist", tmp_path)
+        network.export_network("mnist", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_onnx_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r"pip install 'labkit\[export\]'"):
-        export.export("mnist", tmp_path)
+        network.export_network("mnist", tmp_path)
 
 
 def test_from_the_command_line(tmp_path, capsys):
-    export.main(["mnist-bn", "--folder", str(tmp_path / "new")])
+    network.main(["mnist-bn", "--folder", str(tmp_path / "new")])
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "mnist-bn-gradient.onnx",
         "mnist-bn.onnx",

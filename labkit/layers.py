@@ -1,0 +1,218 @@
+"""Looking at a network: find a layer by name, run the network as far as a layer, read what window a layer slides."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from labkit.core import check_batch
+from labkit.data import ImageSet
+
+Pair = tuple[int, int]  # down, across
+
+
+def find_layer(model: nn.Module, layer: str) -> nn.Module:
+    """The layer of that name; layers inside a block have dots in theirs, such as "block2.0.conv_dw".
+
+    Raises:
+        ValueError: there is none; the message lists what there is, in the network or in the block that was named.
+    """
+    found, path = model, []
+    for part in str(layer).split("."):
+        known = _children(found)
+        if part not in known:
+            place = f"{'.'.join(path)!r} has" if path else "the network has"
+            raise ValueError(f"unknown layer {layer!r}; {place} {', '.join(known) or 'no layers inside it'}")
+        found = known[part]
+        path.append(part)
+    return found
+
+
+def is_sequential(model: nn.Module) -> bool:
+    """Whether a network runs its children one after the other, and nothing else."""
+    return type(model).forward is nn.Sequential.forward
+
+
+def _children(module: nn.Module) -> dict[str, nn.Module]:
+    """A module's children by name; unlike named_children, with one that stands at several places at each of them."""
+    return {name: child for name, child in module._modules.items() if child is not None}
+
+
+def run(model: nn.Module, images: Tensor, keep: Iterable[str] | None = None) -> dict[str, Tensor]:
+    """The outputs of some layers, from one pass through the network; an `nn.Sequential` stops after the last of them.
+
+    Args:
+        model: any network.
+        images: (N, C, H, W).
+        keep: the names of the layers; "" is the network itself, whose output are the logits. None keeps every module
+            that is run, and the network.
+
+    Returns:
+        Name -> output, in the order in which the layers ended; of a layer that runs several times, the last output.
+
+    Raises:
+        ValueError: an unknown layer (the message lists the known ones), or one that is not run.
+    """
+    if keep is None:
+        return _outputs(model, images, {name for name, _ in model.named_modules(remove_duplicate=False)})
+    wanted = set(keep)
+    for layer in wanted - {""}:
+        find_layer(model, layer)
+    found = _outputs(model, images, wanted)
+    if missing := sorted(wanted - set(found)):
+        raise ValueError(f"layer {missing[0]!r} is part of the network, but is not run")
+    return found
+
+
+def _outputs(module: nn.Module, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+    """The outputs of the wanted layers inside a module, and of the module itself where "" is wanted."""
+    if not is_sequential(module):
+        return _watched(module, x, wanted)
+    inside: dict[str, set[str]] = defaultdict(set)  # the name of a child -> what is wanted of it
+    for name in wanted - {""}:
+        child, _, rest = name.partition(".")
+        inside[child].add(rest)
+    found: dict[str, Tensor] = {}
+    for name, child in _children(module).items():
+        here = inside.pop(name, set())
+        last = not inside and "" not in wanted
+        outputs = _outputs(child, x, here if last else here | {""})
+        found |= {f"{name}.{each}" if each else name: outputs[each] for each in outputs if each in here}
+        if last:
+            return found
+        x = outputs[""]
+    return found | {"": x}
+
+
+def _watched(module: nn.Module, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+    """The same of a module that is not a plain sequence, by hooks on what is inside it."""
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str):
+        def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+            found.pop(name, None)  # so that the order is that of the last runs
+            found[name] = output
+
+        return hook
+
+    hooks = [module.get_submodule(name).register_forward_hook(keep(name)) for name in sorted(wanted - {""})]
+    try:
+        output = module(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found | {"": output} if "" in wanted else found
+
+
+def layer_outputs(
+    model: nn.Module, images: Float[Tensor, "n c h w"] | ImageSet, layer: str, batch_size: int
+) -> Iterator[Tensor]:
+    """The outputs of a layer, batch by batch, without gradients; no more than one batch is held at a time.
+
+    Raises:
+        ValueError: at once, and not at the first batch: bad images, model in training mode, unknown layer,
+            batch_size < 1.
+    """
+    pixels = pixels_of(images)
+    check_batch(model, pixels)
+    find_layer(model, layer)
+    check_batch_size(batch_size)
+    return _batches(model, pixels, layer, batch_size)
+
+
+def _batches(model: nn.Module, pixels: Tensor, layer: str, batch_size: int) -> Iterator[Tensor]:
+    for batch in pixels.split(batch_size):
+        with torch.no_grad():
+            output = run(model, batch, [layer])[layer]
+        yield output
+
+
+def pixels_of(images: Float[Tensor, "n c h w"] | ImageSet) -> Float[Tensor, "n c h w"]:
+    """The images themselves, of a tensor or of an ImageSet."""
+    return images.images if isinstance(images, ImageSet) else images
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuse a batch of no images: raises ValueError unless batch_size is an integer from 1 up."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be an integer from 1 up, got {batch_size!r}")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The window that a convolution or a pooling slides over its input. All sizes are in its inputs, down and across.
+
+    Attributes:
+        size: the kernel's.
+        stride: from one output to the next.
+        padding: of each axis, how many inputs are added before and after it.
+        dilation: from one input of the window to the next.
+        ceil: whether a last window may hang over the end.
+        outside: the value of what is added; None where it is not the same everywhere, such as a reflection.
+    """
+
+    size: Pair
+    stride: Pair
+    padding: tuple[Pair, Pair]
+    dilation: Pair = (1, 1)
+    ceil: bool = False
+    outside: float | None = 0.0
+
+    def reach(self, axis: int) -> int:
+        """How many inputs lie from the first to the last that one output sees."""
+        return (self.size[axis] - 1) * self.dilation[axis] + 1
+
+    def outputs(self, axis: int, inputs: int) -> int:
+        """How many outputs there are of so many inputs.
+
+        Raises:
+            ValueError: the window does not fit.
+        """
+        (before, after), step = self.padding[axis], self.stride[axis]
+        room = inputs + before + after - self.reach(axis)
+        count = (room + (step - 1 if self.ceil else 0)) // step + 1
+        if self.ceil and (count - 1) * step >= inputs + before:
+            count -= 1  # the last window may hang over the end, but must begin before it
+        if count < 1:
+            raise ValueError(
+                f"the image is too small: a window of {self.reach(axis)} meets {inputs} + {before + after} of padding"
+            )
+        return count
+
+
+def window_of(module: nn.Module) -> Window | None:
+    """The window of a convolution or pooling of maps; None of any other layer."""
+    forward = type(module).forward
+    if forward is nn.Conv2d.forward:
+        dilation, size = module.dilation, module.kernel_size
+        padding = module.padding
+        if padding == "valid":
+            padding = (0, 0)
+        if padding == "same":  # where the sum is odd, one more after
+            total = [d * (k - 1) for d, k in zip(dilation, size, strict=True)]
+            around = tuple((each // 2, each - each // 2) for each in total)
+        else:
+            around = tuple((each, each) for each in padding)
+        outside = 0.0 if module.padding_mode == "zeros" else None
+        return Window(size, module.stride, around, dilation, outside=outside)
+    if forward is nn.MaxPool2d.forward:
+        size, stride, padding, dilation = map(
+            pair, (module.kernel_size, module.stride, module.padding, module.dilation)
+        )
+        around = tuple((each, each) for each in padding)
+        return Window(size, stride, around, dilation, module.ceil_mode, -math.inf)
+    if forward is nn.AvgPool2d.forward:
+        size, stride, padding = map(pair, (module.kernel_size, module.stride, module.padding))
+        around = tuple((each, each) for each in padding)
+        same_count = (module.count_include_pad or padding == (0, 0)) and not module.ceil_mode
+        return Window(size, stride, around, ceil=module.ceil_mode, outside=0.0 if same_count else None)
+    return None
+
+
+def pair(value: int | Pair) -> Pair:
+    """A number as one down and the same across; two numbers as they are."""
+    return (value, value) if isinstance(value, int) else tuple(value)
