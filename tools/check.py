@@ -17,6 +17,7 @@ from tools.release_exercises import assignments, differences
 from tools.website.build_book import INDEX, build_book
 from tools.website.check_pages import check_pages
 from tools.website.chromium import find_chromium
+from tools.website.execution import cache_folder, course_state
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,12 +108,16 @@ def all_tests() -> bool:
 
 
 def run_notebooks() -> bool | str:
-    """Execute every chapter and solution; their claims are assert cells, so an exception is a failure."""
+    """Execute every chapter and solution; their claims are assert cells, so an exception is a failure.
+
+    The book is then built from what was executed here.
+    """
     places = [place for place in ("book", "solutions") if list((ROOT / place).rglob("*.ipynb"))]
     if not places:
         return "there are no notebooks"
     nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-W", "default"]
-    return two_at_a_time(*nbval, "--dist=loadfile", "--durations=5", *places)
+    kept = ["-p", "tools.website.keep_executed", f"--keep-executed={cache_folder(course_state())}"]
+    return two_at_a_time(*nbval, *kept, "--dist=loadfile", "--durations=5", *places)
 
 
 def exercises_in_step() -> bool | str:

@@ -1,35 +1,17 @@
 """Sphinx extension of this book: an execution cache that knows labkit, and the pages of the API reference."""
 
 import ast
-import asyncio
-import hashlib
-import importlib.metadata
-import os
-import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import nbformat
 from docutils import nodes
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from sphinx.util import logging
 
 from labkit import plot
+from tools.website.execution import ROOT, cache_folder, course_state, digest_of, execute_missing, forget_old_caches
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "book/reference"
 MARKER = "<!-- every module of labkit -->"
-LOGGER = logging.getLogger(__name__)
-
-
-# Two threads that wait for each other are far slower than one where anything else runs; kernels inherit this.
-for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(threads, "1")
 
 
 def setup(app):
@@ -61,83 +43,22 @@ def pack_live_lab(app, config):
 
 
 def key_execution_cache(app, config):
-    """Keep executed notebooks in a folder named after everything that they depend on.
-
-    The cache itself compares only a notebook's own code, so it would go on serving the outputs of an older labkit.
-    """
-    state = course_state()
-    executed = Path(app.outdir).parent / ".executed"
-    config.course_state = state
+    """Take executed notebooks from the cache of everything that they depend on, and fill it from there too."""
+    config.course_state = course_state()
     config.course_assets = digest_of(ROOT / "book/_assets")
-    config.nb_execution_cache_path = str(executed / state)
-    # The newest three are kept (going back to a branch costs nothing), older ones go.
-    caches = sorted(executed.glob("*"), key=os.path.getmtime, reverse=True) if executed.exists() else []
-    for old in [cache for cache in caches if cache.name != state][2:]:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def course_state() -> str:
-    """Digest of what an executed notebook depends on besides its own code.
-
-    That is labkit with its bundled images and weights, the interpreter and every installed package, and the data sets
-    in the cache (a book built from the bundled sample is executed again once the full sets have arrived).
-    """
-    digest = hashlib.sha256(f"{sys.version} {digest_of(ROOT / 'labkit')}".encode())
-    installed = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions()}
-    digest.update("\n".join(sorted(installed)).encode())
-    data = Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
-    cached = (f"{path.name} {path.stat().st_size}" for path in data.glob("*.safetensors"))
-    digest.update("\n".join(sorted(cached)).encode())
-    return digest.hexdigest()[:16]
-
-
-def digest_of(folder: Path) -> str:
-    """Digest of all files below a folder: their names and what is in them."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
-    return digest.hexdigest()[:16]
+    config.nb_execution_cache_path = str(cache_folder(config.course_state))
+    forget_old_caches(config.course_state)
 
 
 def execute_together(app, env, docnames):
-    """Fill the execution cache before the pages are read: as many notebooks at a time as there are processors.
+    """Fill the execution cache before the pages are read.
 
-    myst-nb would execute them one after the other. One that fails here is left to it, so that it is reported as usual.
+    myst-nb would execute the notebooks one after the other. One that fails here is left to it, so that it is reported
+    as usual.
     """
-    if app.config.nb_execution_mode != "cache":
-        return
-    cache = get_cache(app.config.nb_execution_cache_path)
-    missing = []
-    for path in map(env.doc2path, docnames):
-        if path.endswith(".ipynb"):
-            notebook = nbformat.read(path, as_version=4)
-            try:
-                cache.match_cache_notebook(notebook)
-            except KeyError:
-                missing.append((path, notebook))
-
-    async def execute_all():
-        turns = asyncio.Semaphore(os.cpu_count() or 1)
-        await asyncio.gather(*(execute(turns, path, notebook) for path, notebook in missing))
-
-    async def execute(turns, path, notebook):
-        folder = {"metadata": {"path": os.path.dirname(path)}}
-        limit = app.config.nb_execution_timeout
-        client = NotebookClient(notebook, timeout=limit, resources=folder, record_timing=False)  # as myst-nb does
-        async with turns:
-            start = time.monotonic()
-            try:
-                await client.async_execute()
-            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-                LOGGER.info(f"{os.path.relpath(path, ROOT)}: {type(error).__name__}")
-                return
-        seconds = time.monotonic() - start
-        LOGGER.info(f"{os.path.relpath(path, ROOT)}: executed in {seconds:.0f} s")
-        bundle = CacheBundleIn(notebook, path, data={"execution_seconds": seconds})
-        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-
-    asyncio.run(execute_all())
+    if app.config.nb_execution_mode == "cache":
+        paths = [Path(path) for path in map(env.doc2path, docnames) if path.endswith(".ipynb")]
+        execute_missing(paths, cache=Path(app.config.nb_execution_cache_path), timeout=app.config.nb_execution_timeout)
 
 
 def shrink_figures(app, doctree):

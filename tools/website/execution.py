@@ -1,0 +1,113 @@
+"""Executed notebooks: the cache that the book is built from, keyed by everything that they depend on.
+
+`make test` fills it while nbval validates the chapters (keep_executed.py); a build executes what is missing.
+"""
+
+import asyncio
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from sphinx.util import logging
+
+ROOT = Path(__file__).parents[2]
+EXECUTED = ROOT / "_build/.executed"
+LOGGER = logging.getLogger(__name__)
+
+# Two threads that wait for each other are far slower than one where anything else runs; kernels inherit this.
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
+
+def cache_folder(state: str) -> Path:
+    """Where executed notebooks of this state are kept.
+
+    The cache itself compares only a notebook's own code, so it would go on serving the outputs of an older labkit.
+    """
+    return EXECUTED / state
+
+
+def forget_old_caches(state: str) -> None:
+    """Keep this state's cache and the newest two others (going back to a branch costs nothing); older ones go."""
+    caches = sorted(EXECUTED.glob("*"), key=os.path.getmtime, reverse=True) if EXECUTED.exists() else []
+    for old in [cache for cache in caches if cache.name != state][2:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def course_state() -> str:
+    """Digest of what an executed notebook depends on besides its own code.
+
+    That is labkit with its bundled images and weights, the interpreter and every installed package, and the data sets
+    in the cache (a book built from the bundled sample is executed again once the full sets have arrived).
+    """
+    digest = hashlib.sha256(f"{sys.version} {digest_of(ROOT / 'labkit')}".encode())
+    installed = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions()}
+    digest.update("\n".join(sorted(installed)).encode())
+    data = Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
+    cached = (f"{path.name} {path.stat().st_size}" for path in data.glob("*.safetensors"))
+    digest.update("\n".join(sorted(cached)).encode())
+    return digest.hexdigest()[:16]
+
+
+def digest_of(folder: Path) -> str:
+    """Digest of all files below a folder: their names and what is in them."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def execute_missing(paths: Sequence[Path], *, cache: Path, timeout: int) -> None:
+    """Execute the notebooks that the cache does not hold, as many at a time as there are processors.
+
+    Those that fail are not kept.
+    """
+    missing = [path for path in paths if not is_kept(nbformat.read(path, as_version=4), cache)]
+
+    async def execute_all() -> None:
+        turns = asyncio.Semaphore(os.cpu_count() or 1)
+        await asyncio.gather(*(execute(turns, path) for path in missing))
+
+    async def execute(turns: asyncio.Semaphore, path: Path) -> None:
+        notebook = nbformat.read(path, as_version=4)
+        folder = {"metadata": {"path": str(path.parent)}}
+        client = NotebookClient(notebook, timeout=timeout, resources=folder, record_timing=False)  # as myst-nb does
+        async with turns:
+            start = time.monotonic()
+            try:
+                await client.async_execute()
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                LOGGER.info(f"{os.path.relpath(path, ROOT)}: {type(error).__name__}")
+                return
+        seconds = time.monotonic() - start
+        LOGGER.info(f"{os.path.relpath(path, ROOT)}: executed in {seconds:.0f} s")
+        keep(notebook, path, cache=cache, seconds=seconds)
+
+    asyncio.run(execute_all())
+
+
+def is_kept(notebook: NotebookNode, cache: Path) -> bool:
+    """Whether the cache holds this notebook's outputs."""
+    try:
+        get_cache(str(cache)).match_cache_notebook(notebook)
+    except KeyError:
+        return False
+    return True
+
+
+def keep(notebook: NotebookNode, path: Path, *, cache: Path, seconds: float) -> None:
+    """Put an executed notebook into the cache, in the place of an earlier execution."""
+    bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
+    get_cache(str(cache)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
