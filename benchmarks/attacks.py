@@ -61,7 +61,7 @@ def contestants(eps: float, steps: int) -> dict[str, Callable]:
         "labkit": lambda *batch: pgd(*batch, eps=eps, steps=steps),
         "torchattacks": lambda model, *batch: torchattacks.PGD(model, eps=eps, alpha=step, steps=steps)(*batch),
         "foolbox": lambda *batch: of_foolbox(theirs, *batch, eps),
-        "labkit, until fooled": lambda *batch: pgd(*batch, eps=eps, steps=steps, until_fooled=True),
+        "labkit, early stop": lambda *batch: pgd(*batch, eps=eps, steps=steps, early_stop=True),
     }
 
 

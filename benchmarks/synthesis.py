@@ -20,7 +20,7 @@ from labkit import models
 from labkit._torchvision import torchvision  # noqa: F401  torch-lucent imports torchvision, which may need its help
 from labkit.synthesis.class_model import class_model
 
-BARE = {"jitter": 0.0, "scale": 0.0, "variation": 0.0, "parametrization": "pixels"}
+BARE = {"jitter": 0.0, "scale": 0.0, "tv_weight": 0.0, "parametrization": "pixels"}
 
 
 def bare(model: nn.Module, classes: Tensor, steps: int) -> None:
@@ -31,7 +31,7 @@ def bare(model: nn.Module, classes: Tensor, steps: int) -> None:
 
 
 def of_lucent(model: nn.Module, classes: Tensor, steps: int, *, moving: bool) -> None:
-    """The same with torch-lucent: waves in uncorrelated colours, its own movements or none."""
+    """The same with torch-lucent: a Fourier parametrisation in uncorrelated colours, its own movements or none."""
     from lucent.optvis import objectives, param, render
 
     height, width = model.image_shape[1:]
@@ -60,7 +60,7 @@ def contestants(model: nn.Module, classes: Tensor, steps: int) -> dict[str, Call
         warnings.simplefilter("ignore")
         import lucent.optvis.render  # noqa: F401
 
-        found["torch-lucent, waves"] = lambda: of_lucent(model, classes, steps, moving=False)
+        found["torch-lucent, Fourier"] = lambda: of_lucent(model, classes, steps, moving=False)
         found["torch-lucent"] = lambda: of_lucent(model, classes, steps, moving=True)
     return found
 
@@ -85,7 +85,7 @@ def class_model_section(rounds: int, share: float) -> None:
         print()
     torch.set_num_threads(2)
     digits, ten = models.load("mnist"), torch.arange(10)
-    seconds = median(timed(lambda: class_model(digits, ten, start="zeros", l2=150)) for _ in range(rounds))
+    seconds = median(timed(lambda: class_model(digits, ten, start="zeros", l2_weight=150)) for _ in range(rounds))
     print(f"ten digits, two threads: {seconds:.2f} s")
     print("wanted: labkit at most 1.2 times the bare passes and faster than torch-lucent; ten digits in under 5 s\n")
 

@@ -76,11 +76,13 @@ def input_gradient(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     return gradient
 
 
-def odds_against(logits: Tensor, classes: Tensor) -> Tensor:
-    """Log-odds that a network sees another class than this one: log((1 - p) / p) of the class's probability p.
+def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
+    """Log-odds of each image's class, log(p / (1 - p)) for a probability p: a margin loss.
 
-    Attacks climb it where others climb the cross-entropy. Both have the same gradient but for a factor 1 - p, and that
-    factor is rounded to 0 where the network is certain, which leaves the cross-entropy nowhere to climb.
+    It is the class's logit less the log-sum-exp of all others, positive where the class is more likely than the rest
+    together. Its gradient is that of the log-probability, divided by 1 - p. Where the network is certain, rounding
+    makes the gradient of the cross-entropy 0, and this one still shows the way. So attacks descend the log-odds of the
+    true class, or ascend those of the target.
 
     Args:
         logits: (N, K), K at least 2.
@@ -98,7 +100,7 @@ def odds_against(logits: Tensor, classes: Tensor) -> Tensor:
         )
     _check_known(classes, logits.shape[1])
     own = nn.functional.one_hot(classes, logits.shape[1]).bool()
-    return logits.masked_fill(own, -torch.inf).logsumexp(1) - logits.gather(1, classes[:, None])[:, 0]
+    return logits.gather(1, classes[:, None])[:, 0] - logits.masked_fill(own, -torch.inf).logsumexp(1)
 
 
 def importance(maps: Tensor, images: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ def fit(
     shift: int = 0,
     flip: bool = False,
     attack: dict | None = None,
-    nothing: Tensor | None = None,
+    outliers: Tensor | None = None,
     seed: int = 0,
     checkpoint: Path | str | None = None,
     fabric: "Fabric | None" = None,
@@ -99,8 +99,8 @@ def fit(
         attack: options of `labkit.attacks.pgd`, for adversarial training: each batch is attacked, and the network
             learns from what comes out. One step is the fast recipe, FGSM with a random start. While the learning rate
             rises, eps and step_size rise with it; a network that meets the full eps at once may never start to learn.
-        nothing: (M, C, H, W), images to learn from as well, each with the same target probability for every class.
-            In the train accuracy they count as wrong.
+        outliers: (M, C, H, W), for outlier exposure: images to learn from as well, each with the uniform distribution
+            over all classes as its target. In the train accuracy they count as wrong.
         seed: fixes order, augmentation and dropout.
         checkpoint: file that is written after each epoch and, where it exists already, gone on from.
         fabric: a Lightning Fabric, for several processes, GPUs or a lower precision; by default one CPU in float32.
@@ -116,11 +116,11 @@ def fit(
         "images": len(train), "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "weight_decay": weight_decay, "warmup": warmup,
         "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "attack": attack, "seed": seed,
-        "nothing": 0 if nothing is None else len(nothing),
+        "outliers": 0 if outliers is None else len(outliers),
     }  # fmt: skip
     _check_options(options)
-    if nothing is not None:
-        train = _with_nothing(train, nothing)
+    if outliers is not None:
+        train = _with_outliers(train, outliers)
     fabric = fabric or _one_cpu()
     _keep_freed_memory()
     model.to(memory_format=torch.channels_last)  # up to twice as fast on a CPU
@@ -232,22 +232,22 @@ def _optimizer(model: nn.Module, name: str, weight_decay: float) -> torch.optim.
     return torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True, fused=True)  # lr: set anew each step
 
 
-def _with_nothing(train: ImageSet, nothing: Tensor) -> ImageSet:
-    """The training images and those that show nothing, which have the label -1."""
-    if nothing.ndim != 4 or nothing.shape[1:] != train.images.shape[1:]:
-        wanted, got = tuple(train.images.shape[1:]), tuple(nothing.shape)
-        raise ValueError(f"nothing must be images (M, C, H, W) with (C, H, W) = {wanted}, got shape {got}")
-    labels = torch.cat([train.labels, train.labels.new_full((len(nothing),), -1)])
-    return replace(train, images=torch.cat([train.images, nothing]), labels=labels)
+def _with_outliers(train: ImageSet, outliers: Tensor) -> ImageSet:
+    """The training images and the outliers, which have the label -1."""
+    if outliers.ndim != 4 or outliers.shape[1:] != train.images.shape[1:]:
+        wanted, got = tuple(train.images.shape[1:]), tuple(outliers.shape)
+        raise ValueError(f"outliers must be images (M, C, H, W) with (C, H, W) = {wanted}, got shape {got}")
+    labels = torch.cat([train.labels, train.labels.new_full((len(outliers),), -1)])
+    return replace(train, images=torch.cat([train.images, outliers]), labels=labels)
 
 
 def _loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
     """The mean cross-entropy, to the label or, where that is -1, to the same probability for every class."""
-    nothing = labels < 0
-    if not nothing.any():
+    outlier = labels < 0
+    if not outlier.any():
         return cross_entropy(logits, labels, label_smoothing=label_smoothing)
     own = cross_entropy(logits, labels.clamp(min=0), label_smoothing=label_smoothing, reduction="none")
-    return torch.where(nothing, -logits.log_softmax(1).mean(1), own).mean()
+    return torch.where(outlier, -logits.log_softmax(1).mean(1), own).mean()
 
 
 def _draw_moves(n: int, shift: int, flip: bool, rng: torch.Generator) -> Tensor:

@@ -59,17 +59,17 @@ def test_it_learns(digits):
     assert history.test_accuracy[-1] == evaluate(model, test).accuracy
 
 
-def test_images_of_nothing_are_taken_for_every_class_alike(digits):
+def test_outliers_are_taken_for_every_class_alike(digits):
     train, test = digits
     noise = torch.rand(200, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     sure, unsure = (small_network(), small_network())
     fit(sure, train, test, epochs=8, learning_rate=5e-3)
-    history = fit(unsure, train, test, epochs=8, learning_rate=5e-3, nothing=noise[:100])
+    history = fit(unsure, train, test, epochs=8, learning_rate=5e-3, outliers=noise[:100])
     assert predict(sure, noise[100:]).softmax(1).amax(1).mean() > 0.5
     assert predict(unsure, noise[100:]).softmax(1).amax(1).mean() < 0.3
     assert history.test_accuracy[-1] > 0.6
     with pytest.raises(ValueError, match=r"got shape \(200, 784\)"):
-        fit(small_network(), train, test, epochs=1, nothing=noise.flatten(1))
+        fit(small_network(), train, test, epochs=1, outliers=noise.flatten(1))
 
 
 @pytest.mark.parametrize("steps", [1, 3])

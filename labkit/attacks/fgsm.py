@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from labkit.core import check_batch, check_eps, odds_against
+from labkit.core import check_batch, check_eps, log_odds
 
 CHUNK = 100  # images at a time on a CPU: what a few layers write for them stays in its caches
 
@@ -32,12 +32,12 @@ def fgsm(model: nn.Module, images: Tensor, classes: Tensor, *, eps: float, targe
     size = CHUNK if images.device.type == "cpu" else len(images)
     parts = zip(images.split(size), classes.split(size), strict=True)
     gradient = torch.cat([_gradient(model, *part) for part in parts])
-    return (images.detach() + (-eps if targeted else eps) * gradient.sign()).clamp(0, 1)
+    return (images.detach() + (eps if targeted else -eps) * gradient.sign()).clamp(0, 1)
 
 
 def _gradient(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """The gradient of the odds against each image's class, with respect to its pixels."""
+    """The gradient of each image's log-odds with respect to its pixels."""
     with torch.enable_grad():
         images = images.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
-        (gradient,) = torch.autograd.grad(odds_against(model(images), classes).sum(), images)
+        (gradient,) = torch.autograd.grad(log_odds(model(images), classes).sum(), images)
     return gradient

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labkit.core import check_batch, odds_against
+from labkit.core import check_batch, log_odds
 
 
 @dataclass(frozen=True)
@@ -86,24 +86,24 @@ def iterative_targeted_steps(
     original, images = images.detach(), images.detach()
     taken = torch.zeros_like(classes)
     left = torch.arange(len(images), device=images.device)  # the images that have yet to get there
-    odds = torch.full_like(images[:, 0, 0, 0], torch.inf)  # against the target
+    odds = torch.full_like(images[:, 0, 0, 0], -torch.inf)
     for step in progress(range(steps + 1)):
         found, gradient = _odds_and_gradient(model, images[left], classes[left])
         odds = odds.index_copy(0, left, found)
-        yield Targeted(images, images - original, taken, (-odds).sigmoid())
-        far = (-found).sigmoid() < confidence
+        yield Targeted(images, images - original, taken, odds.sigmoid())
+        far = found.sigmoid() < confidence
         if step == steps or not far.any():
             return
         left, gradient = left[far], gradient[far]
         length = gradient.flatten(1).norm(dim=1)[:, None, None, None].clamp_min(1e-30)
-        moved = (images[left] - step_size * gradient / length).clamp(0, 1)
+        moved = (images[left] + step_size * gradient / length).clamp(0, 1)
         images, taken = images.index_copy(0, left, moved), taken.index_add(0, left, torch.ones_like(left))
 
 
 def _odds_and_gradient(model: nn.Module, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """The odds against each image's class (N,), and their gradient, which points as that of the cross-entropy does."""
+    """Each image's log-odds (N,), and their gradient, which is parallel to that of the log-probability."""
     with torch.enable_grad():
         images = images.detach().requires_grad_()
-        odds = odds_against(model(images), classes)
+        odds = log_odds(model(images), classes)
         (gradient,) = torch.autograd.grad(odds.sum(), images)
     return odds.detach(), gradient

@@ -1,4 +1,4 @@
-"""The lab's attack: raise one logit, and pay for every departure from a given image."""
+"""The lab's attack: raise one logit, with a penalty on every departure from a given image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from labkit.core import check_batch, class_score
 
 @dataclass(frozen=True)
 class LogitAttack:
-    """What came of the climb.
+    """How far the search came.
 
     Attributes:
         images: (N, C, H, W), in [0, 1].
@@ -27,7 +27,7 @@ def logit_attack(
     images: Tensor,
     classes: Tensor,
     *,
-    beta: float | Tensor = 100.0,
+    penalty_weight: float | Tensor = 100.0,
     start: str = "image",
     noise: float = 0.05,
     steps: int = 100,
@@ -35,7 +35,7 @@ def logit_attack(
     seed: int = 0,
     progress: Callable = iter,
 ) -> LogitAttack:
-    """Images that raise cost = logit[class] - beta * mean squared difference from the given image.
+    """Images that raise cost = logit[class] - penalty_weight * mean squared difference from the given image.
 
     Gradient ascent, kept in [0, 1], whose step adapts to each image: one that would not raise the cost is not taken,
     and the next is half as long; after one that was taken, the next is a quarter longer.
@@ -44,8 +44,8 @@ def logit_attack(
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
         images: (N, C, H, W), pixels in [0, 1], what to stay like.
         classes: (N,) int64, the class whose logit is raised.
-        beta: the price of likeness, in logits for a mean squared difference of 1; one for all or (N,). With 0 the
-            given images do not matter, which the lab calls a non-targeted attack.
+        penalty_weight: weight of the penalty, in logits for a mean squared difference of 1; one for all or (N,). With
+            0 the given images do not matter, which the lab calls a non-targeted attack.
         start: "image" begins at the given images, "noise" at Gaussian noise around mid-grey.
         noise: standard deviation of that noise, in pixel units.
         steps: iterations; one forward and one backward pass each.
@@ -57,26 +57,26 @@ def logit_attack(
         The images, and the cost of every image before and after each iteration.
 
     Raises:
-        ValueError: bad shape, dtype or range; model in training mode; beta or noise below 0; an unknown start; steps
-            < 1; step_size not above 0.
+        ValueError: bad shape, dtype or range; model in training mode; penalty_weight or noise below 0; an unknown
+            start; steps < 1; step_size not above 0.
 
     Source:
         Course EE6132, 2019, assignment 2. Without the second term: Simonyan, Vedaldi and Zisserman 2013,
         arXiv:1312.6034.
     """
     check_batch(model, images, classes)
-    beta = torch.as_tensor(beta, dtype=images.dtype, device=images.device)
-    _check_options(beta, len(images), start, noise, steps, step_size)
+    weight = torch.as_tensor(penalty_weight, dtype=images.dtype, device=images.device)
+    _check_options(weight, len(images), start, noise, steps, step_size)
     given = current = images.detach()
     if start == "noise":
         rng = torch.Generator(images.device).manual_seed(seed)
         jitter = torch.randn(images.shape, generator=rng, device=images.device, dtype=images.dtype)
         current = (0.5 + noise * jitter).clamp(0, 1)
-    cost, gradient = _cost_and_gradient(model, current, given, classes, beta)
+    cost, gradient = _cost_and_gradient(model, current, given, classes, weight)
     costs, length = [cost], torch.full_like(given[:, :1, :1, :1], step_size)
     for _ in progress(range(steps)):
         tried = (current + length * gradient).clamp(0, 1)
-        tried_cost, tried_gradient = _cost_and_gradient(model, tried, given, classes, beta)
+        tried_cost, tried_gradient = _cost_and_gradient(model, tried, given, classes, weight)
         better = tried_cost > cost
         wide = better[:, None, None, None]
         current, gradient = torch.where(wide, tried, current), torch.where(wide, tried_gradient, gradient)
@@ -85,19 +85,19 @@ def logit_attack(
     return LogitAttack(current, torch.stack(costs))
 
 
-def _cost_and_gradient(model, current: Tensor, given: Tensor, classes: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+def _cost_and_gradient(model, current: Tensor, given: Tensor, classes: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """The cost of each image (N,), and its gradient (N, C, H, W)."""
     with torch.enable_grad():
         current = current.detach().requires_grad_()
         likeness = (current - given).square().flatten(1).mean(1)
-        cost = class_score(model, current, classes) - beta * likeness
+        cost = class_score(model, current, classes) - weight * likeness
         (gradient,) = torch.autograd.grad(cost.sum(), current)
     return cost.detach(), gradient
 
 
-def _check_options(beta: Tensor, count: int, start: str, noise: float, steps: int, step_size: float) -> None:
-    if beta.shape not in ((), (count,)) or not beta.isfinite().all() or beta.amin() < 0:
-        raise ValueError(f"beta must be a number from 0 up, or {count} of them, got {beta.tolist()}")
+def _check_options(weight: Tensor, count: int, start: str, noise: float, steps: int, step_size: float) -> None:
+    if weight.shape not in ((), (count,)) or not weight.isfinite().all() or weight.amin() < 0:
+        raise ValueError(f"penalty_weight must be a number from 0 up, or {count} of them, got {weight.tolist()}")
     if start not in ("image", "noise"):
         raise ValueError(f"start must be 'image' or 'noise', got {start!r}")
     if not noise >= 0:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attacks.fgsm import CHUNK
-from labkit.core import check_batch, check_eps, odds_against
+from labkit.core import check_batch, check_eps, log_odds
 
 
 def pgd(
@@ -21,14 +21,14 @@ def pgd(
     restarts: int = 1,
     random_start: bool = True,
     targeted: bool = False,
-    until_fooled: bool = False,
+    early_stop: bool = False,
     seed: int = 0,
     progress: Callable = iter,
 ) -> Tensor:
     """Images within eps of the given ones whose class the network is least likely to name.
 
-    Each step follows the gradient of the odds against the class (that of the cross-entropy, see `odds_against`), then
-    returns to the nearest point within eps and within [0, 1].
+    Each step follows the gradient of the log-odds (parallel to that of the cross-entropy, see `log_odds`),
+    then returns to the nearest point within eps and within [0, 1].
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
@@ -42,7 +42,7 @@ def pgd(
         restarts: how many random starts to try; images that one has fooled are left out of the next.
         random_start: begin anywhere within eps instead of at the image.
         targeted: go towards the class instead of away from it.
-        until_fooled: be content with each image's first success instead of the strongest.
+        early_stop: stop at each image's first success instead of looking for the strongest.
         seed: fixes the random starts.
         progress: wraps the loop over the restarts, e.g. ``tqdm``; silent by default.
 
@@ -61,7 +61,7 @@ def pgd(
         raise ValueError(f"restarts must be at least 1, got {restarts}")
     step_size = _checked_step(model, images, classes, eps, steps, step_size, norm)
     options = {"eps": eps, "steps": steps, "step_size": step_size, "norm": norm}
-    options |= {"targeted": targeted, "until_fooled": until_fooled}
+    options |= {"targeted": targeted, "early_stop": early_stop}
     best, odds = images.detach().clone(), torch.full_like(images[:, 0, 0, 0], -torch.inf)
     left = torch.arange(len(images), device=images.device)  # the images that no restart has fooled
     on_cpu = images.device.type == "cpu"
@@ -71,7 +71,7 @@ def pgd(
         resisted = []
         for part, start in zip(left.split(chunk), starts.split(chunk), strict=True):
             original, start = (each.contiguous(memory_format=layout) for each in (images[part], start))
-            *_, found = climb(model, original, start, classes[part], **options)
+            *_, found = pgd_loop(model, original, start, classes[part], **options)
             if restarts == 1:
                 best[part] = found
                 continue
@@ -96,19 +96,19 @@ def pgd_steps(
     norm: str = "linf",
     random_start: bool = True,
     targeted: bool = False,
-    until_fooled: bool = False,
+    early_stop: bool = False,
     seed: int = 0,
 ) -> Iterator[Tensor]:
     """The images after each step of one restart of `pgd`: up to `steps` tensors (N, C, H, W), each its own copy."""
     step_size = _checked_step(model, images, classes, eps, steps, step_size, norm)
     start = _starts(images, eps, norm, seed) if random_start else images.detach()
     options = {"eps": eps, "steps": steps, "step_size": step_size, "norm": norm}
-    options |= {"targeted": targeted, "until_fooled": until_fooled}
-    for images_now in climb(model, images, start, classes, **options):
+    options |= {"targeted": targeted, "early_stop": early_stop}
+    for images_now in pgd_loop(model, images, start, classes, **options):
         yield images_now.clone()
 
 
-def climb(
+def pgd_loop(
     model: nn.Module,
     original: Tensor,
     start: Tensor,
@@ -119,9 +119,9 @@ def climb(
     steps: int,
     norm: str,
     targeted: bool,
-    until_fooled: bool,
+    early_stop: bool,
 ) -> Iterator[Tensor]:
-    """What `pgd` does, without its checks: the images after each step, from a start within eps of the original ones.
+    """The PGD loop, without checks: the images after each step, from a start within eps of the original ones.
 
     Here eps and step_size may differ from image to image: (N, 1, 1, 1).
     """
@@ -132,15 +132,15 @@ def climb(
         images = images.detach().requires_grad_()
         with torch.enable_grad():
             logits = model(images)
-            (gradient,) = torch.autograd.grad(odds_against(logits, classes).sum(), images)
+            (gradient,) = torch.autograd.grad(log_odds(logits, classes).sum(), images)
         images = images.detach()
-        if until_fooled:
+        if early_stop:
             resists = (logits.argmax(1) == classes) != targeted
             if not resists.all():
                 left = resists.nonzero()[:, 0] if left is None else left[resists]
                 images, original, gradient, classes = (each[resists] for each in (images, original, gradient, classes))
                 eps, step_size = (each[resists] if isinstance(each, Tensor) else each for each in (eps, step_size))
-        step = step_size * unit(-gradient if targeted else gradient, images)
+        step = step_size * unit(gradient if targeted else -gradient, images)
         images = (original + project(images + step - original, eps)).clamp(0, 1)
         result = images if left is None else result.index_copy(0, left, images)
         yield result
@@ -171,8 +171,8 @@ def _score(model: nn.Module, images: Tensor, classes: Tensor, targeted: bool) ->
     """How far the attack got with each image, (N,), and whether it succeeded, (N,) bool."""
     with torch.no_grad():
         logits = model(images)
-    odds = odds_against(logits, classes).to(images.dtype)
-    return (-odds if targeted else odds), (logits.argmax(1) == classes) == targeted
+    odds = log_odds(logits, classes).to(images.dtype)
+    return (odds if targeted else -odds), (logits.argmax(1) == classes) == targeted
 
 
 def _length(change: Tensor) -> Tensor:

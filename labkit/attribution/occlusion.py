@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attribution._incremental import occluded_logits
-from labkit.core import check_batch, odds_against
+from labkit.core import check_batch, log_odds
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def occlusion(
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     clean = model(images)
-    odds_against(clean, classes)  # refuses what is not one of its classes
+    log_odds(clean, classes)  # refuses what is not one of its classes
     rows, columns = ((s - w) // step + 1 for s, w, step in zip(size, window, stride, strict=True))
     logits = torch.stack([occluded_logits(model, image[None], window, stride, fill, batch_size) for image in images])
     logits = logits.view(len(images), rows, columns, -1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attribution._versions import broadcast, over_versions
-from labkit.core import check_batch, importance, odds_against
+from labkit.core import check_batch, importance, log_odds
 from labkit.layers import check_batch_size
 
 
@@ -92,7 +92,7 @@ def _curve(model, images, classes, maps, steps, fill, seed, batch_size, *, inser
     blanks = broadcast(fill, images, "fill")
 
     def probability(some: Tensor, labels: Tensor) -> Tensor:
-        return (-odds_against(model(some), labels)).sigmoid()
+        return log_odds(model(some), labels).sigmoid()
 
     rows = []
     for chosen in torch.arange(len(images), device=images.device).split(batch_size):

@@ -1,23 +1,23 @@
-"""Universality: how often a targeted universal perturbation moves other images into its class."""
+"""Universality: does a perturbation that was learned on some images fool the network on others?"""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from labkit.attacks.additive_noise import AdditiveNoise
-from labkit.core import check_batch, odds_against
+from labkit.attacks.universal_perturbation import UniversalPerturbations
+from labkit.core import check_batch, log_odds
 from labkit.evaluation.intervals import wilson_interval
 
 
 @dataclass(frozen=True)
 class Universality:
-    """How often each noise turned images of each class into its target class.
+    """How often each perturbation turned images of each class into its target class (the targeted fooling rate).
 
     Attributes:
-        successes: (K, T) int64, images of true class k that the network took for target t with the noise.
+        successes: (K, T) int64, images of true class k that the network took for target t once perturbed.
         trials: (K, T) int64, images that were tried.
-        excluded: (K, T) int64, images that were not: of the target class, or taken for it without any noise.
+        excluded: (K, T) int64, images that were not: of the target class, or taken for it unperturbed.
     """
 
     successes: Tensor
@@ -36,34 +36,44 @@ class Universality:
 
 
 def universality(
-    model: nn.Module, images: Tensor, labels: Tensor, noises: AdditiveNoise, *, strength: float = 1.0, batch_size=500
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    found: UniversalPerturbations,
+    *,
+    strength: float = 1.0,
+    batch_size: int = 500,
 ) -> Universality:
-    """Every noise on every image: how often does it lead where it should?
+    """Every perturbation on every image: how often does the network see its target class?
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
-        images: (N, C, H, W), pixels in [0, 1], none of which the noises were learned on.
+        images: (N, C, H, W), pixels in [0, 1], none of which the perturbations were learned on.
         labels: (N,) int64, their true classes.
-        noises: what `additive_noise` returned.
-        strength: multiplies the noises.
+        found: what `universal_perturbation` returned.
+        strength: multiplies the perturbations.
         batch_size: images to show the network at a time.
 
     Returns:
         The table: true class by target class.
 
     Raises:
-        ValueError: bad shape, dtype or range; model in training mode; noises of another shape than the images.
+        ValueError: bad shape, dtype or range; model in training mode; perturbations of another shape than the images.
+
+    Source:
+        Moosavi-Dezfooli et al. 2016, arXiv:1610.08401.
     """
     check_batch(model, images, labels)
-    if noises.noise.shape[1:] != images.shape[1:]:
-        raise ValueError(f"images must have the noises' shape {tuple(noises.noise.shape[1:])}, got {images.shape[1:]}")
+    wanted, got = tuple(found.perturbations.shape[1:]), tuple(images.shape[1:])
+    if wanted != got:
+        raise ValueError(f"images must have the perturbations' shape {wanted}, got {got}")
     clean = _predict(model, images, batch_size)
-    odds_against(clean, labels)  # refuses labels that the network does not know
-    tables = torch.zeros(3, clean.shape[1], len(noises.classes), dtype=torch.int64, device=images.device)
-    for column, (noise, target) in enumerate(zip(noises.noise, noises.classes, strict=True)):
+    log_odds(clean, labels)  # refuses labels that the network does not know
+    tables = torch.zeros(3, clean.shape[1], len(found.classes), dtype=torch.int64, device=images.device)
+    for column, (perturbation, target) in enumerate(zip(found.perturbations, found.classes, strict=True)):
         already = (labels == target) | (clean.argmax(1) == target)
-        noisy = (images[~already] + strength * noise).clamp(0, 1)
-        became = _predict(model, noisy, batch_size).argmax(1) == target
+        perturbed = (images[~already] + strength * perturbation).clamp(0, 1)
+        became = _predict(model, perturbed, batch_size).argmax(1) == target
         for table, rows in zip(tables, (labels[~already][became], labels[~already], labels[already]), strict=True):
             table[:, column] = rows.bincount(minlength=clean.shape[1])
     return Universality(*tables)

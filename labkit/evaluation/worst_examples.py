@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labkit.core import check_batch, odds_against
+from labkit.core import check_batch, log_odds
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +56,11 @@ def worst_examples(
     for batch, own in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         with torch.no_grad():
             logits = model(batch)
-        found = (odds_against(logits, own), torch.arange(start, start + len(own), device=labels.device), logits)
+        found = (log_odds(logits, own), torch.arange(start, start + len(own), device=labels.device), logits)
         start += len(own)
         if worst is not None:
             found = tuple(torch.cat(pair) for pair in zip(worst, found, strict=True))
-        order = found[0].sort(descending=True, stable=True).indices[:k]
+        order = found[0].sort(stable=True).indices[:k]
         worst = tuple(each[order] for each in found)
     odds, indices, logits = worst
-    return WorstExamples(indices, (-odds).sigmoid(), logits)
+    return WorstExamples(indices, odds.sigmoid(), logits)

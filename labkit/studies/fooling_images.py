@@ -29,7 +29,7 @@ LAYERS = ("input", "pool1", "pool2", "fc1")
 SEARCHES = {
     "as shown": {},
     "nearest by neuron": {"per_neuron": True},
-    "no distances": {"reference_cost": 0.0, "batch_cost": 0.0},
+    "no distances": {"reference_weight": 0.0, "batch_weight": 0.0},
 }
 GENERATIONS = {"direct": 300, "smooth": 100}
 

@@ -32,12 +32,12 @@ from labkit.training import predict
 RESULTS = Path(__file__).parent / "results"
 NETWORK, OTHERS = "efficientnet_lite0", ("efficientnet_lite1", "efficientnet_lite2")
 CLASSES = {284: "Siamese cat", 340: "zebra", 130: "flamingo", 668: "mosque", 543: "dumbbell"}
-IDEAL = {"jitter": 0.15, "scale": 0.4, "step_size": 0.08, "l2": 20.0, "steps": 160}
+IDEAL = {"jitter": 0.15, "scale": 0.4, "step_size": 0.08, "l2_weight": 20.0, "steps": 160}
 PLAIN = {"objective": "cross_entropy", "parametrization": "pixels", "start": "noise", "jitter": 0.0, "scale": 0.0}
 # Every image by its name: the class, and the options of class_model.
 RECIPES = {f"{name.split()[-1].lower()}": (label, IDEAL) for label, name in CLASSES.items()} | {
-    "cat-plain": (284, PLAIN | {"variation": 0.0, "step_size": 0.02, "steps": 64}),
-    "cat-variation": (284, PLAIN | {"variation": 100.0, "step_size": 0.02, "steps": 128}),
+    "cat-plain": (284, PLAIN | {"tv_weight": 0.0, "step_size": 0.02, "steps": 64}),
+    "cat-variation": (284, PLAIN | {"tv_weight": 100.0, "step_size": 0.02, "steps": 128}),
 }
 SHOWN = (8, 16, 32, 64, 128, 160)  # the steps whose images are kept
 VIEWS = [{"down": down, "right": right} for down in (-8, 0, 8) for right in (-8, 0, 8)]

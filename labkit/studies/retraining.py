@@ -48,7 +48,7 @@ SEARCH = {"steps": 200, "confidence": 0.999, "clip": True}  # to measure how har
 TRAINING_STEPS = 60  # of the search for images to train on, as published; what it has by then is taken
 REFERENCE = 100  # training images a digit that the search stays away from; the whole set takes ten times as long
 FIXED = ("network", "recipe", "search", "test_images")  # what all runs of a study have in common
-ANOTHER_SEARCH = {"parametrization": "pixels", "start": "mean", "variation": 0.0, "jitter": 0.0, "scale": 0.0}
+ANOTHER_SEARCH = {"parametrization": "pixels", "start": "mean", "tv_weight": 0.0, "jitter": 0.0, "scale": 0.0}
 PUSH = 0.1  # of FGSM
 BUDGET = 20  # steps after which the confidence is read
 
@@ -224,7 +224,7 @@ class _Study:
             network.load_state_dict(load_file(path))
             return network.eval()
         options = {key: value for key, value in self.card["recipe"].items() if key not in ("precision", "train_images")}
-        fit(network, self.train, self.test, **options, nothing=nothing, seed=seed, fabric=self.fabric,
+        fit(network, self.train, self.test, **options, outliers=nothing, seed=seed, fabric=self.fabric,
             progress=partial(tqdm, desc=f"{name} {seed}", disable=not sys.stderr.isatty()))  # fmt: skip
         _save(path, {key: value.contiguous() for key, value in network.state_dict().items()})
         return network

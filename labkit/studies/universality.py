@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit import data, models
-from labkit.attacks.additive_noise import AdditiveNoise, additive_noise
+from labkit.attacks.universal_perturbation import UniversalPerturbations, universal_perturbation
 from labkit.evaluation.universality import universality
 
 RESULTS = Path(__file__).parent / "results" / "universality.json"
@@ -55,28 +55,28 @@ def study(name: str, *, sources: int = 10, many: int = 100, tests: int = 1000, s
         (image.expand(len(targets), -1, -1, -1), targets) for image in train.images[:sources]
     ]  # the sample's images are of class 0, 1, ..., 9, 0, ...
     noises = {
-        "one image, just enough": [additive_noise(model, *each, **run, confidence=0.9) for each in alone],
-        "one image": [additive_noise(model, *each, **run) for each in alone],
-        "many images": [additive_noise(model, *together, **run)],
+        "one image, just enough": [universal_perturbation(model, *each, **run, confidence=0.9) for each in alone],
+        "one image": [universal_perturbation(model, *each, **run) for each in alone],
+        "many images": [universal_perturbation(model, *together, **run)],
     }
     rng = torch.Generator().manual_seed(seed)
-    random = torch.randn(noises["one image"][0].noise.shape, generator=rng)
+    random = torch.randn(noises["one image"][0].perturbations.shape, generator=rng)
     return {
         "sources": sources, "many": many, "tests": len(test), "few": len(few), **run, "seed": seed,
         "tables": {which: _table(model, test if len(each) == 1 else few, each) for which, each in noises.items()},
         "lengths": options["lengths"],
         "at_length": {
-            "random": _curve(model, few, [AdditiveNoise(random, random, targets)], options["lengths"]),
+            "random": _curve(model, few, [UniversalPerturbations(random, random, targets)], options["lengths"]),
             "one image": _curve(model, few, noises["one image"], options["lengths"]),
             "many images": _curve(model, few, noises["many images"], options["lengths"]),
         },
     }  # fmt: skip
 
 
-def _table(model: nn.Module, test: data.ImageSet, noises: list[AdditiveNoise]) -> dict:
+def _table(model: nn.Module, test: data.ImageSet, noises: list[UniversalPerturbations]) -> dict:
     """Counts over all the noises, the success of each set of noises, and how long they are."""
     tables = [universality(model, test.images, test.labels, each) for each in noises]
-    lengths = torch.cat([_length(each.noise) for each in noises])
+    lengths = torch.cat([_length(each.perturbations) for each in noises])
     return {
         "successes": sum(table.successes for table in tables).tolist(),
         "trials": sum(table.trials for table in tables).tolist(),
@@ -87,12 +87,16 @@ def _table(model: nn.Module, test: data.ImageSet, noises: list[AdditiveNoise]) -
     }
 
 
-def _curve(model: nn.Module, few: data.ImageSet, noises: list[AdditiveNoise], lengths: list[float]) -> dict:
+def _curve(model: nn.Module, few: data.ImageSet, noises: list[UniversalPerturbations], lengths: list[float]) -> dict:
     """Successes and trials of all noises together once each has the same length, for several lengths."""
     counts = []
     for length in lengths:
         scaled = [
-            AdditiveNoise(each.images, length * each.noise / _length(each.noise)[:, None, None, None], each.classes)
+            UniversalPerturbations(
+                each.images,
+                length * each.perturbations / _length(each.perturbations)[:, None, None, None],
+                each.classes,
+            )
             for each in noises
         ]
         tables = [universality(model, few.images, few.labels, each) for each in scaled]
@@ -105,7 +109,7 @@ def _length(noise: Tensor) -> Tensor:
     return noise.flatten(1).norm(dim=1).clamp_min(1e-12)
 
 
-def _own(model: nn.Module, noises: AdditiveNoise) -> Tensor:
+def _own(model: nn.Module, noises: UniversalPerturbations) -> Tensor:
     """Whether each image that a noise was learned on became its class."""
     targets = noises.classes.repeat_interleave(len(noises.images) // len(noises.classes))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Two ways to write images as numbers that gradient ascent changes: as pixels, or as waves in uncorrelated colours."""
+"""What gradient ascent changes: pixels, or a Fourier parametrisation of the images in uncorrelated colours."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ COLORS = (
     (0.5960, -0.2011, 0.0496),
 )
 STEEPNESS = 1.5  # with 1, as in photographs, there is grain left in large images
-EDGE = 0.02  # waves that are clipped start no nearer than this to black or white, where a sigmoid is flat
+EDGE = 0.02  # a clipped Fourier image starts no nearer than this to black or white, where a sigmoid is flat
 
 
 class Pixels:
@@ -33,12 +33,12 @@ class Pixels:
             self.values.clamp_(0, 1)
 
 
-class Waves:
-    """Each number is the height of a wave across the image. If clipped, a sigmoid squeezes their sum into [0, 1].
+class Fourier:
+    """Fourier parametrisation: each number is the amplitude of one spatial frequency, in uncorrelated colours.
 
-    A wave weighs the more the longer it is, as in photographs but steeper, so that steps of equal length change shapes
-    rather than grain. Colours are mixed so that what photographs mostly change together, brightness, is one number,
-    not three.
+    If clipped, a sigmoid squeezes the image into [0, 1]. Low frequencies weigh more than high ones, as in photographs
+    but steeper, so that steps of equal length change shapes rather than grain. Colours are mixed so that what
+    photographs mostly change together, brightness, is one number, not three.
     """
 
     def __init__(self, images: Tensor, *, clip: bool):
@@ -70,4 +70,4 @@ def _mixed(images: Tensor, colors: Tensor) -> Tensor:
     return (colors @ images.flatten(2)).view(images.shape)
 
 
-PARAMETRIZATIONS = {"pixels": Pixels, "fourier": Waves}
+PARAMETRIZATIONS = {"pixels": Pixels, "fourier": Fourier}

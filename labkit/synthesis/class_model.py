@@ -23,8 +23,8 @@ def class_model(
     parametrization: str = "fourier",
     start: str | Tensor = "mean",
     noise: float = 0.1,
-    variation: float = 30.0,
-    l2: float = 0.0,
+    tv_weight: float = 30.0,
+    l2_weight: float = 0.0,
     blur: float = 0.0,
     blur_every: int = 10,
     jitter: float = 0.0625,
@@ -38,29 +38,30 @@ def class_model(
 ) -> Tensor:
     """For each class an image that the network finds very much like it, made from nothing.
 
-    Each step of Adam raises objective - variation * (mean difference of neighbours) - l2 * (mean squared difference
-    from the data mean), where the network sees the image a little shifted and scaled, another way each time. As these
-    are means over all numbers of an image, the coefficients do not depend on its size.
+    Each step of Adam raises objective - tv_weight * (mean difference of neighbours) - l2_weight * (mean squared
+    difference from the data mean), where the network sees the image a little shifted and scaled, another way each
+    time. As these are means over all numbers of an image, the weights do not depend on its size.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
         classes: (N,) int64. A class may be named several times; from noise, that gives different images.
         objective: "logit", the class's own; or "cross_entropy", the logarithm of its probability, which can also be
             raised by lowering the others.
-        parametrization: what the steps change: "pixels", or "fourier", waves in uncorrelated colours.
+        parametrization: what the steps change: "pixels", or "fourier", the amplitudes of spatial frequencies in
+            uncorrelated colours.
         start: "zeros" is black; "mean" the data's mean, which the model's normalize layer subtracts (mid-grey without
             one); "noise" mid-grey with Gaussian noise; "uniform" every pixel from U[0, 1]; a tensor of pixels in
             [0, 1] that fits (N, C, H, W), any other image.
         noise: standard deviation of the Gaussian noise, in pixel units.
-        variation: price of the total variation, in logits for a mean difference between neighbours of 1.
-        l2: price of the distance from the mean (as under start), in logits for a mean squared difference of 1.
+        tv_weight: weight of the total variation, in logits for a mean difference between neighbours of 1.
+        l2_weight: weight of the distance from the mean (as under start), in logits for a mean squared difference of 1.
         blur: standard deviation in pixels of a blur every few steps; 0 for none.
         blur_every: how many.
         jitter: the farthest shift of what the network sees, as a fraction of the image's side; up to 0.5.
         scale: by how much that is enlarged or reduced at most: 0.1 is from 0.9 to 1.1 times.
         clip: keep the pixels in [0, 1]: by moving those that leave it onto its edge, or by a sigmoid with "fourier".
         steps: one forward and one backward pass each.
-        step_size: the step of Adam; in pixel units, or in the heights of waves with "fourier".
+        step_size: the step of Adam; in pixel units, or in amplitudes with "fourier".
         image_shape: (C, H, W); unnecessary for labkit's networks, which know it.
         seed: fixes noise, shifts and scales.
         progress: wraps the loop over the steps, e.g. ``tqdm``; silent by default.
@@ -74,12 +75,12 @@ def class_model(
 
     Source:
         Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034. Blur: Yosinski et al. 2015, arXiv:1506.06579. Jitter
-        and waves: Olah, Mordvintsev and Schubert 2017, *Feature Visualization*, Distill.
+        and the Fourier parametrisation: Olah, Mordvintsev and Schubert 2017, *Feature Visualization*, Distill.
     """
     images_after = class_model_steps(
         model, classes, objective=objective, parametrization=parametrization, start=start, noise=noise,
-        variation=variation, l2=l2, blur=blur, blur_every=blur_every, jitter=jitter, scale=scale, clip=clip,
-        steps=steps, step_size=step_size, image_shape=image_shape, seed=seed,
+        tv_weight=tv_weight, l2_weight=l2_weight, blur=blur, blur_every=blur_every, jitter=jitter, scale=scale,
+        clip=clip, steps=steps, step_size=step_size, image_shape=image_shape, seed=seed,
     )  # fmt: skip
     for _ in progress(range(max(steps, 1))):
         images = next(images_after)
@@ -94,8 +95,8 @@ def class_model_steps(
     parametrization: str = "fourier",
     start: str | Tensor = "mean",
     noise: float = 0.1,
-    variation: float = 30.0,
-    l2: float = 0.0,
+    tv_weight: float = 30.0,
+    l2_weight: float = 0.0,
     blur: float = 0.0,
     blur_every: int = 10,
     jitter: float = 0.0625,
@@ -109,7 +110,7 @@ def class_model_steps(
     """The images after each step of `class_model`: `steps` tensors (N, C, H, W), each its own copy."""
     _check_options(
         objective=objective, parametrization=parametrization, steps=steps, step_size=step_size, blur_every=blur_every,
-        jitter=jitter, scale=scale, noise=noise, variation=variation, l2=l2, blur=blur,
+        jitter=jitter, scale=scale, noise=noise, tv_weight=tv_weight, l2_weight=l2_weight, blur=blur,
     )  # fmt: skip
     begun, middle = _begin(model, classes, start, noise, expected_image_shape(model, image_shape), seed)
     written = PARAMETRIZATIONS[parametrization](begun, clip=clip)
@@ -121,10 +122,10 @@ def class_model_steps(
     for step in range(1, steps + 1):
         with torch.enable_grad():
             cost = _loss(model(_viewed(images, jitter, scale, chance)), classes, objective)
-            if variation:
-                cost = cost + variation / images[0].numel() * total_variation(images).sum()
-            if l2:
-                cost = cost + l2 / images[0].numel() * (images - middle).square().sum()
+            if tv_weight:
+                cost = cost + tv_weight / images[0].numel() * total_variation(images).sum()
+            if l2_weight:
+                cost = cost + l2_weight / images[0].numel() * (images - middle).square().sum()
             (gradient,) = torch.autograd.grad(cost, numbers)
         with torch.no_grad():  # Adam, with a shorter memory for squares than usual: there are only some hundred steps
             mean.lerp_(gradient, 0.1)
@@ -190,7 +191,7 @@ def _loss(logits: Tensor, classes: Tensor, objective: str) -> Tensor:
     return cross_entropy(logits, classes, reduction="sum")
 
 
-def _check_options(*, objective, parametrization, steps, step_size, blur_every, jitter, scale, **prices) -> None:
+def _check_options(*, objective, parametrization, steps, step_size, blur_every, jitter, scale, **weights) -> None:
     if objective not in OBJECTIVES:
         raise ValueError(f"objective must be one of {list(OBJECTIVES)}, got {objective!r}")
     if parametrization not in PARAMETRIZATIONS:
@@ -204,6 +205,6 @@ def _check_options(*, objective, parametrization, steps, step_size, blur_every, 
         raise ValueError(f"jitter must lie in [0, 0.5], a fraction of the image's side, got {jitter!r}")
     if not 0 <= scale < 1:
         raise ValueError(f"scale must lie in [0, 1), got {scale!r}")
-    for name, price in prices.items():
-        if not 0 <= price < float("inf"):
-            raise ValueError(f"{name} must be a number from 0 up, got {price!r}")
+    for name, weight in weights.items():
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"{name} must be a number from 0 up, got {weight!r}")

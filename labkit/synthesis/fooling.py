@@ -1,4 +1,4 @@
-"""Fooling images: noise that a network is certain about, pushed away from everything it was trained on."""
+"""Fooling images: a network is certain about them, and they are far from everything it was trained on."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from labkit.core import check_batch, odds_against
+from labkit.core import check_batch, log_odds
 from labkit.data import ImageSet
 from labkit.layers import is_sequential, run
 
@@ -36,9 +36,9 @@ def fooling(
     *,
     reference: ImageSet,
     layers: dict[str, float] | None = None,
-    reference_cost: float = 0.5,
-    batch_cost: float = 0.5,
-    class_cost: float = 10.0,
+    reference_weight: float = 0.5,
+    batch_weight: float = 0.5,
+    class_weight: float = 10.0,
     saturating: bool = False,
     per_neuron: bool = False,
     confidence: float = 0.999,
@@ -50,13 +50,13 @@ def fooling(
     memory: int = 2**29,
     progress: Callable = iter,
 ) -> Fooling:
-    """Images of nothing that the network takes for the given classes, unlike its training images and each other.
+    """Fooling images: the network is certain of their classes, yet they are unlike its training images and each other.
 
-    Adam descends three costs from uniform noise. The class cost is `class_cost` times the mean log-odds against the
-    wanted class, log((1 - p) / p) for a confidence of p. At each compared layer, one over the mean squared distance to
-    the nearest reference image of the class keeps away from what the network knows, and one over the mean squared
-    distance between two images of the batch keeps the images apart. A batch is all images of one class; it has no
-    influence on the others, and rests once all its images have the wanted confidence at the same time.
+    Adam descends three costs from uniform noise. The class cost is `class_weight` times the mean negative log-odds of
+    the wanted class, log((1 - p) / p) for a confidence of p. At each compared layer, one over the mean squared
+    distance to the nearest reference image of the class keeps away from what the network knows, and one over the mean
+    squared distance between two images of the batch keeps the images apart. A batch is all images of one class; it has
+    no influence on the others, and rests once all its images have the wanted confidence at the same time.
 
     Args:
         model: an `nn.Sequential`, images (N, C, H, W) -> logits (N, K), in eval mode.
@@ -65,9 +65,9 @@ def fooling(
         layers: the name of each layer to compare and its coefficient; "input" is the image. By default the input,
             what leaves each pooling layer and each dense layer but the last, with coefficients that rise
             geometrically from 1e-5 to 1e-2.
-        reference_cost: weight of the distances to reference images.
-        batch_cost: weight of the distances within the batch; a batch of one image has none.
-        class_cost: weight of the class.
+        reference_weight: weight of the distances to reference images.
+        batch_weight: weight of the distances within the batch; a batch of one image has none.
+        class_weight: weight of the class.
         saturating: descend 1 - p, as first published, in the place of the log-odds. Where p is nearly 0, the gradient
             of 1 - p is too, the other costs win, and an image may be drawn anew for ever.
         per_neuron: in dense layers, take the minimum over the reference images for each neuron by itself. No image
@@ -93,10 +93,10 @@ def fooling(
         and Clune 2015, arXiv:1412.1897.
     """
     options = {
-        "layers": layers, "reference_cost": reference_cost, "batch_cost": batch_cost, "class_cost": class_cost,
-        "saturating": saturating, "per_neuron": per_neuron, "confidence": confidence, "steps": steps,
-        "learning_rate": learning_rate, "patience": patience, "clip": clip, "seed": seed, "memory": memory,
-        "progress": progress,
+        "layers": layers, "reference_weight": reference_weight, "batch_weight": batch_weight,
+        "class_weight": class_weight, "saturating": saturating, "per_neuron": per_neuron, "confidence": confidence,
+        "steps": steps, "learning_rate": learning_rate, "patience": patience, "clip": clip, "seed": seed,
+        "memory": memory, "progress": progress,
     }  # fmt: skip
     *_, last = fooling_steps(model, classes, reference=reference, **options)
     return last
@@ -108,9 +108,9 @@ def fooling_steps(
     *,
     reference: ImageSet,
     layers: dict[str, float] | None = None,
-    reference_cost: float = 0.5,
-    batch_cost: float = 0.5,
-    class_cost: float = 10.0,
+    reference_weight: float = 0.5,
+    batch_weight: float = 0.5,
+    class_weight: float = 10.0,
     saturating: bool = False,
     per_neuron: bool = False,
     confidence: float = 0.999,
@@ -134,7 +134,7 @@ def fooling_steps(
         images[classes == label] = _uniform((int((classes == label).sum()), *shape), noise[label], images)
     nothing = torch.zeros_like(classes)
     state = Fooling(images, nothing.to(images.dtype), nothing - 1, nothing)
-    weights = {"reference": reference_cost, "batch": batch_cost, "class": class_cost, "saturating": saturating}
+    weights = {"reference": reference_weight, "batch": batch_weight, "class": class_weight, "saturating": saturating}
     for group in _groups(model, labels, classes, reference, layers, memory):
         near = {label: _Reference(model, reference, label, layers, per_neuron) for label in group}
         run = torch.isin(classes, torch.tensor(group, device=classes.device)).nonzero()[:, 0]  # not yet at rest
@@ -238,18 +238,18 @@ def _gradient_and_confidence(model, images, classes, near, layers, weights) -> t
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         values, logits = layer_values(model, images, layers)
-        odds = odds_against(logits, classes)
-        against = odds.sigmoid() if weights["saturating"] else odds
+        odds = log_odds(logits, classes)
+        class_cost = (-odds).sigmoid() if weights["saturating"] else -odds
         total = 0.0
         for label in classes.unique().tolist():
             mine = classes == label
-            total = total + weights["class"] * against[mine].mean()
+            total = total + weights["class"] * class_cost[mine].mean()
             for name, coefficient in layers.items():
                 here = values[name].flatten(1)[mine]
                 from_reference, from_batch = costs(here, near[label].nearest(name, here))
                 total = total + coefficient * (weights["reference"] * from_reference + weights["batch"] * from_batch)
         (gradient,) = torch.autograd.grad(total, images)
-    return gradient, (-odds.detach()).sigmoid()
+    return gradient, odds.detach().sigmoid()
 
 
 def _unfinished(classes: Tensor, p: Tensor, confidence: float) -> Tensor:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from labkit.core import check_batch, odds_against
+from labkit.core import check_batch, log_odds
 from labkit.models import expected_image_shape
 
 Shape = tuple[int, int, int]
@@ -125,7 +125,7 @@ def _judged(model, genomes: Genomes, paint, shape: Shape, labels: Tensor, batch_
         images.append(paint(batch, shape))
         with torch.no_grad():
             logits = model(images[-1])
-        scores.append(torch.stack([-odds_against(logits, label.expand(len(logits))) for label in labels], dim=1))
+        scores.append(torch.stack([log_odds(logits, label.expand(len(logits))) for label in labels], dim=1))
     return torch.cat(images), torch.cat(scores)
 
 

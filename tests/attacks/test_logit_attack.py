@@ -14,7 +14,7 @@ def cost(model, images, given, classes, beta):
 def test_the_cost_is_the_labs_and_rises(start, beta):
     model, (images, _) = models.load("mnist"), data.examples("mnist", 10)
     targets = torch.arange(10).roll(1)
-    found = logit_attack(model, images, targets, beta=beta, start=start, steps=30)
+    found = logit_attack(model, images, targets, penalty_weight=beta, start=start, steps=30)
     assert found.costs.shape == (31, 10)
     assert (found.costs.diff(dim=0) >= 0).all()
     assert (found.costs[-1] > found.costs[0] + 5).all()
@@ -26,38 +26,38 @@ def test_it_begins_where_it_should():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 10)
     started = logit_attack(model, images, classes, steps=1).costs[0]
     assert torch.allclose(started, cost(model, images, images, classes, 0), atol=1e-4)
-    noisy = logit_attack(model, images, classes, start="noise", noise=0.1, beta=0, steps=1, step_size=1e-12)
+    noisy = logit_attack(model, images, classes, start="noise", noise=0.1, penalty_weight=0, steps=1, step_size=1e-12)
     assert noisy.images.mean().item() == pytest.approx(0.5, abs=0.01)
     assert noisy.images.std().item() == pytest.approx(0.1, abs=0.01)
 
 
-def test_a_linear_model_and_a_price_have_a_known_best_image(linear):
+def test_a_linear_model_and_a_penalty_have_a_known_best_image(linear):
     model, images, classes, _ = linear
     given, targets, beta = images[1::2], 1 - classes[1::2], 5000.0
     best = given + (model[1].weight[targets].detach() / (2 * beta / 48)).view(given.shape)
     assert torch.equal(best, best.clamp(0, 1))
     for start in ("image", "noise"):
-        found = logit_attack(model, given, targets, beta=beta, start=start, steps=300)
+        found = logit_attack(model, given, targets, penalty_weight=beta, start=start, steps=300)
         assert torch.allclose(found.images, best, atol=1e-4)
 
 
 def test_a_sweep_over_beta_trades_the_logit_for_likeness():
     model, (images, _) = models.load("mnist"), data.examples("mnist", 1)
     betas = torch.tensor([10.0, 100.0, 1000.0, 10000.0])
-    found = logit_attack(model, images.expand(4, -1, -1, -1), torch.full((4,), 3), beta=betas)
+    found = logit_attack(model, images.expand(4, -1, -1, -1), torch.full((4,), 3), penalty_weight=betas)
     change = (found.images - images).square().mean((1, 2, 3))
     assert change.tolist() == sorted(change.tolist(), reverse=True)
     logits = model(found.images)[:, 3]
     assert logits.tolist() == sorted(logits.tolist(), reverse=True)
-    alone = logit_attack(model, images, torch.tensor([3]), beta=1000)
+    alone = logit_attack(model, images, torch.tensor([3]), penalty_weight=1000)
     assert torch.allclose(alone.images[0], found.images[2], atol=1e-3)
 
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("beta", -1.0, "beta must be a number from 0 up, or 2 of them, got -1.0"),
-        ("beta", torch.ones(3), "beta must be a number from 0 up, or 2 of them"),
+        ("penalty_weight", -1.0, "penalty_weight must be a number from 0 up, or 2 of them, got -1.0"),
+        ("penalty_weight", torch.ones(3), "penalty_weight must be a number from 0 up, or 2 of them"),
         ("start", "zero", "start must be 'image' or 'noise', got 'zero'"),
         ("noise", -0.1, "noise must be from 0 up, got -0.1"),
         ("steps", 0, "steps must be at least 1, got 0"),

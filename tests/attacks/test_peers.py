@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from labkit import data, models
 from labkit._torchvision import torchvision  # noqa: F401  torchattacks imports torchvision, which may need its help
 from labkit.attacks.fgsm import fgsm
-from labkit.attacks.minimal_eps import minimal_eps
+from labkit.attacks.minimum_norm import minimum_norm
 from labkit.attacks.pgd import pgd
 from labkit.training import predict
 
@@ -114,7 +114,7 @@ def test_fgsm_is_theirs_to_the_last_pixel():
 def test_no_search_of_foolbox_finds_nearer_images(norm):
     """Its LinfPGD and L2PGD, with steps as long as ours, tried with many eps."""
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 30)
-    ours = minimal_eps(model, images, classes, norm=norm, steps=20)
+    ours = minimum_norm(model, images, classes, norm=norm, steps=20)
     attack = (foolbox.attacks.LinfPGD if norm == "linf" else foolbox.attacks.L2PGD)(
         rel_stepsize=2.5 / 20, steps=20, random_start=False
     )
@@ -122,5 +122,5 @@ def test_no_search_of_foolbox_finds_nearer_images(norm):
     _, _, fooled = quietly(lambda model, *rest: attack(wrapped(model), *rest, epsilons=grid), model, images, classes)
     nearest = torch.where(fooled, torch.tensor(grid)[:, None], torch.inf).amin(0)
     assert nearest.isfinite().sum() > 20
-    assert (ours.eps <= 1.02 * nearest).float().mean() >= 0.95
-    assert ours.eps.median() < nearest.median()
+    assert (ours.distances <= 1.02 * nearest).float().mean() >= 0.95
+    assert ours.distances.median() < nearest.median()

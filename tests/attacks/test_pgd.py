@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from labkit import data, models
 from labkit.attacks.fgsm import fgsm
 from labkit.attacks.pgd import CHUNK, NORMS, pgd, pgd_steps
-from labkit.core import odds_against
+from labkit.core import log_odds
 
 
 def length(change, norm):
@@ -35,7 +35,7 @@ def test_it_finds_the_closest_point_of_a_linear_model(linear, norm, random_start
     steps=st.integers(1, 3),
     targeted=st.booleans(),
     random_start=st.booleans(),
-    until_fooled=st.booleans(),
+    early_stop=st.booleans(),
     restarts=st.integers(1, 2),
     seed=st.integers(0, 99),
 )
@@ -80,12 +80,12 @@ def test_the_steps_are_those_of_pgd_each_a_copy():
     assert not torch.equal(steps[0], steps[1])
 
 
-def test_until_fooled_is_content_with_less():
+def test_early_stop_is_content_with_less():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 100)
     options = {"eps": 0.2, "steps": 15, "random_start": False}
     sizes = []
     counting = model.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
-    early = pgd(model, images, classes, **options, until_fooled=True)
+    early = pgd(model, images, classes, **options, early_stop=True)
     counting.remove()
     full = pgd(model, images, classes, **options)
     assert fooled(model, early, classes).sum() >= fooled(model, full, classes).sum() >= 80
@@ -97,9 +97,9 @@ def test_until_fooled_is_content_with_less():
 def test_an_image_that_is_wrong_already_stays_when_that_is_enough():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 10)
     wrong = (classes + 1) % 10
-    found = pgd(model, images, wrong, eps=0.3, random_start=False, until_fooled=True)
+    found = pgd(model, images, wrong, eps=0.3, random_start=False, early_stop=True)
     assert torch.equal(found, images)
-    found = pgd(model, images, classes, eps=0.3, random_start=False, until_fooled=True, targeted=True)
+    found = pgd(model, images, classes, eps=0.3, random_start=False, early_stop=True, targeted=True)
     assert torch.equal(found, images)
 
 
@@ -118,7 +118,7 @@ def test_restarts_never_do_worse():
     resisted = ~fooled(model, once, classes)
     assert 10 < resisted.sum() < 50
     assert fooled(model, often, classes)[~resisted].all()
-    gain = odds_against(model(often), classes) - odds_against(model(once), classes)
+    gain = log_odds(model(once), classes) - log_odds(model(often), classes)
     assert (gain[resisted] > -1e-4).all()
     assert (gain[resisted] > 0.01).sum() > 5
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from labkit import data, models
-from labkit.attacks.additive_noise import AdditiveNoise, additive_noise
+from labkit.attacks.universal_perturbation import UniversalPerturbations, universal_perturbation
 from labkit.evaluation.universality import universality
 
 
@@ -18,7 +18,7 @@ def test_the_table_counts_what_one_can_count_by_hand():
     images, labels = torch.tensor(pixels)[:, None, None], torch.tensor([0, 0, 1, 1, 2, 2])  # the fifth is taken for a 1
     noise = torch.zeros(2, 1, 1, 3)
     noise[0, ..., 0], noise[1, ..., 2] = 0.5, 0.25
-    noises = AdditiveNoise(images[:2], noise, torch.tensor([0, 2]))
+    noises = UniversalPerturbations(images[:2], noise, torch.tensor([0, 2]))
     table = universality(Brightest().eval(), images, labels, noises)
     # Noise for 0 adds 0.5 to the first pixel: 0.8 against 0.6 turns the fourth image only. Noise for 2 adds 0.25 to
     # the last pixel: 0.55 turns the second image and 0.95 the third, 0.45 does not turn the first or the fourth. The
@@ -33,17 +33,17 @@ def test_the_table_counts_what_one_can_count_by_hand():
     # The label of the fourth says 0, the network says 1: it is not tried with the noise for 1.
     relabelled = torch.tensor([0, 0, 1, 0, 2, 2])
     table = universality(
-        Brightest().eval(), images, relabelled, AdditiveNoise(images[:1], noise[:1], torch.tensor([1]))
+        Brightest().eval(), images, relabelled, UniversalPerturbations(images[:1], noise[:1], torch.tensor([1]))
     )
     assert table.excluded[:, 0].tolist() == [1, 1, 1]
 
 
-def test_noise_learned_on_many_images_travels_further():
+def test_a_perturbation_learned_on_many_images_is_more_universal():
     model, test = models.load("mnist"), data.sample("mnist", "test")
     train = data.sample("mnist", "train")
     targets = torch.full((60,), 8)
-    many = additive_noise(model, train.images[:60], targets, steps=40)
-    one = additive_noise(model, train.images[:1], targets[:1], steps=40)
+    many = universal_perturbation(model, train.images[:60], targets, steps=40)
+    one = universal_perturbation(model, train.images[:1], targets[:1], steps=40)
     tables = [universality(model, test.images[:200], test.labels[:200], noises) for noises in (one, many)]
     (one_rate, many_rate) = (table.successes.sum() / table.trials.sum() for table in tables)
     assert many_rate > one_rate + 0.1
@@ -51,8 +51,8 @@ def test_noise_learned_on_many_images_travels_further():
     assert (tables[0].trials + tables[0].excluded).sum() == 200
 
 
-def test_the_table_refuses_noise_of_another_shape():
+def test_perturbations_of_another_shape_are_refused():
     images, labels = data.examples("mnist", 2)
-    noises = AdditiveNoise(images, torch.zeros(1, 3, 32, 32), torch.tensor([0]))
-    with pytest.raises(ValueError, match="the noises' shape"):
+    noises = UniversalPerturbations(images, torch.zeros(1, 3, 32, 32), torch.tensor([0]))
+    with pytest.raises(ValueError, match="the perturbations' shape"):
         universality(models.load("mnist"), images, labels, noises)

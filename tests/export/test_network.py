@@ -95,15 +95,15 @@ def test_the_graphs_are_small_and_the_weights_are_the_shipped_file(exported):
 
 
 def test_another_weighting_of_the_logits(exported):
-    """The derivative of the log-odds against a class, as weights, gives the gradient of the log-odds."""
-    from labkit.core import odds_against
+    """The derivative of the log-odds of a class, as weights, gives the gradient of the log-odds."""
+    from labkit.core import log_odds
 
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 10)
     logits = run(exported["mnist"][0], images=images)["logits"].requires_grad_()
-    (weights,) = torch.autograd.grad(odds_against(logits, classes).sum(), logits)
+    (weights,) = torch.autograd.grad(log_odds(logits, classes).sum(), logits)
     found = run(exported["mnist"][1], images=images, weights=weights)["gradient"]
     images = images.clone().requires_grad_()
-    (expected,) = torch.autograd.grad(odds_against(model(images), classes).sum(), images)
+    (expected,) = torch.autograd.grad(log_odds(model(images), classes).sum(), images)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 

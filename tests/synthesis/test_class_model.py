@@ -4,11 +4,11 @@ from torch import nn
 
 from labkit import data, models
 from labkit.images import total_variation
-from labkit.synthesis._parametrization import COLORS, Pixels, Waves
+from labkit.synthesis._parametrization import COLORS, Fourier, Pixels
 from labkit.synthesis.class_model import class_model, class_model_steps
 from labkit.training import predict
 
-BARE = {"jitter": 0.0, "scale": 0.0, "variation": 0.0}
+BARE = {"jitter": 0.0, "scale": 0.0, "tv_weight": 0.0}
 TEN = torch.arange(10)
 
 
@@ -32,7 +32,8 @@ def confidences(network, images, classes=TEN):
 @pytest.mark.parametrize("parametrization", ["pixels", "fourier"])
 def test_a_linear_models_class_model_is_its_weight_image(linear, parametrization):
     """w . x - l2 * mean((x - mean)^2) is largest at mean + n w / (2 l2)."""
-    options = BARE | {"l2": 20.0, "clip": False, "parametrization": parametrization, "steps": 1000, "step_size": 0.01}
+    options = BARE | {"l2_weight": 20.0, "clip": False, "parametrization": parametrization}
+    options |= {"steps": 1000, "step_size": 0.01}
     found = class_model(linear, torch.tensor([0, 1]), **options)
     wanted = 0.5 + 36 * linear[1].weight.detach().view(2, 1, 6, 6) / (2 * 20)
     assert torch.allclose(found, wanted, atol=2e-3)
@@ -62,13 +63,13 @@ def test_total_variation_and_blur_make_images_smoother():
     network = models.load("mnist")
     options = BARE | {"parametrization": "pixels", "start": "noise", "steps": 40, "step_size": 0.05}
     rough = total_variation(class_model(network, TEN, **options))
-    for smoothing in ({"variation": 50.0}, {"blur": 1.0, "blur_every": 4}):
+    for smoothing in ({"tv_weight": 50.0}, {"blur": 1.0, "blur_every": 4}):
         assert (total_variation(class_model(network, TEN, **options | smoothing)) < 0.75 * rough).all()
 
 
 def test_l2_keeps_an_image_near_the_data_mean():
     network = models.load("mnist")
-    far, near = (class_model(network, TEN, l2=l2, steps=40) - 0.1307 for l2 in (0.0, 1000.0))
+    far, near = (class_model(network, TEN, l2_weight=l2, steps=40) - 0.1307 for l2 in (0.0, 1000.0))
     assert near.square().mean() < 0.25 * far.square().mean()
 
 
@@ -125,7 +126,8 @@ def test_an_empty_graph_outside_matters_not():
 @pytest.mark.parametrize("start", ["mean", "noise", "uniform", "zeros"])
 def test_every_digit_is_certain_from_any_start(start, objective):
     network = models.load("mnist")
-    options = {"logit": {"l2": 150.0}, "cross_entropy": {"parametrization": "pixels", "variation": 1.0}}[objective]
+    recipes = {"logit": {"l2_weight": 150.0}, "cross_entropy": {"parametrization": "pixels", "tv_weight": 1.0}}
+    options = recipes[objective]
     assert (confidences(network, class_model(network, TEN, start=start, objective=objective, **options)) >= 0.99).all()
 
 
@@ -144,16 +146,16 @@ def test_every_class_of_cifar10_is_certain_and_stays_so_when_moved():
     assert (shifted >= 0.99).all()
 
 
-# Waves
+# The Fourier parametrisation
 
 
 @pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("shape", [(2, 1, 28, 28), (2, 3, 32, 32), (1, 3, 9, 14), (1, 2, 5, 5)])
-def test_waves_give_back_the_image_that_they_were_written_from(shape, clip):
+def test_fourier_gives_back_the_image_that_they_were_written_from(shape, clip):
     images = 0.1 + 0.8 * torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(Waves(images, clip=clip).images(), images, atol=1e-5)
+    assert torch.allclose(Fourier(images, clip=clip).images(), images, atol=1e-5)
     assert torch.equal(Pixels(images, clip=clip).images(), images)
-    written = Waves(torch.full(shape, 0.5), clip=clip)
+    written = Fourier(torch.full(shape, 0.5), clip=clip)
     written.replace(images)
     assert torch.allclose(written.images(), images, atol=1e-5)
 
@@ -181,8 +183,8 @@ def test_the_colours_are_those_of_cifar10():
         ({"start": "ones"}, "start must be a tensor or one of .* got 'ones'"),
         ({"start": torch.zeros(3, 28, 28)}, r"start must fit images of shape \(10, 1, 28, 28\), got \(3, 28, 28\)"),
         ({"start": torch.full((1, 28, 28), 2.0)}, r"pixels must lie in \[0, 1\]"),
-        ({"variation": -1}, "variation must be a number from 0 up, got -1"),
-        ({"l2": float("nan")}, "l2 .* got nan"),
+        ({"tv_weight": -1}, "tv_weight must be a number from 0 up, got -1"),
+        ({"l2_weight": float("nan")}, "l2_weight .* got nan"),
         ({"noise": -0.1}, "noise .* got -0.1"),
         ({"jitter": 0.6}, r"jitter must lie in \[0, 0.5\].* got 0.6"),
         ({"scale": 1}, r"scale must lie in \[0, 1\), got 1"),

@@ -76,7 +76,7 @@ def test_a_minimum_per_neuron_is_nearer_than_any_image():
     model, reference, layers = models.load("mnist"), samples(100), {"fc1": 1.0}
     classes = torch.tensor([5] * 4)
     whole, each = (
-        list(fooling_steps(model, classes, reference=reference, layers=layers, class_cost=0, batch_cost=0,
+        list(fooling_steps(model, classes, reference=reference, layers=layers, class_weight=0, batch_weight=0,
                            per_neuron=per_neuron, steps=1, seed=2))[-1]
         for per_neuron in (False, True)
     )  # fmt: skip
@@ -135,7 +135,7 @@ def test_a_class_rests_once_all_its_images_are_certain():
 
 def test_the_batch_cost_pushes_the_images_of_a_class_apart():
     model, reference, classes = models.load("mnist"), samples(100), ten_by(4)
-    options = {"layers": {"fc1": 1.0}, "class_cost": 0, "reference_cost": 0, "steps": 20}
+    options = {"layers": {"fc1": 1.0}, "class_weight": 0, "reference_weight": 0, "steps": 20}
     start, *_, end = fooling_steps(model, classes, reference=reference, **options)
     for label in range(10):
         before, after = (

@@ -4,7 +4,7 @@ from torch import nn
 
 from labkit import data, models
 from labkit.attacks.fgsm import fgsm
-from labkit.attacks.minimal_eps import minimal_eps
+from labkit.attacks.minimum_norm import minimum_norm
 from labkit.attacks.pgd import NORMS
 
 
@@ -13,28 +13,28 @@ from labkit.attacks.pgd import NORMS
 def test_it_finds_the_closest_point_of_a_linear_model(linear, attack, norm, targeted):
     model, images, classes, closest = linear
     wanted = 1 - classes if targeted else classes
-    found = minimal_eps(model, images, wanted, attack=attack, norm=norm, targeted=targeted, tolerance=0.002)
+    found = minimum_norm(model, images, wanted, attack=attack, norm=norm, targeted=targeted, tolerance=0.002)
     assert (model(found.images).argmax(1) != classes).all()
-    assert torch.allclose(found.eps, closest[norm], rtol=0.01)
-    assert (found.eps > 0.999999 * closest[norm]).all()  # nothing nearer exists
+    assert torch.allclose(found.distances, closest[norm], rtol=0.01)
+    assert (found.distances > 0.999999 * closest[norm]).all()  # nothing nearer exists
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_eps_is_the_distance_of_the_image_it_returns(norm):
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 10)
-    found = minimal_eps(model, images, classes, norm=norm, steps=10)
+    found = minimum_norm(model, images, classes, norm=norm, steps=10)
     distance = (found.images - images).flatten(1).norm(dim=1, p=torch.inf if norm == "linf" else 2)
-    assert torch.allclose(distance, found.eps, atol=1e-5)
+    assert torch.allclose(distance, found.distances, atol=1e-5)
     assert (model(found.images).argmax(1) != classes).all()
-    assert (found.eps > 0).all()
+    assert (found.distances > 0).all()
 
 
 def test_a_little_less_is_not_enough():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 20)
-    found = minimal_eps(model, images, classes, attack="fgsm", largest=0.3)
-    reached = found.eps.isfinite()
+    found = minimum_norm(model, images, classes, attack="fgsm", largest=0.3)
+    reached = found.distances.isfinite()
     assert reached.sum() > 5
-    for image, label, eps in zip(images[reached], classes[reached], found.eps[reached].tolist(), strict=True):
+    for image, label, eps in zip(images[reached], classes[reached], found.distances[reached].tolist(), strict=True):
         less = fgsm(model, image[None], label[None], eps=0.985 * eps)
         assert model(less).argmax(1) == label
 
@@ -42,17 +42,17 @@ def test_a_little_less_is_not_enough():
 def test_nothing_to_do_and_nothing_to_be_done():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 4)
     wrong = torch.tensor([0, 5, 2, 7])  # the second and the fourth are misclassified, if this is the truth
-    found = minimal_eps(model, images, wrong, largest=1e-3, steps=2)
-    assert found.eps.tolist() == [torch.inf, 0, torch.inf, 0]
+    found = minimum_norm(model, images, wrong, largest=1e-3, steps=2)
+    assert found.distances.tolist() == [torch.inf, 0, torch.inf, 0]
     assert torch.equal(found.images, images)
-    found = minimal_eps(model, images, classes, targeted=True)
-    assert found.eps.tolist() == [0, 0, 0, 0]
+    found = minimum_norm(model, images, classes, targeted=True)
+    assert found.distances.tolist() == [0, 0, 0, 0]
 
 
 def test_batches_make_no_difference(linear):
     model, images, classes, _ = linear
-    whole, parts = (minimal_eps(model, images, classes, steps=5, batch_size=size) for size in (100, 3))
-    assert torch.allclose(whole.eps, parts.eps)
+    whole, parts = (minimum_norm(model, images, classes, steps=5, batch_size=size) for size in (100, 3))
+    assert torch.allclose(whole.distances, parts.distances)
     assert torch.allclose(whole.images, parts.images)
 
 
@@ -61,8 +61,8 @@ def test_an_image_on_the_border_ends_the_search():
     with torch.no_grad():
         model[1].weight.copy_(torch.tensor([[0.0] * 4, [1.0] * 4]))
         model[1].bias.copy_(torch.tensor([1.0, 0.0]))
-    found = minimal_eps(model, torch.full((1, 1, 2, 2), 0.25), torch.tensor([0]))
-    assert 0 < found.eps.item() < 1e-5
+    found = minimum_norm(model, torch.full((1, 1, 2, 2), 0.25), torch.tensor([0]))
+    assert 0 < found.distances.item() < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_an_image_on_the_border_ends_the_search():
 def test_it_says_what_it_would_accept(option, value, message):
     images, classes = data.examples("mnist", 2)
     with pytest.raises(ValueError, match=message):
-        minimal_eps(models.load("mnist"), images, classes, **{option: value})
+        minimum_norm(models.load("mnist"), images, classes, **{option: value})

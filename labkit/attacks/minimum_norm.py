@@ -1,4 +1,4 @@
-"""The smallest eps at which an attack succeeds, for each image on its own."""
+"""Minimum-norm adversarial examples: the smallest change with which an attack succeeds, for each image on its own."""
 
 import math
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labkit.attacks.pgd import NORMS, climb
-from labkit.core import check_batch, odds_against
+from labkit.attacks.pgd import NORMS, pgd_loop
+from labkit.core import check_batch, log_odds
 
 
 @dataclass(frozen=True)
-class MinimalEps:
+class MinimumNorm:
     """The nearest images that fooled the network, and how far away they are.
 
     Attributes:
         images: (N, C, H, W), in [0, 1]; where nothing was found, the image that was given.
-        eps: (N,), in pixel units: 0 where there was nothing to do, infinite where nothing was found.
+        distances: (N,), in pixel units, by the norm: 0 where there was nothing to do, infinite where nothing was found.
     """
 
     images: Tensor
-    eps: Tensor
+    distances: Tensor
 
 
-def minimal_eps(
+def minimum_norm(
     model: nn.Module,
     images: Tensor,
     classes: Tensor,
@@ -35,8 +35,8 @@ def minimal_eps(
     tolerance: float = 0.01,
     targeted: bool = False,
     batch_size: int = 100,
-) -> MinimalEps:
-    """The least that an attack has to change each image, by bisection.
+) -> MinimumNorm:
+    """The nearest adversarial example that an attack finds for each image, by bisection over eps.
 
     eps is doubled until the attack succeeds, then the gap between the largest failure and the smallest success is
     halved. What an attack finds is an upper bound: another attack may need less.
@@ -72,7 +72,7 @@ def minimal_eps(
     found, eps = images.detach().clone(), torch.full_like(images[:, 0, 0, 0], torch.inf)
     for part in torch.arange(len(images), device=images.device).split(batch_size):
         found[part], eps[part] = _search(model, found[part], classes[part], largest, tolerance, options)
-    return MinimalEps(found, eps)
+    return MinimumNorm(found, eps)
 
 
 def _search(model, images: Tensor, classes: Tensor, largest: float, tolerance: float, options: dict):
@@ -97,14 +97,14 @@ def _search(model, images: Tensor, classes: Tensor, largest: float, tolerance: f
 def _attacked(model, images: Tensor, classes: Tensor, eps: Tensor, options: dict) -> Tensor:
     steps, step_size = (1, eps) if options["attack"] == "fgsm" else (options["steps"], 2.5 * eps / options["steps"])
     run = {"norm": options["norm"], "targeted": options["targeted"], "steps": steps, "step_size": step_size}
-    *_, found = climb(model, images, images, classes, eps=eps, until_fooled=steps > 1, **run)
+    *_, found = pgd_loop(model, images, images, classes, eps=eps, early_stop=steps > 1, **run)
     return found
 
 
 def _fooled(model, images: Tensor, classes: Tensor, targeted: bool) -> Tensor:
     with torch.no_grad():
         logits = model(images)
-    odds_against(logits, classes)  # refuses classes that the network does not know
+    log_odds(logits, classes)  # refuses classes that the network does not know
     return (logits.argmax(1) == classes) == targeted
 
 
