@@ -1,40 +1,28 @@
-"""Training: a plain loop, what it measured, and the recipe of every shipped network.
+"""Training: a plain loop over epochs and batches, what it measured, and checkpoints to go on from."""
 
-`labkit train NAME`, with mnist, mnist-bn, mnist-best, mnist-robust or cifar10, trains a network on all its
-data and writes labkit/weights/NAME.safetensors with its card NAME.json. A run that was killed goes on from its last
-epoch, and ends with the same weights as one that was not. Several processes or GPUs:
-`fabric run --devices 2 labkit/training.py mnist`.
-"""
-
-import argparse
 import ctypes
 import hashlib
-import json
-import os
-import platform
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save as to_safetensors
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
-from tqdm.auto import tqdm
 
-from labkit import data, models
 from labkit.attacks.pgd import pgd
 from labkit.data import ImageSet
 from labkit.extras import needs
+from labkit.files import replacing
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 @dataclass
@@ -46,6 +34,11 @@ class History:
     test_loss: list[float] = field(default_factory=list)
     test_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # of training; the test after it is not counted
+
+    def add(self, *figures: float) -> None:
+        """Append one epoch's figures, in the order of the lists above."""
+        for each, value in zip(fields(self), figures, strict=True):
+            getattr(self, each.name).append(value)
 
 
 @dataclass(frozen=True)
@@ -70,12 +63,12 @@ def fit(
     label_smoothing: float = 0.0,
     shift: int = 0,
     flip: bool = False,
-    attack: dict | None = None,
-    outliers: Tensor | None = None,
+    attack: dict[str, Any] | None = None,
+    outliers: Float[Tensor, "m c h w"] | None = None,
     seed: int = 0,
     checkpoint: Path | str | None = None,
     fabric: "Fabric | None" = None,
-    progress: Callable = iter,
+    progress: Progress = iter,
 ) -> History:
     """Train a network on cross-entropy, in place, and leave it in eval mode.
 
@@ -93,14 +86,14 @@ def fit(
         learning_rate: its peak.
         weight_decay: pulls weights, but not biases and batch norm, towards zero.
         warmup: fraction of all steps during which the learning rate rises.
-        label_smoothing: share of the target probability that is spread over all classes.
+        label_smoothing: fraction of the target probability that is spread over all classes.
         shift: move each image by up to this many pixels, its border mirrored.
         flip: mirror every second image, left to right.
         attack: options of `labkit.attacks.pgd`, for adversarial training: each batch is attacked, and the network
             learns from what comes out. One step is the fast recipe, FGSM with a random start. While the learning rate
             rises, eps and step_size rise with it; a network that meets the full eps at once may never start to learn.
-        outliers: (M, C, H, W), for outlier exposure: images to learn from as well, each with the uniform distribution
-            over all classes as its target. In the train accuracy they count as wrong.
+        outliers: (M, C, H, W), images of no class, for outlier exposure: the network learns from them too, with the
+            same target probability for every class. In the train accuracy they count as wrong.
         seed: fixes order, augmentation and dropout.
         checkpoint: file that is written after each epoch and, where it exists already, gone on from.
         fabric: a Lightning Fabric, for several processes, GPUs or a lower precision; by default one CPU in float32.
@@ -111,6 +104,11 @@ def fit(
 
     Raises:
         ValueError: an option out of its range; a checkpoint made with other options; a loss that is not finite.
+        ModuleNotFoundError: lightning-fabric is not installed.
+
+    Source:
+        Madry et al. 2018, arXiv:1706.06083, for `attack`; Hendrycks, Mazeika and Dietterich 2019, arXiv:1812.04606,
+        for `outliers`.
     """
     options = {
         "images": len(train), "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
@@ -121,47 +119,47 @@ def fit(
     _check_options(options)
     if outliers is not None:
         train = _with_outliers(train, outliers)
-    fabric = fabric or _one_cpu()
-    _keep_freed_memory()
-    model.to(memory_format=torch.channels_last)  # up to twice as fast on a CPU
+    fabric = fabric or single_process()
+    _lay_out(model, torch.channels_last)  # up to twice as fast on a CPU
     network, optimiser = fabric.setup(model, _optimizer(model, optimizer, weight_decay))
     history = _resume(checkpoint, model, optimiser, options)
-    images, labels = train.images.to(fabric.device), train.labels.to(fabric.device)
-    steps = len(train) // batch_size
-    mine = slice(fabric.global_rank, None, fabric.world_size)  # this process's share of each batch
     for epoch in range(len(history.seconds), epochs):
-        start, totals = time.perf_counter(), torch.zeros(2, device=fabric.device)
-        rng = torch.Generator().manual_seed(_mix(seed, epoch))
-        order = torch.randperm(len(train), generator=rng)[: steps * batch_size].view(steps, batch_size)
+        start, sums = time.perf_counter(), torch.zeros(2, device=fabric.device)
+        steps = len(train) // batch_size
         model.train()
         with torch.random.fork_rng():  # dropout knows no other than the global generator
             torch.manual_seed(_mix(seed, epoch, fabric.global_rank))
-            for step, chosen in enumerate(progress(order)):
+            for step, x, y in _batches(train, epoch, options, fabric, progress):
+                done = (epoch + step / steps) / epochs
                 for group in optimiser.param_groups:
-                    group["lr"] = learning_rate * one_cycle((epoch + step / steps) / epochs, warmup)
-                moves = _draw_moves(batch_size, shift, flip, rng)
-                x = _moved(images[chosen[mine]], moves[mine].to(fabric.device), shift)
-                y = labels[chosen[mine]]
+                    group["lr"] = learning_rate * one_cycle(done, warmup)
                 if attack:
-                    strength = min(1.0, (epoch + step / steps) / epochs / warmup) if warmup else 1.0
+                    strength = min(1.0, done / warmup) if warmup else 1.0
                     x = _attacked(model, x, y, attack, strength, fabric, _mix(seed, epoch, step, fabric.global_rank))
                 logits = network(x.contiguous(memory_format=torch.channels_last))
                 loss = _loss(logits, y, label_smoothing)
                 optimiser.zero_grad()
                 fabric.backward(loss)
                 optimiser.step()
-                totals += torch.stack([loss.detach(), (logits.argmax(1) == y).float().mean()])
+                sums += torch.stack([loss.detach(), (logits.argmax(1) == y).float().mean()])
         seconds = time.perf_counter() - start
-        loss, accuracy = fabric.all_reduce(totals / steps, reduce_op="mean").tolist()
+        loss, accuracy = torch.as_tensor(fabric.all_reduce(sums / steps, reduce_op="mean")).tolist()
         if not loss < float("inf"):
             raise ValueError(f"the loss became {loss} in epoch {epoch + 1}; learning_rate={learning_rate} is too high")
         tested = evaluate(model, test)
-        for each, value in zip(fields(History), (loss, accuracy, tested.loss, tested.accuracy, seconds), strict=True):
-            getattr(history, each.name).append(value)
+        history.add(loss, accuracy, tested.loss, tested.accuracy, seconds)
         if checkpoint and fabric.is_global_zero:
-            _save_checkpoint(Path(checkpoint), model, optimiser, options, history)
-    model.to(memory_format=torch.contiguous_format).eval()
+            _save_checkpoint(checkpoint, model, optimiser, options, history)
+    _lay_out(model, torch.contiguous_format)
+    model.eval()
     return history
+
+
+def single_process(precision: str = "32-true") -> "Fabric":
+    """A Lightning Fabric for one process on the CPU: what `fit` uses unless it is given another."""
+    with needs("train"):
+        from lightning_fabric import Fabric
+    return Fabric(accelerator="cpu", devices=1, precision=precision)  # pyright: ignore[reportArgumentType]
 
 
 def one_cycle(progress: float, warmup: float) -> float:
@@ -182,7 +180,7 @@ def evaluate(model: nn.Module, images: ImageSet, *, batch_size: int = 500) -> Ev
     return Evaluation(cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).float().mean().item())
 
 
-def predict(model: nn.Module, images: Tensor, *, batch_size: int = 500) -> Tensor:
+def predict(model: nn.Module, images: Float[Tensor, "n c h w"], *, batch_size: int = 500) -> Float[Tensor, "n k"]:
     """Logits (N, K) float32 of images (N, C, H, W), in eval mode, without gradients, a batch at a time."""
     training = [module for module in model.modules() if module.training]
     device = next((p.device for p in model.parameters()), images.device)
@@ -195,11 +193,12 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 500) -> Tenso
             module.training = True
 
 
-def _keep_freed_memory() -> None:
-    """Have glibc keep what one step frees for the next one, which asks for the same; elsewhere change nothing.
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that one training step frees for the next one, which asks for the same.
 
     By default glibc hands large blocks back to the system at once, and fetching them anew, page by page, takes a
-    third of the time of a step of the MNIST network.
+    third of the time of a step of the MNIST network. This holds for all that the process does from now on, so it is
+    for programs that do little else than train; with another C library it changes nothing.
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
@@ -207,7 +206,11 @@ def _keep_freed_memory() -> None:
         libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD: which keeps up to 1 GB
 
 
-def _check_options(options: dict) -> None:
+def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
+    model.to(memory_format=memory_format)  # pyright: ignore[reportCallIssue]  torch's types leave this one out
+
+
+def _check_options(options: dict[str, Any]) -> None:
     whole = {"epochs": 1, "batch_size": 1, "shift": 0, "images": options["batch_size"]}
     for name, least in whole.items():
         if not isinstance(options[name], int) or options[name] < least:
@@ -242,12 +245,26 @@ def _with_outliers(train: ImageSet, outliers: Tensor) -> ImageSet:
 
 
 def _loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """The mean cross-entropy, to the label or, where that is -1, to the same probability for every class."""
+    """The mean cross-entropy, to the label or, for outliers (-1), to the same probability for every class."""
     outlier = labels < 0
     if not outlier.any():
         return cross_entropy(logits, labels, label_smoothing=label_smoothing)
     own = cross_entropy(logits, labels.clamp(min=0), label_smoothing=label_smoothing, reduction="none")
     return torch.where(outlier, -logits.log_softmax(1).mean(1), own).mean()
+
+
+def _batches(
+    train: ImageSet, epoch: int, options: dict[str, Any], fabric: "Fabric", progress: Progress
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """This process's part of each batch of an epoch: number of the step, augmented images, labels."""
+    images, labels = train.images.to(fabric.device), train.labels.to(fabric.device)
+    size, shift = options["batch_size"], options["shift"]
+    rng = torch.Generator().manual_seed(_mix(options["seed"], epoch))
+    order = torch.randperm(len(train), generator=rng)[: len(train) // size * size].view(-1, size)
+    mine = slice(fabric.global_rank, None, fabric.world_size)
+    for step, chosen in enumerate(progress(order)):
+        moves = _draw_moves(size, shift, options["flip"], rng)[mine].to(fabric.device)
+        yield step, _moved(images[chosen[mine]], moves, shift), labels[chosen[mine]]
 
 
 def _draw_moves(n: int, shift: int, flip: bool, rng: torch.Generator) -> Tensor:
@@ -270,13 +287,9 @@ def _moved(images: Tensor, moves: Tensor, shift: int) -> Tensor:
     return padded[each, channel, rows[:, None, :, None], columns[:, None, None, :]]  # (N, C, H, W)
 
 
-def _one_cpu() -> "Fabric":
-    with needs("train"):
-        from lightning_fabric import Fabric
-    return Fabric(accelerator="cpu", devices=1)
-
-
-def _attacked(model: nn.Module, x: Tensor, y: Tensor, attack: dict, strength: float, fabric: "Fabric", seed: int):
+def _attacked(
+    model: nn.Module, x: Tensor, y: Tensor, attack: dict[str, Any], strength: float, fabric: "Fabric", seed: int
+) -> Tensor:
     """What pgd makes of a batch, with eps and step_size at a fraction of their full strength."""
     scaled = {name: attack[name] * strength for name in ("eps", "step_size") if attack.get(name)}
     if not strength:
@@ -293,15 +306,17 @@ def _mix(*numbers: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:7])
 
 
-def _save_checkpoint(path: Path, model: nn.Module, optimiser, options: dict, history: History) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f".partial-{os.getpid()}-{path.name}")
+def _save_checkpoint(
+    path: Path | str, model: nn.Module, optimiser: torch.optim.Optimizer, options: dict[str, Any], history: History
+) -> None:
     state = {"model": model.state_dict(), "optimizer": optimiser.state_dict()}
-    torch.save(state | {"options": options, "history": asdict(history)}, partial_path)
-    partial_path.replace(path)
+    with replacing(path) as partial:
+        torch.save(state | {"options": options, "history": asdict(history)}, partial)
 
 
-def _resume(path: Path | str | None, model: nn.Module, optimiser, options: dict) -> History:
+def _resume(
+    path: Path | str | None, model: nn.Module, optimiser: torch.optim.Optimizer, options: dict[str, Any]
+) -> History:
     if path is None or not Path(path).exists():
         return History()
     saved = torch.load(path, weights_only=True)
@@ -312,125 +327,3 @@ def _resume(path: Path | str | None, model: nn.Module, optimiser, options: dict)
     model.load_state_dict(saved["model"])
     optimiser.load_state_dict(saved["optimizer"])
     return History(**saved["history"])
-
-
-# The recipes of the shipped networks: data set, network before training, options of fit.
-RECIPES: dict[str, tuple[str, Callable[[], nn.Module], dict]] = {
-    # The lab: Adam, batches of 100, 6 epochs; once plain, once with batch norm.
-    "mnist": ("mnist", models.mnist, {"epochs": 6, "batch_size": 100, "learning_rate": 2e-3}),
-    "mnist-bn": ("mnist", models.mnist_bn, {"epochs": 6, "batch_size": 100, "learning_rate": 2e-3}),
-    # The same network with batch norm, for longer and on shifted digits.
-    "mnist-best": (
-        "mnist",
-        models.mnist_bn,
-        {"epochs": 15, "batch_size": 100, "learning_rate": 3e-3, "weight_decay": 0.01, "shift": 2},
-    ),
-    # The lab's network against an attacker who may change every pixel by 0.3: projected gradient descent of 10 steps.
-    "mnist-robust": (
-        "mnist",
-        models.mnist,
-        {"epochs": 24, "batch_size": 100, "learning_rate": 2e-3, "warmup": 0.3, "shift": 1}
-        | {"attack": {"eps": 0.3, "steps": 10, "step_size": 0.06}},
-    ),
-    # A modern recipe. It needs no dropout: augmentation keeps so small a network from learning images by heart.
-    "cifar10": (
-        "cifar10",
-        partial(models.cifar10, dropout=(0.0, 0.0, 0.0)),
-        {"epochs": 30, "batch_size": 256, "optimizer": "sgd", "learning_rate": 0.2, "weight_decay": 5e-4}
-        | {"label_smoothing": 0.1, "shift": 4, "flip": True},
-    ),
-}
-
-
-def train_shipped(
-    name: str,
-    folder: Path,
-    *,
-    seed: int = 0,
-    images: int | None = None,
-    fabric: "Fabric | None" = None,
-    command: str = "",
-) -> dict:
-    """Train one of the shipped networks and write its weights and card to a folder; return the card.
-
-    Args:
-        name: a key of RECIPES.
-        folder: where NAME.safetensors and NAME.json go, and NAME.checkpoint until they are there.
-        command: what to type to make them again, for the card.
-        seed: fixes initial weights and everything that `fit` draws.
-        images: train on the first so many only, to try things out.
-        fabric: as in `fit`.
-    """
-    source, build, options = RECIPES[name]
-    train, test = data.load(source, "train"), data.load(source, "test")
-    train = train.subset(slice(images))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = build()
-    fabric = fabric or _one_cpu()
-    checkpoint = folder / f"{name}.checkpoint"
-    show = partial(tqdm, desc=name, unit="step", disable=not (fabric.is_global_zero and sys.stderr.isatty()))
-    history = fit(network, train, test, **options, seed=seed, checkpoint=checkpoint, fabric=fabric, progress=show)
-    content = to_safetensors({key: tensor.cpu().contiguous() for key, tensor in network.state_dict().items()})
-    written = {
-        "name": name,
-        "network": f"labkit.models.{getattr(build, 'func', build).__name__}",
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "command": command,
-        "recipe": {"data": source, "train_images": len(train)} | options,
-        "precision": fabric._precision.precision,
-        "seed": seed,
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in ("torch", "lightning-fabric", "numpy")},
-        "machine": f"{fabric.world_size} process of {torch.get_num_threads()} threads on {fabric.device.type}",
-        "history": {key: [round(value, 5) for value in values] for key, values in asdict(history).items()},
-        "test_accuracy": round(history.test_accuracy[-1], 5),
-        "test_images": len(test),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-    if fabric.is_global_zero:
-        _write(folder / f"{name}.safetensors", content)
-        _write(folder / f"{name}.json", (json.dumps(written, indent=1) + "\n").encode())
-        checkpoint.unlink()
-    return written
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial_path = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    partial_path.write_bytes(content)
-    partial_path.replace(path)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Train one shipped network from the command line."""
-    parser = argparse.ArgumentParser(prog="labkit train", description="Train one of labkit's networks.")
-    parser.add_argument("name", choices=RECIPES)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=models.WEIGHTS, help="where weights and card go")
-    parser.add_argument("--images", type=int, help="train on the first so many images only")
-    parser.add_argument("--precision", default="32-true", help="bf16-mixed halves the time on CPUs with AVX512-BF16")
-    options = parser.parse_args(arguments)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    with needs("train"):
-        from lightning_fabric import Fabric
-
-    if "LT_CLI_USED" in os.environ:  # under `fabric run`, which has chosen the devices and started the processes
-        fabric = Fabric()
-    else:
-        fabric = Fabric(accelerator="auto", devices=1, precision=options.precision)
-        fabric.launch()
-    given = " ".join(sys.argv[1:] if arguments is None else arguments)
-    command = f"labkit train {given}"
-    made = train_shipped(
-        options.name, options.folder, seed=options.seed, images=options.images, fabric=fabric, command=command
-    )
-    if fabric.is_global_zero:
-        print(
-            f"{made['name']}: {made['test_accuracy']:.2%} of {made['test_images']:,} test images, "
-            f"{len(made['history']['seconds'])} epochs in {sum(made['history']['seconds']):.0f} s"
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,4 @@
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +7,6 @@ from torch import nn
 from labkit import (
     _torchvision,  # noqa: F401  mends torchvision where it needs it
     data,
-    models,
     training,
 )
 from labkit.attacks.pgd import pgd
@@ -234,57 +226,3 @@ def test_predict_leaves_the_mode_and_needs_no_gradient(digits):
     assert model.training
     assert not logits.requires_grad
     assert torch.allclose(logits, model.eval()(digits[1].images), atol=1e-5)
-
-
-def run(command: list[str], **kwargs) -> subprocess.Popen:
-    env = os.environ | {"OMP_NUM_THREADS": "1", "LABKIT_OFFLINE": "1"}
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
-
-
-def train_mnist(folder: Path) -> subprocess.Popen:
-    return run([sys.executable, "-m", "labkit.training", "mnist", "--images", "1500", "--folder", str(folder)])
-
-
-@pytest.mark.slow
-def test_a_shipped_recipe_killed_in_mid_epoch_goes_on_to_the_same_weights(tmp_path):
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = train_mnist(killed)
-    deadline = time.monotonic() + 120
-    while not (killed / "mnist.checkpoint").exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    _, err = process.communicate()
-    assert process.returncode == -signal.SIGKILL, err
-    assert not (killed / "mnist.safetensors").exists()
-    for folder in (killed, whole):
-        process = train_mnist(folder)
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
-        assert "6 epochs" in out
-        assert sorted(path.name for path in folder.iterdir()) == ["mnist.json", "mnist.safetensors"]
-    cards = [json.loads((folder / "mnist.json").read_text()) for folder in (killed, whole)]
-    assert cards[0]["sha256"] == cards[1]["sha256"]
-    assert cards[0]["history"]["train_loss"] == cards[1]["history"]["train_loss"]
-    assert models.load("mnist", folder=killed)[1].weight.equal(models.load("mnist", folder=whole)[1].weight)
-
-
-@pytest.mark.slow
-def test_two_processes_train_as_one(tmp_path):
-    """Fabric splits each batch in two and averages the gradients: the same weights up to rounding."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    fabric = str(Path(sys.executable).parent / "fabric")
-    script = str(Path(training.__file__))
-    arguments = ["mnist", "--images", "600", "--folder", str(two)]
-    command = [fabric, "run", "--accelerator", "cpu", "--strategy", "ddp", "--devices", "2", script, *arguments]
-    process = run(command, cwd=tmp_path)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    process = run([sys.executable, "-m", "labkit.training", "mnist", "--images", "600", "--folder", str(one)])
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    cards = [json.loads((folder / "mnist.json").read_text()) for folder in (one, two)]
-    assert [card["machine"][0] for card in cards] == ["1", "2"]
-    losses = [card["history"]["train_loss"] for card in cards]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
-    first, second = (weights(models.load("mnist", folder=folder)) for folder in (one, two))
-    assert (first - second).norm() < 1e-3 * first.norm()

@@ -1,10 +1,10 @@
 """Does it help to train a network again, on the images that fooled it?
 
-`labkit study retraining` trains the MNIST network with and without images of nothing, and measures what became of it:
+`labkit study retraining` trains the MNIST network with and without outliers, and measures what became of it:
 labkit/studies/results/retraining.json, with a few of the images that still fool it in retraining.safetensors. A run
 that was killed goes on where it stopped; what it has found so far lies in the cache until the study is complete.
 
-An arm is one way of training. Every arm learns from all training digits, and in addition from images of nothing, each
+An arm is one way of training. Every arm learns from all training digits, and in addition from outliers, each
 with the target probability 1/10 for all ten digits:
 
     baseline         none
@@ -202,20 +202,20 @@ class _Study:
 
     def run(self, arm: str, seed: int) -> dict:
         """Train the networks of an arm, round by round, and measure the last one."""
-        nothing = None
+        outliers = None
         if arm == "control":
             noise = torch.rand(800, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
-            nothing = torch.cat([torch.zeros_like(noise), noise])
-        network = self.train_network("control" if arm == "control" else "baseline", seed, nothing)
+            outliers = torch.cat([torch.zeros_like(noise), noise])
+        network = self.train_network("control" if arm == "control" else "baseline", seed, outliers)
         for number, count in enumerate(ROUNDS[arm], start=1):
             found = self.found(f"{arm} {seed} {number}", network, count, seed)
-            nothing = found if nothing is None else torch.cat([nothing, found])
-            network = self.train_network(f"{arm} round {number}", seed, nothing)
+            outliers = found if outliers is None else torch.cat([outliers, found])
+            network = self.train_network(f"{arm} round {number}", seed, outliers)
         figures, pictures = measure(network, self.test, self.reference, seed=seed)
         _save(self.folder / f"pictures {arm} {seed}.safetensors", pictures)
         return {"arm": arm, "seed": seed, **figures}
 
-    def train_network(self, name: str, seed: int, nothing: Tensor | None) -> nn.Module:
+    def train_network(self, name: str, seed: int, outliers: Tensor | None) -> nn.Module:
         path = self.folder / f"{name} {seed}.safetensors"
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -224,7 +224,7 @@ class _Study:
             network.load_state_dict(load_file(path))
             return network.eval()
         options = {key: value for key, value in self.card["recipe"].items() if key not in ("precision", "train_images")}
-        fit(network, self.train, self.test, **options, outliers=nothing, seed=seed, fabric=self.fabric,
+        fit(network, self.train, self.test, **options, outliers=outliers, seed=seed, fabric=self.fabric,
             progress=partial(tqdm, desc=f"{name} {seed}", disable=not sys.stderr.isatty()))  # fmt: skip
         _save(path, {key: value.contiguous() for key, value in network.state_dict().items()})
         return network

@@ -1,13 +1,7 @@
-"""The NumPy network: each layer against PyTorch's autograd and against finite differences, then training and files."""
+"""The layers of the NumPy network: against PyTorch's autograd, against finite differences, by hand."""
 
-import hashlib
-import json
-import os
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections import OrderedDict
 
 import numpy as np
@@ -17,8 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from labkit import data, models, scratch
-from labkit.scratch import SGD, Adam, AvgPool, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool, Network, ReLU
+from labkit import models, scratch
+from labkit.scratch import SGD, AvgPool, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool, Network, ReLU, fit
 
 quick = settings(max_examples=60, deadline=None)
 pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -212,123 +206,6 @@ def test_he_normal_keeps_the_variance_through_a_relu():
     assert (x**2).mean() == pytest.approx(1, rel=0.15)
 
 
-OPTIMIZERS = {
-    "plain": (lambda: SGD(0.1, momentum=0), lambda p: torch.optim.SGD(p, 0.1)),
-    "momentum": (lambda: SGD(0.1, momentum=0.8), lambda p: torch.optim.SGD(p, 0.1, momentum=0.8)),
-    "nesterov": (
-        lambda: SGD(0.1, nesterov=True, weight_decay=0.01),
-        lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
-    ),
-    "adam": (lambda: Adam(0.01), lambda p: torch.optim.Adam(p, 0.01)),
-    "adam, other betas": (
-        lambda: Adam(0.01, betas=(0.8, 0.9), eps=1e-3),
-        lambda p: torch.optim.Adam(p, 0.01, betas=(0.8, 0.9), eps=1e-3),
-    ),
-}
-
-
-@pytest.mark.parametrize(("ours", "theirs"), OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
-def test_optimizer_steps_equal_torch(ours, theirs):
-    torch.manual_seed(0)
-    model = sequential(
-        conv=nn.Conv2d(2, 3, 3), relu=nn.ReLU(), bn=nn.BatchNorm2d(3), flatten=nn.Flatten(), fc=nn.Linear(12, 4)
-    )
-    network = scratch.from_torch(model)
-    optimizer, torch_optimizer = ours(), theirs(model.parameters())
-    for seed in range(4):
-        images, labels = randn(5, 2, 4, 4, seed=seed), torch.tensor([0, 1, 2, 3, 0])
-        torch_optimizer.zero_grad()
-        nn.functional.cross_entropy(model(images), labels).backward()
-        torch_optimizer.step()
-        _, gradient = scratch.cross_entropy(network.forward(images, training=True), labels)
-        network.backward(gradient)
-        optimizer.step(network)
-        for name, expected in scratch.from_torch(model).state().items():
-            np.testing.assert_allclose(network.state()[name], expected, rtol=0, atol=1e-10, err_msg=name)
-
-
-def untrained(name):
-    """A network with weights and running statistics that are not what they begin with."""
-    torch.manual_seed(0)
-    model = models.SHIPPED[name]()
-    for layer in model:
-        if hasattr(layer, "running_var"):
-            for seed, tensor in enumerate([layer.weight, layer.bias, layer.running_mean, layer.running_var]):
-                tensor.data = randn(len(tensor), seed=seed).float().abs() + 0.1
-    return model.eval()
-
-
-def assert_same_network(model, dtype, tolerance):
-    """Logits and image gradients agree."""
-    model = model.to(dtype)
-    channels, size = (1, 28) if next(iter(model.parameters())).shape[1] == 1 else (3, 32)
-    images = torch.rand(
-        4, channels, size, size, dtype=dtype, generator=torch.Generator().manual_seed(0)
-    ).requires_grad_()
-    expected = model(images)
-    expected[:, 3].sum().backward()
-    network = scratch.from_torch(model)
-    logits = network.forward(images.detach())
-    gradient = np.zeros_like(logits)
-    gradient[:, 3] = 1
-    image_gradient = network.backward(gradient)
-    assert logits.dtype == image_gradient.dtype == images.detach().numpy().dtype
-    np.testing.assert_allclose(logits, expected.detach(), rtol=0, atol=tolerance)
-    np.testing.assert_allclose(image_gradient, images.grad, rtol=0, atol=tolerance)
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-10)])
-@pytest.mark.parametrize("name", ["mnist", "mnist-bn", "cifar10"])
-def test_from_torch_gives_the_same_logits_and_image_gradients(name, dtype, tolerance):
-    assert_same_network(untrained(name), dtype, tolerance)
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-10)])
-@pytest.mark.parametrize("name", [name for name in models.SHIPPED if (models.WEIGHTS / f"{name}.json").exists()])
-def test_from_torch_on_shipped_networks(name, dtype, tolerance):
-    assert_same_network(models.load(name), dtype, tolerance)
-
-
-def test_from_torch_copies_the_weights():
-    model = untrained("mnist")
-    network = scratch.from_torch(model)
-    network.layers["conv1"].weight += 1
-    network.layers["fc2"].bias += 1
-    np.testing.assert_array_equal(scratch.from_torch(model).layers["fc2"].bias, model.fc2.bias.detach())
-    assert not np.array_equal(scratch.from_torch(model).layers["conv1"].weight, network.layers["conv1"].weight)
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Conv2d(2, 2, 3, groups=2),
-        nn.Conv2d(2, 2, 3, dilation=2),
-        nn.Conv2d(2, 2, 3, padding="same"),
-        nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"),
-        nn.MaxPool2d(2, padding=1),
-        nn.MaxPool2d(2, ceil_mode=True),
-        nn.AvgPool2d(2, ceil_mode=True),
-        nn.BatchNorm2d(2, affine=False),
-        nn.BatchNorm2d(2, track_running_stats=False),
-        nn.Flatten(2),
-        nn.Sigmoid(),
-    ],
-    ids=str,
-)
-def test_from_torch_refuses_what_it_does_not_have(layer):
-    with pytest.raises(ValueError, match=f"no layer like odd = {type(layer).__name__}"):
-        scratch.from_torch(nn.Sequential(OrderedDict(odd=layer)))
-
-
-def test_cifar10_network_is_that_of_the_other_chapters():
-    network, model = scratch.cifar10(), models.cifar10()
-    assert list(network.layers) == [name for name, _ in model.named_children()]
-    assert sum(array.size for array in network.parameters().values()) == 308_394
-    expected = scratch.from_torch(model)
-    assert {k: v.shape for k, v in network.state().items()} == {k: v.shape for k, v in expected.state().items()}
-    assert [vars(d)["rate"] for d in network.layers.values() if isinstance(d, Dropout)] == [0.2, 0.3, 0.4]
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_type_of_the_weights_is_kept(dtype):
     network = scratch.cifar10().astype(dtype)
@@ -358,65 +235,6 @@ def tiny(seed=0, dropout=0.0):
         conv=Conv2d(1, 8, 3, padding=1, rng=rng), relu=ReLU(), bn=BatchNorm(8), pool=MaxPool(2), drop=Dropout(dropout),
         flatten=Flatten(), fc=Linear(8 * 4 * 4, 2, rng=rng),
     )  # fmt: skip
-
-
-def stripes(n, seed=0):
-    """Noisy 8 x 8 images with horizontal (0) or vertical (1) stripes."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(2, size=n)
-    rows = np.arange(8) % 2
-    images = np.where(labels[:, None, None, None], rows, rows[:, None]) + 0.3 * rng.standard_normal((n, 1, 8, 8))
-    return images.astype(np.float32), labels
-
-
-@pytest.mark.parametrize("optimizer", [SGD(0.02), Adam(0.01)], ids=["sgd", "adam"])
-def test_fit_learns_and_predict_says_so(optimizer):
-    network = tiny()
-    history = network.fit(*stripes(200), optimizer, epochs=3, batch_size=20)
-    images, labels = stripes(100, seed=1)
-    assert history["train_loss"][-1] < history["train_loss"][0]
-    assert history["train_accuracy"][-1] > 0.98
-    logits = network.predict(images, batch_size=30)
-    assert logits.shape == (100, 2)
-    assert (logits.argmax(1) == labels).mean() > 0.98
-    np.testing.assert_allclose(logits, network.forward(images), atol=1e-5)
-
-
-def test_fit_in_two_parts_equals_fit_in_one():
-    schedule = [0.01, 0.02, 0.01, 0.005].__getitem__
-    states = []
-    for parts in ([4], [range(1), range(1, 3), range(3, 4)]):
-        network, optimizer = tiny(dropout=0.3), SGD()
-        for epochs in parts:
-            network.fit(
-                *stripes(60), optimizer, epochs=epochs, batch_size=20, seed=7,
-                schedule=lambda epoch: schedule(int(epoch)), augment=scratch.flip,
-            )  # fmt: skip
-        states.append(network.state())
-    for name, array in states[0].items():
-        np.testing.assert_array_equal(states[1][name], array)
-
-
-def test_fit_depends_on_its_seed_and_leaves_its_input_alone():
-    images, labels = stripes(60)
-    before = images.copy()
-    weights = []
-    for seed in (0, 0, 1):
-        network = tiny()
-        network.fit(images, labels, SGD(), epochs=1, batch_size=20, seed=seed, augment=scratch.flip)
-        weights.append(network.layers["fc"].weight)
-    np.testing.assert_array_equal(weights[0], weights[1])
-    assert not np.array_equal(weights[0], weights[2])
-    np.testing.assert_array_equal(images, before)
-
-
-def test_flip_mirrors_every_second_image():
-    images = np.random.default_rng(0).random((400, 3, 4, 5), np.float32)
-    flipped = scratch.flip(images, np.random.default_rng(1))
-    mirrored = (flipped == images[..., ::-1]).all((1, 2, 3))
-    assert (mirrored | (flipped == images).all((1, 2, 3))).all()
-    assert mirrored.mean() == pytest.approx(0.5, abs=0.1)
-    assert flipped.dtype == np.float32
 
 
 def image(*shape):
@@ -452,7 +270,7 @@ BAD = {
     "size of a network": (lambda: tiny().forward(image(2, 1, 10, 10)), ["(128, 2)", "(2, 200)"]),
     "gradient without logits": (lambda: tiny().backward(image(2, 2)), ["None", "(2, 2)"]),
     "images and labels": (
-        lambda: tiny().fit(image(3, 1, 8, 8), [0, 1], SGD(), epochs=1),
+        lambda: fit(tiny(), image(3, 1, 8, 8), [0, 1], SGD(), epochs=1),
         ["(3, 1, 8, 8)", "(2,)"],
     ),
     "dropout rate": (lambda: Dropout(1.0), ["[0, 1)", "1.0"]),
@@ -466,84 +284,9 @@ def test_bad_input_is_refused_with_both_shapes(call, said):
     assert all(part in str(error.value) for part in said), str(error.value)
 
 
-def test_a_diverging_run_is_stopped():
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"the loss became nan.*is too high"):
-        tiny().fit(*stripes(60), SGD(1e30), epochs=3, batch_size=20)
-
-
-# The command line, in processes of its own. Offline it trains on the bundled sample.
-
-COMMAND = [sys.executable, "-m", "labkit.scratch", "cifar10-scratch", "--images", "400", "--epochs", "2"]
-
-
-@pytest.fixture
-def environment(tmp_path):
-    return os.environ | {"LABKIT_OFFLINE": "1", "LABKIT_CACHE": str(tmp_path / "cache"), "OPENBLAS_NUM_THREADS": "1"}
-
-
-@pytest.mark.slow
-def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, environment):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*COMMAND, "--folder", whole], env=environment, check=True, timeout=300)
-
-    process = subprocess.Popen([*COMMAND, "--folder", killed], env=environment)
-    checkpoint = killed / "cifar10-scratch.checkpoint"
-    while not checkpoint.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert [path.name for path in killed.iterdir()] == [checkpoint.name]
-
-    other = subprocess.run(
-        [*COMMAND, "--folder", killed, "--seed", "1"], env=environment, capture_output=True, text=True
-    )
-    assert other.returncode != 0
-    assert "delete it to start afresh" in other.stderr
-    subprocess.run([*COMMAND, "--folder", killed], env=environment, check=True, timeout=300)
-
-    cards = [json.loads((folder / "cifar10-scratch.json").read_text()) for folder in (whole, killed)]
-    for card, folder in zip(cards, (whole, killed), strict=True):
-        content = (folder / "cifar10-scratch.safetensors").read_bytes()
-        assert card["sha256"] == hashlib.sha256(content).hexdigest()
-        assert card["bytes"] == len(content)
-        assert {len(values) for values in card["history"].values()} == {2}
-        del card["history"]["seconds"], card["command"]
-    assert cards[0] == cards[1]
-    assert not checkpoint.exists()
-
-    network = scratch.load(whole)
-    assert network.forward(np.zeros((1, 3, 32, 32), np.float32)).shape == (1, 10)
-    weights = whole / "cifar10-scratch.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="truncated or altered"):
-        scratch.load(whole)
-
-
 def test_a_small_network_needs_nothing_but_numpy():
     code = (
         "import sys, labkit.scratch; print(*sorted({'torch', 'safetensors', 'tqdm', 'matplotlib'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
-
-
-def test_the_shipped_network_is_as_good_as_its_card_says():
-    """On the 2,000 images of the sample, within four standard errors of what all 10,000 gave."""
-    card, sample = scratch.card(), data.sample("cifar10")
-    assert card["test_images"] == 10_000
-    assert card["recipe"]["train_images"] == 50_000
-    assert len(card["history"]["test_accuracy"]) <= 5
-    assert card["test_accuracy"] >= 0.72
-    right = scratch.load().predict(sample.images).argmax(axis=1) == sample.labels.numpy()
-    error = (card["test_accuracy"] * (1 - card["test_accuracy"]) / len(sample)) ** 0.5
-    assert right.mean() == pytest.approx(card["test_accuracy"], abs=4 * error)
-
-
-def test_damaged_weights_are_refused(tmp_path):
-    for suffix in ("safetensors", "json"):
-        shutil.copy(scratch.FOLDER / f"{scratch.NAME}.{suffix}", tmp_path)
-    path = tmp_path / f"{scratch.NAME}.safetensors"
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=r"cifar10-scratch\.safetensors .* is truncated or altered"):
-        scratch.load(tmp_path)
