@@ -12,7 +12,20 @@ from hypothesis import strategies as st
 from torch import nn
 
 from labkit import models, scratch
-from labkit.scratch import SGD, AvgPool, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool, Network, ReLU, fit
+from labkit.scratch import (
+    SGD,
+    AvgPool,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool,
+    Network,
+    ReLU,
+    fit,
+    network,
+)
 
 quick = settings(max_examples=60, deadline=None)
 pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -62,7 +75,7 @@ def test_conv_equals_torch(n, channels, filters, size, kernel, stride, padding, 
 
 
 def test_conv_over_several_blocks_equals_torch(monkeypatch):
-    monkeypatch.setattr(scratch, "BLOCK", 2 * 8 * 8 * 27)  # two images a block, and one left over
+    monkeypatch.setattr(network, "BLOCK", 2 * 8 * 8 * 27)  # two images a block, and one left over
     assert_parity(nn.Conv2d(3, 4, 3, padding=1), randn(5, 3, 8, 8))
 
 
