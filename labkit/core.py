@@ -1,10 +1,28 @@
 """The contract every method shares: pixels in [0, 1] go in, logits come out, the model is in eval mode."""
 
+import inspect
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from numbers import Integral, Real
+from typing import Any, Literal, ParamSpec, TypeVar, overload
+
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+Aux = TypeVar("Aux")
+Params = ParamSpec("Params")
+State = TypeVar("State")
 
-def check_batch(model: nn.Module, images: Tensor, classes: Tensor | None = None) -> None:
+Progress = Callable[[Iterable[Any]], Iterable[Any]]  # wraps a loop and shows how far it is, such as `tqdm`
+
+
+# Checks: each raises a ValueError that quotes the value received and says what would be accepted.
+
+
+def check_batch(model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"] | None = None) -> None:
     """Refuse what no method can work with, and say what would be accepted.
 
     Args:
@@ -15,23 +33,96 @@ def check_batch(model: nn.Module, images: Tensor, classes: Tensor | None = None)
     Raises:
         ValueError: any of the above does not hold.
     """
-    training = [name or type(model).__name__ for name, module in model.named_modules() if module.training]
-    if training:
-        raise ValueError(f"the model must be in eval mode (call model.eval()), but {training[0]!r} is in training mode")
+    check_eval(model)
     if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point() or images.numel() == 0:
         raise ValueError(f"images must be a floating-point tensor of shape (N, C, H, W), got {_describe(images)}")
     low, high = images.amin().item(), images.amax().item()
     if not (low >= 0 and high <= 1):  # written so that NaN is refused too
         raise ValueError(f"pixels must lie in [0, 1], got values from {low:g} to {high:g}")
-    if classes is None:
-        return
-    if not isinstance(classes, Tensor) or classes.dtype != torch.int64 or classes.shape != images.shape[:1]:
-        raise ValueError(f"classes must be int64 of shape ({len(images)},), got {_describe(classes)}")
+    if classes is not None:
+        check_classes(classes, len(images))
+
+
+def check_eval(model: nn.Module) -> None:
+    """Refuse a model of which a part is in training mode."""
+    training = [name or type(model).__name__ for name, module in model.named_modules() if module.training]
+    if training:
+        raise ValueError(f"the model must be in eval mode (call model.eval()), but {training[0]!r} is in training mode")
+
+
+def check_classes(classes: Int64[Tensor, " n"], n: int | None = None) -> None:
+    """Refuse what are no class labels: they must be int64 of shape (N,), not negative, and n of them if that is known.
+
+    (That they are below K shows once there are logits: see `check_logits`.)
+    """
+    fits = isinstance(classes, Tensor) and classes.dtype == torch.int64 and classes.ndim == 1 and classes.numel() > 0
+    if not fits or (n is not None and len(classes) != n):
+        shape = "(N,), N at least 1" if n is None else f"({n},)"
+        raise ValueError(f"classes must be int64 of shape {shape}, got {_describe(classes)}")
     if classes.amin() < 0:
         raise ValueError(f"classes must not be negative, got {classes.amin().item()}")
 
 
-def class_score(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+def check_logits(logits: Tensor, classes: Int64[Tensor, " n"]) -> None:
+    """Refuse a model's output that is not (N, K), and classes that are not among its K."""
+    if logits.ndim != 2 or len(logits) != len(classes):
+        raise ValueError(f"the model must return logits (N, K) for {len(classes)} images, got {tuple(logits.shape)}")
+    count = logits.shape[1]
+    if classes.amin() < 0 or classes.amax() >= count:
+        wrong = classes[(classes < 0) | (classes >= count)][0].item()
+        raise ValueError(f"classes must lie in 0..{count - 1}, got {wrong}")
+
+
+def check_counts(*, least: int = 1, most: int | None = None, **counts: int) -> None:
+    """Refuse what is not a whole number from `least` up (to `most`): neither 2.5 nor True is one."""
+    for name, value in counts.items():
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not whole or value < least or (most is not None and value > most):
+            accepted = f"from {least} up" if most is None else f"from {least} to {most}"
+            raise ValueError(f"{name} must be a whole number {accepted}, got {value!r}")
+
+
+def check_positive(**values: float) -> None:
+    """Refuse what is not a finite number above 0."""
+    for name, value in values.items():
+        if not _is_number(value) or not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be a number above 0, got {value!r}")
+
+
+def check_not_negative(**values: float) -> None:
+    """Refuse what is not a finite number from 0 up."""
+    for name, value in values.items():
+        if not _is_number(value) or not 0 <= value < float("inf"):
+            raise ValueError(f"{name} must be a number from 0 up, got {value!r}")
+
+
+def check_within(low: float, high: float, *, ends: str = "[]", **values: float) -> None:
+    """Refuse what does not lie between two numbers; `ends` says which of them count, as in "[)"."""
+    for name, value in values.items():
+        excluded = (value == low and ends[0] == "(") or (value == high and ends[1] == ")")
+        if not _is_number(value) or not low <= value <= high or excluded:
+            raise ValueError(f"{name} must lie in {ends[0]}{low:g}, {high:g}{ends[1]}, got {value!r}")
+
+
+def check_choice(choices: Iterable[str], **values: str) -> None:
+    """Refuse what is not one of the choices."""
+    known = list(choices)
+    for name, value in values.items():
+        if value not in known:
+            raise ValueError(f"{name} must be one of {known}, got {value!r}")
+
+
+def check_eps(eps: float) -> None:
+    """Refuse a distance that no image can move: eps must be a number from 0 up, in pixel units."""
+    check_not_negative(eps=eps)
+
+
+# Gradients
+
+
+def class_score(
+    model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"]
+) -> Float[Tensor, " n"]:
     """Each image's logit for its class.
 
     Args:
@@ -45,38 +136,12 @@ def class_score(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     Raises:
         ValueError: the model's output is not (N, K), or a class is not one of its K.
     """
-    return score_of(model(images), classes)
-
-
-def score_of(logits: Tensor, classes: Tensor) -> Tensor:
-    """Each row's logit for its class, as `class_score`, of logits that are there already."""
-    if logits.ndim != 2 or len(logits) != len(classes):
-        raise ValueError(f"the model must return logits (N, K) for {len(classes)} images, got {tuple(logits.shape)}")
-    _check_known(classes, logits.shape[1])
+    logits = model(images)
+    check_logits(logits, classes)
     return logits.gather(1, classes[:, None])[:, 0]
 
 
-def input_gradient(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Gradient of each image's class logit with respect to its pixels.
-
-    Args:
-        model: images (N, C, H, W) -> logits (N, K), treating every image on its own (as eval mode does).
-        images: (N, C, H, W); left unmodified.
-        classes: (N,) int64 in [0, K).
-
-    Returns:
-        (N, C, H, W), in logits per unit of pixel value. No gradient is left on the model's weights.
-
-    Raises:
-        ValueError: as `class_score`.
-    """
-    with torch.enable_grad():
-        images = images.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(class_score(model, images, classes).sum(), images)
-    return gradient
-
-
-def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
+def log_odds(logits: Float[Tensor, "n k"], classes: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Log-odds of each image's class, log(p / (1 - p)) for a probability p: a margin loss.
 
     It is the class's logit less the log-sum-exp of all others, positive where the class is more likely than the rest
@@ -94,16 +159,65 @@ def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
     Raises:
         ValueError: logits of another shape; a class that is not one of the K.
     """
-    if logits.ndim != 2 or len(logits) != len(classes) or logits.shape[1] < 2:
-        raise ValueError(
-            f"the model must return logits (N, K) for {len(classes)} images, K at least 2, got {tuple(logits.shape)}"
-        )
-    _check_known(classes, logits.shape[1])
+    check_logits(logits, classes)
+    if logits.shape[1] < 2:
+        raise ValueError(f"log-odds take logits of at least 2 classes, got {tuple(logits.shape)}")
     own = nn.functional.one_hot(classes, logits.shape[1]).bool()
     return logits.gather(1, classes[:, None])[:, 0] - logits.masked_fill(own, -torch.inf).logsumexp(1)
 
 
-def importance(maps: Tensor, images: Tensor) -> Tensor:
+@overload
+def value_and_grad(loss: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+@overload
+def value_and_grad(
+    loss: Callable[[Tensor], tuple[Tensor, Aux]], x: Tensor, *, has_aux: Literal[True]
+) -> tuple[tuple[Tensor, Aux], Tensor]: ...
+
+
+def value_and_grad(loss: Callable[[Tensor], Any], x: Tensor, *, has_aux: bool = False) -> tuple[Any, Tensor]:
+    """The values of a loss, and the gradient of their sum with respect to x; inside `no_grad` too.
+
+    Args:
+        loss: x -> a tensor of values; with has_aux, such a tensor and whatever else is wanted from the same pass.
+        x: any floating-point tensor; left unmodified.
+        has_aux: whether the loss returns a pair.
+
+    Returns:
+        The values, without a graph, and the gradient, of x's shape. With has_aux: (values, the rest), gradient. No
+        gradient is left on the weights of a model that the loss runs.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        found = loss(x)
+        values, rest = found if has_aux else (found, None)
+        (gradient,) = torch.autograd.grad(values.sum(), x)
+    return ((values.detach(), rest) if has_aux else values.detach()), gradient
+
+
+def input_gradient(
+    model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"]
+) -> Float[Tensor, "n c h w"]:
+    """Gradient of each image's class logit with respect to its pixels.
+
+    Args:
+        model: images (N, C, H, W) -> logits (N, K), treating every image on its own (as eval mode does).
+        images: (N, C, H, W); left unmodified.
+        classes: (N,) int64 in [0, K).
+
+    Returns:
+        (N, C, H, W), in logits per unit of pixel value. No gradient is left on the model's weights.
+
+    Raises:
+        ValueError: as `class_score`.
+    """
+    return value_and_grad(lambda pixels: class_score(model, pixels, classes), images)[1]
+
+
+def importance(
+    maps: Float[Tensor, "n h w"] | Float[Tensor, "n c h w"], images: Float[Tensor, "n c h w"]
+) -> Float[Tensor, "n h w"]:
     """One number for each pixel of the images, (N, H, W): the higher, the more important.
 
     Args:
@@ -123,17 +237,33 @@ def importance(maps: Tensor, images: Tensor) -> Tensor:
     return maps.detach().abs().amax(1) if maps.ndim == 4 else maps.detach()
 
 
-def check_eps(eps: float) -> None:
-    """Refuse a distance that no image can move: raises ValueError unless eps is a number from 0 up."""
-    if not isinstance(eps, int | float) or not 0 <= eps < float("inf"):
-        raise ValueError(f"eps must be a number from 0 up, in pixel units, got {eps!r}")
+# Methods that show their steps
 
 
-def _check_known(classes: Tensor, count: int) -> None:
-    if classes.amin() < 0 or classes.amax() >= count:
-        wrong = classes[(classes < 0) | (classes >= count)][0].item()
-        raise ValueError(f"classes must lie in 0..{count - 1}, got {wrong}")
+def last_of(steps: Callable[Params, Iterator[State]]) -> Callable[Params, State]:
+    """The method whose generator twin this is: `pgd = last_of(pgd_steps)` returns what `pgd_steps` yields last.
+
+    The twin declares options and documentation, and the method has the same: its name is the twin's without "_steps",
+    its annotation says State instead of Iterator[State], its docstring Returns instead of Yields.
+    """
+
+    @wraps(steps)
+    def method(*args: Params.args, **kwargs: Params.kwargs) -> State:
+        return deque(steps(*args, **kwargs), maxlen=1).pop()
+
+    signature = inspect.signature(steps)
+    (returned,) = signature.return_annotation.__args__
+    method.__name__ = method.__qualname__ = steps.__name__.removesuffix("_steps")
+    method.__annotations__ = steps.__annotations__ | {"return": returned}
+    method.__signature__ = signature.replace(return_annotation=returned)  # pyright: ignore[reportAttributeAccessIssue]
+    method.__doc__ = re.sub(r"Yields:\n +", f"\\g<0>The last of what `{steps.__name__}` yields: ", steps.__doc__ or "")
+    method.__doc__ = method.__doc__.replace("Yields:", "Returns:")
+    return method
 
 
-def _describe(value) -> str:
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _describe(value: object) -> str:
     return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)

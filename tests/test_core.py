@@ -1,10 +1,29 @@
+import inspect
+import math
 import re
+from collections.abc import Iterator
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from labkit.core import check_batch, class_score, importance, input_gradient
+from labkit.core import (
+    check_batch,
+    check_choice,
+    check_counts,
+    check_eps,
+    check_not_negative,
+    check_positive,
+    check_within,
+    class_score,
+    importance,
+    input_gradient,
+    last_of,
+    log_odds,
+    value_and_grad,
+)
 
 
 @pytest.fixture
@@ -92,3 +111,71 @@ def test_importance_of_signed_channels():
     maps[0, 1, 0, 0] = torch.nan
     with pytest.raises(ValueError, match="1 numbers that are not"):
         importance(maps, images)
+
+
+def test_the_gradient_of_any_loss_and_its_values():
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    values, gradient = value_and_grad(lambda x: x.square().sum(1), x)
+    assert torch.equal(values, torch.tensor([5.0, 25.0]))
+    assert torch.equal(gradient, 2 * x)
+    assert not any(each.requires_grad for each in (values, gradient, x))
+    with torch.no_grad():
+        (values, rest), gradient = value_and_grad(lambda x: (x.sum(), "rest"), x, has_aux=True)
+    assert (values.item(), rest) == (10, "rest")
+    assert torch.equal(gradient, torch.ones(2, 2))
+
+
+def test_the_log_odds_are_those_of_the_softmax_and_their_gradient_survives_certainty():
+    logits, classes = torch.randn(5, 4, dtype=torch.double), torch.tensor([0, 1, 2, 3, 0])
+    p = logits.softmax(1).gather(1, classes[:, None])[:, 0]
+    assert torch.allclose(log_odds(logits, classes), (p / (1 - p)).log())
+    certain = torch.tensor([[1000.0, 0.0]])
+    found, gradient = value_and_grad(lambda logits: log_odds(logits, torch.tensor([0])), certain)
+    assert found.item() == 1000
+    assert gradient.tolist() == [[1, -1]]
+    with pytest.raises(ValueError, match=r"at least 2 classes, got \(5, 1\)"):
+        log_odds(logits[:, :1], torch.zeros(5, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "bad", "said"),
+    [
+        (check_counts, (1, 7, np.int64(3)), (0, -1, 2.5, 1.0, True, "3", None, math.nan), "a whole number from 1 up"),
+        (partial(check_counts, least=0, most=3), (0, 3), (-1, 4), "a whole number from 0 to 3"),
+        (check_positive, (1, 0.5, np.float32(2)), (0, -1.0, math.inf, math.nan, True, "1"), "a number above 0"),
+        (check_not_negative, (0, 0.5), (-1e-9, math.inf, math.nan, False), "a number from 0 up"),
+        (check_eps, (0, 0.5), (-0.1, math.inf, math.nan, "0.1", None), "a number from 0 up"),
+        (partial(check_within, 0, 1), (0, 0.5, 1), (-0.1, 1.1, math.nan, True, "0"), r"lie in \[0, 1\]"),
+        (partial(check_within, 0, 1, ends="[)"), (0, 0.5), (1, math.nan), r"lie in \[0, 1\)"),
+        (partial(check_within, 0, 0.5, ends="()"), (0.1,), (0, 0.5), r"lie in \(0, 0.5\)"),
+        (partial(check_choice, ("linf", "l2")), ("linf", "l2"), ("l1", None, 2), r"one of \['linf', 'l2'\]"),
+    ],
+)
+def test_one_wording_for_each_kind_of_check(check, good, bad, said):
+    for value in good:
+        check(eps=value)
+    for value in bad:
+        with pytest.raises(ValueError, match=f"^eps must .*{said}, got {re.escape(repr(value))}$"):
+            check(eps=value)
+
+
+def count_steps(start: int, *, steps: int = 3) -> Iterator[int]:
+    """Count.
+
+    Args:
+        steps: how far.
+
+    Yields:
+        Where it is.
+    """
+    yield from range(start, start + steps)
+
+
+def test_the_last_of_a_generator_has_its_options_and_words():
+    count = last_of(count_steps)
+    assert count(5) == 7
+    assert count(5, steps=1) == 5
+    assert count.__name__ == "count"
+    assert str(inspect.signature(count)) == "(start: int, *, steps: int = 3) -> int"
+    assert count.__annotations__ == {"start": int, "steps": int, "return": int}
+    assert inspect.getdoc(count).endswith("Returns:\n    The last of what `count_steps` yields: Where it is.")
