@@ -136,7 +136,11 @@ def class_score(
     Raises:
         ValueError: the model's output is not (N, K), or a class is not one of its K.
     """
-    logits = model(images)
+    return score_of(model(images), classes)
+
+
+def score_of(logits: Float[Tensor, "n k"], classes: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Each row's logit for its class, as `class_score`, of logits that are there already."""
     check_logits(logits, classes)
     return logits.gather(1, classes[:, None])[:, 0]
 
