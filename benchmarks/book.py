@@ -2,33 +2,42 @@
 
 Cold: no executed notebook in the cache. Warm: a second time, with nothing changed. Weights: the HTML and everything
 that the page loads from the book, as it lies on disk and as a web server would send it (gzip, where that helps); the
-second page costs less, since scripts and styles are loaded once.
+second page costs less, since scripts and styles are loaded once. --quick weighs the book that was built last.
 """
 
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from benchmarks._race import Options, Race, race, run
+from tools.website.check_pages import Page, loaded_files, sent
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tools.website.check_pages import Page, loaded_files, sent  # noqa: E402
 
 
-def main() -> None:
+def build(folder: str) -> None:
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    with tempfile.TemporaryDirectory() as folder:
-        print(f"{'build':<8}{'seconds':>9}")
-        for name in ("cold", "warm"):
-            start = time.monotonic()
-            command = [jupyter_book, "build", "book/", "--path-output", folder]
-            result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-            if result.returncode:
-                sys.exit(f"the book does not build:\n{result.stderr[-2000:]}")
-            print(f"{name:<8}{time.monotonic() - start:>9.1f}", flush=True)
-        weigh((Path(folder) / "_build/html").resolve())
+    command = [jupyter_book, "build", "book/", "--path-output", folder]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f"the book does not build:\n{result.stderr[-2000:]}")
+
+
+def section(options: Options) -> Iterator[Race]:
+    if options.quick:
+        weigh(ROOT / "_build/html")
+        return
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            lanes = {"cold": partial(build, folder), "warm": partial(build, folder)}
+            found = race("building the book", lanes, 1)
+            found.bound("cold", seconds=150)
+            found.bound("warm", seconds=10)
+            yield found
+            weigh((Path(folder) / "_build/html").resolve())
 
 
 def weigh(book: Path) -> None:
@@ -47,8 +56,10 @@ def weigh(book: Path) -> None:
             row += "".join(
                 f"{sum(kind) / 1000:>10.0f}" for kind in zip(*(sizes[f] for f in {path, *files}), strict=True)
             )
-        print(row)
+        print(row, flush=True)
 
+
+SECTIONS = {"build": section}
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, SECTIONS, rounds=1)

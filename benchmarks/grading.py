@@ -4,7 +4,7 @@ Both begin from nothing in every round, so that labkit-grade's start (it solves 
 lets the canary fly) counts. nbgrader runs submissions one after the other in one process; labkit-grade takes as many
 workers as there are processors. Memory is what the machine has less of while they run: leave it alone meanwhile.
 
-`python benchmarks/grading.py NAME SUBMISSIONS OF_THEM_WITH_NBGRADER` for other than 50 of saliency_and_smoothgrad, 10
+`python -m benchmarks.grading NAME SUBMISSIONS OF_THEM_WITH_NBGRADER` for other than 50 of saliency_and_smoothgrad, 10
 of them with nbgrader, which needs the same time for each.
 """
 

@@ -1,46 +1,46 @@
-"""How long the live lab's answers take in Chromium, from the question to the answer on the page, in milliseconds.
+"""How long the live lab's answers take in Chromium, from the question to the answer on the page.
 
-Drawing to new probabilities is of both networks, the occlusion map is a whole one of 529 windows. Ends with an error
-where even the best time is beyond its bound. Needs the built book.
+Drawing to new probabilities is of both networks, the occlusion map is a whole one of 529 windows. The page measures
+itself; here it is only given something to do. Needs the built book.
 """
 
-import argparse
-import statistics
-import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from statistics import median
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from benchmarks._race import Options, Race, Run, race, run
+from tools.website.chromium import ARGUMENTS, find_chromium
 
-from tools.website.chromium import ARGUMENTS, find_chromium  # noqa: E402
-
-PAGE = ROOT / "_build/html/lab/19_live_lab.html"
+PAGE = Path(__file__).parents[1] / "_build/html/lab/19_live_lab.html"
 STROKE = [(0.2, 0.2), (0.7, 0.18), (0.6, 0.4), (0.5, 0.6), (0.42, 0.9)]
-
-BOUNDS = {"drawing to probabilities": 40, "gradient": 20, "SmoothGrad of 25": 300, "occlusion map": 1000}
-
-# The page measures itself; here it is only given something to do.
-WORK = """async (repeats) => {
-    for (const times of Object.values(labTimings)) times.length = 0;
-    const [image, network] = [lab.digit, "mnist"];
-    const once = (name, task, values) => lab.timed(name, task, { network, image, ...values });
-    for (let at = 0; at < repeats; at++) {
-        await once("gradient", "saliency", { digit: 7 });
-        await once("SmoothGrad of 25", "smoothgrad", { digit: 7, noise: 0.15, samples: 25 });
-        await once("attack", "attack", { eps: 0.2, target: null, steps: 1 });
-    }
-    await once("occlusion map", "occlusion", { window: 6 });
-    return structuredClone(labTimings);
+DRAWING = "drawing to probabilities"
+# question -> the worker's task, its options, and the most milliseconds that the best answer may take
+QUESTIONS: dict[str, tuple[str, dict, float]] = {
+    "gradient": ("saliency", {"digit": 7}, 20),
+    "SmoothGrad of 25": ("smoothgrad", {"digit": 7, "noise": 0.15, "samples": 25}, 300),
+    "attack": ("attack", {"eps": 0.2, "target": None, "steps": 1}, 300),
+    "occlusion map": ("occlusion", {"window": 6}, 1000),
+}
+ASK = """async ([name, task, values]) => {
+    labTimings[name].length = 0;
+    await lab.timed(name, task, { network: "mnist", image: lab.digit, ...values });
+    return labTimings[name][0];
 }"""
 
 
-def measure(tab, *, repeats: int = 5) -> dict[str, list[float]]:
-    """Times of each kind, in milliseconds, in a page whose lab has been started."""
-    times = tab.evaluate(WORK, repeats)
-    tab.evaluate("labTimings['drawing to probabilities'].length = 0")
+def ask(tab: Page, name: str) -> Run:
+    task, values, _ = QUESTIONS[name]
+    return Run(tab.evaluate(ASK, [name, task, values]) / 1000)
+
+
+def draw(tab: Page) -> Run:
+    """A stroke of 24 moves; the middle one of the times until a move had its answer."""
+    tab.evaluate(f"labTimings['{DRAWING}'].length = 0")
     box = tab.locator(".lab-pad").bounding_box()
+    assert box, "the pad is not on the page"
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in STROKE]
     tab.mouse.move(*places[0])
     tab.mouse.down()
@@ -48,36 +48,26 @@ def measure(tab, *, repeats: int = 5) -> dict[str, list[float]]:
         tab.mouse.move(*place, steps=6)
     tab.mouse.up()
     tab.wait_for_timeout(500)
-    return times | {"drawing to probabilities": tab.evaluate("[...labTimings['drawing to probabilities']]")}
+    return Run(median(tab.evaluate(f"[...labTimings['{DRAWING}']]")) / 1000)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--repeats", type=int, default=21)
-    repeats = parser.parse_args().repeats
+def section(options: Options) -> Iterator[Race]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         tab = browser.new_page()
         tab.goto(PAGE.as_uri())
         tab.locator(".lab-load").click()
         tab.locator(".lab-pad").wait_for(timeout=90_000)
-        tab.wait_for_timeout(1000)
-        times: dict[str, list[float]] = {}
-        for _ in range(3):
-            for what, measured in measure(tab, repeats=repeats).items():
-                times.setdefault(what, []).extend(measured)
+        lanes = {name: partial(ask, tab, name) for name in QUESTIONS} | {DRAWING: partial(draw, tab)}
+        found = race("an answer of the live lab", lanes, options.rounds)
         browser.close()
-    print(f"{'':<28}{'median':>8}{'least':>8}{'most':>8}{'bound':>8}   ms")
-    for what, measured in times.items():
-        if not measured:  # the page's own, for a view that was not open
-            continue
-        numbers = (statistics.median(measured), min(measured), max(measured))
-        bound = BOUNDS.get(what, "")
-        print(f"{what:<28}" + "".join(f"{number:>8.1f}" for number in numbers) + f"{bound:>8}")
-    late = [what for what, bound in BOUNDS.items() if min(times[what]) > bound]
-    if late:
-        sys.exit(f"beyond the bound even at best: {', '.join(late)}")
+    for name, (_, _, most) in QUESTIONS.items():
+        found.bound(name, seconds=most / 1000)
+    found.bound(DRAWING, seconds=0.040)
+    yield found
 
+
+SECTIONS = {"answers": section}
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, SECTIONS, rounds=21)

@@ -3,27 +3,26 @@
 The usual script: a Dataset of images that are turned into tensors one at a time (ToTensor, Normalize), a DataLoader in
 batches of 100, torch.optim.Adam, float32. `fit` trains the same network on the same images, in float32 and in the
 bfloat16 that `--precision bf16-mixed` asks for (worth it where the processor has instructions for it: AVX512-BF16 or
-AMX). Each epoch has a process of its own, and they take turns, so that a busy machine slows all. Then a step of the
-CIFAR-10 recipe in both precisions.
+AMX). Each epoch has a process of its own. Then a step of the CIFAR-10 recipe in both precisions.
 """
 
 import logging
 import time
+from collections.abc import Iterator
 from functools import partial
-from statistics import median
 
 import torch
-from _measure import alone
 from lightning_fabric import Fabric
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks._race import Options, Race, Run, race, run
 from labkit import data, models, training
 from labkit._torchvision import torchvision
 from labkit.recipes import RECIPES
 
-ROUNDS, IMAGES = 3, 20_000
+USUAL = "DataLoader + ToTensor + Adam"
 
 
 class Pictures(Dataset):
@@ -37,12 +36,12 @@ class Pictures(Dataset):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return self.transform(Image.fromarray(self.pixels[index])), self.labels[index]
 
 
-def usual_script() -> float:
-    train = mnist()
+def usual_script(count: int) -> Run:
+    train = mnist(count)
     network = models.mnist()[1:]  # the transform normalises
     loader = DataLoader(Pictures(train), batch_size=100, shuffle=True)
     optimizer, loss_function = torch.optim.Adam(network.parameters(), lr=1e-3), nn.CrossEntropyLoss()
@@ -51,26 +50,26 @@ def usual_script() -> float:
         optimizer.zero_grad()
         loss_function(network(images), labels).backward()
         optimizer.step()
-    return time.perf_counter() - start
+    return Run(time.perf_counter() - start)
 
 
-def ours(precision: str) -> float:
-    train = mnist()
-    fabric, few = quiet_fabric(precision), train.subset(slice(100))
+def ours(count: int, precision: str) -> Run:
+    train, fabric = mnist(count), quiet_fabric(precision)
+    few = train.subset(slice(100))
     training.keep_freed_memory()
-    return training.fit(models.mnist(), train, few, epochs=1, batch_size=100, fabric=fabric).seconds[0]
+    return Run(training.fit(models.mnist(), train, few, epochs=1, batch_size=100, fabric=fabric).seconds[0])
 
 
-def cifar10_step(precision: str) -> float:
+def cifar10_step(batch_size: int, steps: int, precision: str) -> Run:
     recipe = RECIPES["cifar10"]
-    few = data.load("cifar10", "train").subset(slice(10 * recipe.options["batch_size"]))
-    fabric = quiet_fabric(precision)
-    history = training.fit(recipe.build(), few, few.subset(slice(100)), **recipe.options | {"epochs": 2}, fabric=fabric)
-    return history.seconds[1] / 10  # the first epoch also warms up
+    few = data.load("cifar10", "train").subset(slice(steps * batch_size))
+    changes = {"epochs": 2, "batch_size": batch_size, "fabric": quiet_fabric(precision)}
+    history = training.fit(recipe.build(), few, few.subset(slice(100)), **recipe.options | changes)
+    return Run(history.seconds[1] / steps)  # the first epoch also warms up
 
 
-def mnist() -> data.ImageSet:
-    return data.load("mnist", "train").subset(slice(IMAGES))
+def mnist(count: int) -> data.ImageSet:
+    return data.load("mnist", "train").subset(slice(count))
 
 
 def quiet_fabric(precision: str) -> Fabric:
@@ -78,26 +77,28 @@ def quiet_fabric(precision: str) -> Fabric:
     return Fabric(accelerator="cpu", devices=1, precision=precision)
 
 
-def main() -> None:
+def epoch(options: Options) -> Iterator[Race]:
+    count = options.size(20_000, 200)
     scripts = {
-        "DataLoader + ToTensor + Adam": usual_script,
-        "labkit.training.fit": partial(ours, precision="32-true"),
-        "labkit.training.fit, bf16-mixed": partial(ours, precision="bf16-mixed"),
+        USUAL: partial(usual_script, count),
+        "labkit.training.fit": partial(ours, count, "32-true"),
+        "labkit.training.fit, bf16-mixed": partial(ours, count, "bf16-mixed"),
     }
-    rounds = [[alone(script) for script in scripts.values()] for _ in range(ROUNDS)]
-    print(f"{'MNIST, lab network, batches of 100':<40}{'s an epoch':>12}{'ratio':>9}")
-    for column, name in enumerate(scripts):
-        seconds = min(times[column] for times in rounds) * 60_000 / IMAGES
-        ratio = median(times[0] / times[column] for times in rounds)
-        print(f"{name:<40}{seconds:>12.1f}{ratio:>9.2f}")
-    print(f"fastest and median of {ROUNDS} rounds of {IMAGES:,} images; wanted: a ratio of at least 2")
+    lanes = {name: options.alone(script) for name, script in scripts.items()}
+    wanted = {"labkit.training.fit": {USUAL: 0.5}}
+    title = f"{count:,} MNIST images in batches of 100, lab network"
+    yield race(title, lanes, options.rounds, wanted=wanted, warm_up=False)
 
-    steps = 50_000 // RECIPES["cifar10"].options["batch_size"]
-    print(f"\n{'CIFAR-10, recipe, batches of 256':<40}{'s a step':>12}{'s an epoch':>12}")
-    for precision in ("32-true", "bf16-mixed"):
-        seconds = min(alone(partial(cifar10_step, precision)) for _ in range(2))
-        print(f"{precision:<40}{seconds:>12.3f}{seconds * steps:>12.0f}")
 
+def step(options: Options) -> Iterator[Race]:
+    size, steps = options.size(RECIPES["cifar10"].options["batch_size"], 4), options.size(10, 1)
+    precisions = ("32-true", "bf16-mixed")
+    lanes = {precision: options.alone(partial(cifar10_step, size, steps, precision)) for precision in precisions}
+    title = f"a step of the CIFAR-10 recipe, {size} images of 50,000 an epoch"
+    yield race(title, lanes, min(2, options.rounds), warm_up=False)
+
+
+SECTIONS = {"epoch": epoch, "step": step}
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, SECTIONS, rounds=3)

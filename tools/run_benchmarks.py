@@ -1,4 +1,4 @@
-"""Run every benchmark, one after the other so that none disturbs another; each prints its table."""
+"""Run every benchmark, one after the other so that none disturbs another; options such as --quick go to each."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ def main() -> None:
     failed = []
     for script in sorted((ROOT / "benchmarks").glob("[!_]*.py")):
         print(f"\n=== {script.relative_to(ROOT)}", flush=True)
-        if subprocess.run([sys.executable, script], cwd=ROOT).returncode:
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{script.stem}", *sys.argv[1:]], cwd=ROOT).returncode:
             failed.append(script.name)
     if failed:
         sys.exit(f"bench: failed: {', '.join(failed)}")
