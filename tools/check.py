@@ -89,6 +89,10 @@ def formatted() -> bool:
     return command("ruff", "format", "--check", ".")
 
 
+def types() -> bool:
+    return command("basedpyright")
+
+
 def stripped() -> bool | str:
     if not notebooks():
         return "there are no notebooks"
@@ -153,6 +157,7 @@ def browser_tests() -> bool | str:
 STEPS = (
     Step("ruff check", lint, lint),
     Step("ruff format", formatted, formatted),
+    Step("types", types, types),
     Step("notebooks stripped", stripped, stripped),
     Step("data sets", data_sets),
     Step("pytest", all_tests, quick_tests),

@@ -27,4 +27,10 @@ def test_steps_come_after_what_they_need():
     names = [step.name for step in STEPS]
     assert names.index("book") < names.index("links of the book") < names.index("browser tests")
     assert names.index("data sets") < names.index("pytest")
-    assert {step.name for step in STEPS if step.quick} == {"ruff check", "ruff format", "notebooks stripped", "pytest"}
+    assert {step.name for step in STEPS if step.quick} == {
+        "ruff check",
+        "ruff format",
+        "types",
+        "notebooks stripped",
+        "pytest",
+    }

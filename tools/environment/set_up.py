@@ -7,6 +7,7 @@ no syntax that an old Python cannot read, so that it can say in one line what is
 import os
 import subprocess
 import sys
+from typing import NoReturn
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 VENV = os.path.join(ROOT, ".venv")
@@ -14,7 +15,7 @@ LOG = os.path.join(VENV, "set-up.log")
 OLDEST = (3, 11)
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 2:
         fail("usage: python3 tools/environment/set_up.py STAMP")
     if sys.version_info < OLDEST:
@@ -30,7 +31,7 @@ def main():
         fail("this Python has no venv module; on Debian or Ubuntu: apt-get install python3-venv")
 
     python = os.path.join(VENV, "bin", "python")
-    if subprocess.call([python, "-m", "pip", "--version"], **SILENT) if os.path.exists(python) else True:
+    if not (os.path.exists(python) and works(python, "-m", "pip", "--version")):
         say("making .venv with Python {}.{}.{}".format(*sys.version_info[:3]))
         venv.create(VENV, clear=True, with_pip=True)
     say("installing the packages of pyproject.toml at the versions of constraints.txt (minutes, the first time)")
@@ -51,14 +52,15 @@ def main():
     say("done")
 
 
-SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+def works(*command: str) -> bool:
+    return not subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def say(line):
+def say(line: str) -> None:
     print("set-up: " + line, flush=True)
 
 
-def fail(line):
+def fail(line: str) -> NoReturn:
     sys.exit("set-up: " + line)
 
 

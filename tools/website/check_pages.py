@@ -3,6 +3,7 @@
 import gzip
 import re
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,8 +25,8 @@ class Page(HTMLParser):
         self._inline = False
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes):
-        values = {name: value or "" for name, value in attributes}
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
         self.ids.update(values[name] for name in ("id", "name") if name in values)
         for name in ("src", "srcset", "poster", "data"):
             if name in values and not values[name].startswith("data:"):
@@ -35,10 +36,10 @@ class Page(HTMLParser):
         self.loaded += re.findall(r"url\(['\"]?([^'\")]+)", values.get("style", ""))
         self._inline = tag == "script" and "json" not in values.get("type", "")
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         self._inline = False
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if self._inline:
             self.scripts.append(data)
 
@@ -78,7 +79,7 @@ def sent(file: Path) -> int:
     return len(data) if file.suffix in (".png", ".webp", ".woff", ".woff2") else len(gzip.compress(data, 6))
 
 
-def follow(address: str, path: Path, pages: dict[Path, Page]):
+def follow(address: str, path: Path, pages: dict[Path, Page]) -> Iterator[str]:
     """Yield what is wrong with an internal address on the page at path."""
     parts = urlsplit(address)
     if parts.scheme or parts.netloc:

