@@ -149,9 +149,7 @@ def browser_tests() -> bool | str:
         reason = install("chromium")
         if reason or find_chromium() is None:
             return f"no Chromium here ({reason or 'installed, but not found'})"
-    alone = "tests/book/test_live_lab.py"  # measures how soon the lab answers, so nothing runs beside it
-    together = two_at_a_time("-m", "browser", f"--ignore={alone}", "--durations=5")
-    return command("pytest", "-m", "browser", "--durations=5", alone) and together
+    return two_at_a_time("--dist=loadgroup", "-m", "browser", "--durations=5")
 
 
 STEPS = (

@@ -16,7 +16,7 @@ from labkit.features.receptive_field import receptive_field
 from tests.book.browsing import AXE, BOOK, OVERFLOW, inside, served
 from tools.website.fetch_assets import VENDOR
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("live lab")]  # one page for most of them
 expect.set_options(timeout=30_000)  # for machines that are busy
 
 PAGE = BOOK / "lab/19_live_lab.html"

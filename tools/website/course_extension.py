@@ -1,6 +1,7 @@
 """Sphinx extension of this book: an execution cache that knows labkit, and the pages of the API reference."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", pack_live_lab)
     app.connect("config-inited", key_execution_cache)
     app.connect("env-before-read-docs", execute_together)
+    app.connect("env-before-read-docs", use_all_processors)
     app.connect("doctree-read", shrink_figures, priority=400)  # before Sphinx collects the images
     app.connect("source-read", list_modules)
     app.connect("autodoc-skip-member", skip_inherited)
@@ -64,6 +66,14 @@ def execute_together(app: Sphinx, env: BuildEnvironment, docnames: list[str]) ->
     if app.config.nb_execution_mode == "cache":
         paths = [Path(path) for path in map(env.doc2path, docnames) if path.endswith(".ipynb")]
         execute_missing(paths, cache=Path(app.config.nb_execution_cache_path), timeout=app.config.nb_execution_timeout)
+
+
+def use_all_processors(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Read and write the pages in as many processes as there are processors; Jupyter Book has no option for it."""
+    app.parallel = os.cpu_count() or 1
+    numbering = app.extensions.get("sphinx_multitoc_numbering")
+    if numbering:  # it does not say so, but it works when everything is read
+        numbering.parallel_read_safe = True
 
 
 def shrink_figures(app: Sphinx, doctree: nodes.document) -> None:
