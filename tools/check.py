@@ -85,6 +85,15 @@ def lint() -> bool:
     return command("ruff", "check", ".")
 
 
+def spelling() -> bool:
+    return command("codespell_lib")
+
+
+def workflows() -> bool:
+    zizmor = Path(sys.executable).with_name("zizmor")  # it is no module
+    return subprocess.run([zizmor, "--offline", "--quiet", ".github"], cwd=ROOT).returncode == 0
+
+
 def formatted() -> bool:
     return command("ruff", "format", "--check", ".")
 
@@ -155,6 +164,8 @@ def browser_tests() -> bool | str:
 STEPS = (
     Step("ruff check", lint, lint),
     Step("ruff format", formatted, formatted),
+    Step("spelling", spelling, spelling),
+    Step("workflows", workflows, workflows),
     Step("types", types, types),
     Step("notebooks stripped", stripped, stripped),
     Step("data sets", data_sets),

@@ -1,6 +1,6 @@
 """Generate exercises/ from solutions/ with nbgrader: `make exercises` writes them, `make test` only compares.
 
-`python -m tools.release_exercises NAME ...` writes only these.
+`python -m tools.release_exercises NAME ...` writes only these; with `--check` it only compares.
 """
 
 import filecmp
@@ -61,6 +61,8 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 
 def main(names: Sequence[str]) -> None:
+    if names == ["--check"]:
+        sys.exit("\n".join(differences()) or None)
     unknown = sorted(set(names) - set(assignments()))
     if unknown:
         sys.exit(f"exercises: solutions/ holds no {', '.join(unknown)}; it holds {', '.join(assignments())}")

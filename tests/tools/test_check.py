@@ -30,7 +30,9 @@ def test_steps_come_after_what_they_need():
     assert {step.name for step in STEPS if step.quick} == {
         "ruff check",
         "ruff format",
+        "spelling",
         "types",
+        "workflows",
         "notebooks stripped",
         "pytest",
     }
