@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
@@ -172,11 +172,48 @@ def photo(name: str) -> Tensor:
         raise ValueError(f"unknown photo {name!r}; known photos: {', '.join(PHOTOS)}")
     import skimage.data
 
-    image = Image.fromarray(getattr(skimage.data, name)())
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side)).resize((224, 224), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.asarray(square).transpose(2, 0, 1)[None] / np.float32(255))
+    return _central_square(Image.fromarray(getattr(skimage.data, name)()), (3, 224, 224))
+
+
+def picture(path: Path | str, *, image_shape: tuple[int, int, int] = (3, 224, 224)) -> Tensor:
+    """An image file as a network wants it: turned upright, its central square, resized; transparency over white.
+
+    Args:
+        path: any format that Pillow reads; the first frame of an animation.
+        image_shape: (C, H, W), C = 1 for grey or 3 for colour.
+
+    Returns:
+        (1, C, H, W) float32, pixels in [0, 1].
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not an image that can be read; image_shape with other than 1 or 3 channels.
+    """
+    path = Path(path)
+    if image_shape[0] not in (1, 3):
+        raise ValueError(f"image_shape must have 1 or 3 channels, got {image_shape}")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with Image.open(path) as file:
+            upright = ImageOps.exif_transpose(file)
+            if "A" in upright.getbands() or "transparency" in upright.info:
+                upright = upright.convert("RGBA")
+                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+            return _central_square(upright.convert("RGB"), image_shape)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} is not an image that can be read: {error}") from error
+
+
+def _central_square(image: Image.Image, image_shape: tuple[int, int, int]) -> Tensor:
+    """(1, C, H, W): as large a part of the middle as has the wanted proportions."""
+    channels, height, width = image_shape
+    scale = min(image.width / width, image.height / height)
+    across, down = max(round(width * scale), 1), max(round(height * scale), 1)
+    left, top = (image.width - across) // 2, (image.height - down) // 2
+    fitted = image.crop((left, top, left + across, top + down)).resize((width, height), Image.Resampling.BICUBIC)
+    pixels = np.asarray(fitted.convert("L" if channels == 1 else "RGB"), dtype=np.float32).reshape(height, width, -1)
+    return torch.from_numpy(pixels.transpose(2, 0, 1)[None] / np.float32(255))
 
 
 def checksum(arrays: Arrays) -> str:

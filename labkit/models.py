@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
+from labkit import data
 from labkit.extras import needs
 from labkit.layers import run
 
@@ -223,6 +224,21 @@ def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
         return load_published(build, getattr(torchvision.models, enum).DEFAULT.url)
     known = ", ".join([*SHIPPED, *PACKAGED, *TORCHVISION])
     raise ValueError(f"unknown network {name!r}; known networks: {known}")
+
+
+def class_names(name: str) -> tuple[str, ...]:
+    """The names of a network's classes, in the order of its logits.
+
+    Raises:
+        ValueError: unknown network.
+    """
+    if name in SHIPPED:
+        return data.CLASSES["cifar10" if name.startswith("cifar10") else "mnist"]
+    if name in PACKAGED or name in TORCHVISION:
+        from labkit._torchvision import torchvision
+
+        return tuple(torchvision.models.ResNet50_Weights.DEFAULT.meta["categories"])
+    raise ValueError(f"unknown network {name!r}; known networks: {', '.join([*SHIPPED, *PACKAGED, *TORCHVISION])}")
 
 
 def card(name: str, *, folder: Path | str = WEIGHTS) -> dict:
