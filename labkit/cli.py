@@ -32,7 +32,7 @@ def data(arguments: Sequence[str]) -> int:
 
 def train(arguments: Sequence[str]) -> int:
     """Train one of the shipped networks."""
-    return _module("labkit.training").main(list(arguments)) or 0
+    return _module("labkit.recipes").main(list(arguments)) or 0
 
 
 def study(arguments: Sequence[str]) -> int:
@@ -210,12 +210,15 @@ def _attribution(model: "nn.Module", image: "Tensor", label: int, method: str) -
     function = getattr(_module(f"labkit.attribution.{method}"), method)
     classes = torch.tensor([label])
     if method == "occlusion":
+        from labkit.attribution.occlusion import average_over_windows
+
         side = max(image.shape[2] // 7, 2)
-        return function(model, image, classes, window=side, stride=max(side // 2, 1), progress=tqdm)[0]
-    if method in ("smoothgrad", "integrated_gradients"):
-        maps = function(model, image, classes, progress=tqdm)[0]
-    else:
-        maps = function(model, image, classes)[0]
+        windows = {"window": side, "stride": max(side // 2, 1)}
+        found = function(model, image, classes, **windows)
+        lost = found.clean[:, None, None] - found.probability
+        return average_over_windows(lost, (image.shape[2], image.shape[3]), **windows)[0]
+    options = {"progress": tqdm} if method in ("smoothgrad", "integrated_gradients") else {}
+    maps = function(model, image, classes, **options)[0]
     if maps.ndim == 2:
         return maps
     return maps.sum(0) if method == "integrated_gradients" else maps.abs().amax(0)
