@@ -49,7 +49,7 @@ def study(arguments: Sequence[str]) -> int:
 
 def export(arguments: Sequence[str]) -> int:
     """Write a shipped network as ONNX, with its gradient."""
-    return _module("labkit.export").main(list(arguments)) or 0
+    return _module("labkit.export.network").main(list(arguments)) or 0
 
 
 def grade(arguments: Sequence[str]) -> int:

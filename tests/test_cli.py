@@ -27,9 +27,7 @@ def ship(tmp_path):
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy():
-    code = (
-        "import sys; from labkit.cli import main; main([]); print("torch" in sys.modules)"
-    )
+    code = "import sys; from labkit.cli import main; main([]); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert all(f"  {name} " in done.stdout for name in COMMANDS)
     assert done.stdout.endswith("False\n")

@@ -192,7 +192,7 @@ def test_weights_of_the_same_layers_but_another_training_are_refused(folder):
 
 def test_missing_weights_say_how_to_make_them(folder):
     (folder / "mnist.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"python -m labkit\.training mnist"):
+    with pytest.raises(FileNotFoundError, match=r"labkit train mnist"):
         models.load("mnist", folder=folder)
 
 
