@@ -12,7 +12,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check lab data bench exercises format constraints clean
+.PHONY: help book test check lab data bench exercises readme format constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: $(SET_UP) $(ASSETS) ## run every benchmark, one after the other, and prin
 
 exercises: $(SET_UP) ## write exercises/ anew from solutions/
 	@python -m tools.release_exercises
+
+readme: $(SET_UP) ## write the README's tables anew from the cards and results
+	@python -m tools.readme
 
 format: $(SET_UP) ## format the code, sort imports, strip the notebooks of outputs
 	@python -m tools.format_code
