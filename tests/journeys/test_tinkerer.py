@@ -1,0 +1,240 @@
+"""A tinkerer's walk: the wheel in an environment that holds only what it asks for, a photo and a network of their own.
+
+The environment is a folder of links to the packages that the wheel requires, and to what these require, with one extra
+or with none; Python is started without any other packages. So a package that is imported but not declared is missed.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from PIL import Image
+from skimage import data as skimage_data
+
+ROOT = Path(__file__).parents[2]
+EXTRAS = ("export", "grade", "imagenet", "segment", "studies", "train")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """labkit as its wheel unpacks, and nothing else."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        if name.startswith("labkit/") or "/" not in name:
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", str(folder / "installed"), str(source)], check=True, capture_output=True)
+    return folder / "installed"
+
+
+def required(name: str, extras: frozenset[str], found: dict[str, set[str]]) -> None:
+    """Add to `found` every distribution that this one requires, with the extras that it is asked for."""
+    for line in distribution(name).requires or ():
+        requirement = Requirement(line)
+        environments = [{"extra": extra} for extra in extras or {""}]
+        if requirement.marker and not any(requirement.marker.evaluate(each) for each in environments):
+            continue
+        known = found.setdefault(requirement.name.lower(), set())
+        if found[requirement.name.lower()] and requirement.extras <= known:
+            continue
+        known |= {"", *requirement.extras}
+        try:
+            required(requirement.name, frozenset(requirement.extras), found)
+        except PackageNotFoundError:
+            del found[requirement.name.lower()]  # optional on this platform, and not here
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """A function: with these extras -> the folders for PYTHONPATH."""
+    made: dict[str, Path] = {}
+
+    def make(extra: str = "") -> list[Path]:
+        if extra not in made:
+            folder = made[extra] = tmp_path_factory.mktemp(f"environment-{extra or 'core'}")
+            sys.path.insert(0, str(wheel))
+            try:
+                found: dict[str, set[str]] = {}
+                required("labkit", frozenset({extra} if extra else ()), found)
+            finally:
+                sys.path.remove(str(wheel))
+            for name in found.keys() - {"labkit"}:
+                for top, place in tops(name):
+                    if not (folder / top).exists():
+                        (folder / top).symlink_to(place)
+        return [wheel, made[extra]]
+
+    return make
+
+
+def tops(name: str) -> Iterator[tuple[str, Path]]:
+    """The files and folders that a distribution adds to site-packages."""
+    seen = set()
+    for file in distribution(name).files or ():
+        top = file.parts[0]
+        if top not in ("..", "__pycache__") and top not in seen:
+            seen.add(top)
+            yield top, Path(str(distribution(name).locate_file(top)))
+
+
+def run(folders: list[Path], code: str, cwd: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run Python code with nothing but the standard library and these folders."""
+    start = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]!r}; sys.argv[1:] = {list(arguments)!r}\n"
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LABKIT_CACHE") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-c", start + code],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=kept | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"},
+    )
+
+
+def labkit(folders: list[Path], cwd: Path, command: str) -> subprocess.CompletedProcess:
+    """Run the installed command as its entry point does."""
+    return run(folders, "from labkit.cli import main; sys.exit(main())", cwd, *shlex.split(command)[1:])
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A photograph that is none of labkit's: grey, wide, and as a camera writes it."""
+    Image.fromarray(skimage_data.camera()[100:400]).save(tmp_path / "photo.jpg", quality=90)
+    return tmp_path
+
+
+def test_the_command_is_installed(wheel):
+    entry = next(wheel.glob("labkit-*.dist-info")) / "entry_points.txt"
+    assert "labkit = labkit.cli:main" in entry.read_text()
+    assert (wheel / "labkit" / "py.typed").exists()
+
+
+def test_without_extras_what_needs_none_works_and_the_rest_says_what_to_install(environment, photo):
+    core = environment()
+    for command in ("explain photo.jpg --network cifar10 -o map.png", "attack photo.jpg --network cifar10 -o new.png"):
+        done = labkit(core, photo, f"labkit {command}")
+        assert done.returncode == 0, done.stderr
+    for extra, command in {
+        "imagenet": "explain photo.jpg",
+        "train": "train mnist --images 100",
+        "export": "export mnist",
+        "grade": "grade convolution . --out graded",
+        "studies": "study ideal_classes --output here",
+    }.items():
+        done = labkit(core, photo, f"labkit {command}")
+        assert done.returncode == 1, (command, done.stdout)
+        assert f"labkit[{extra}]" in done.stderr.strip().splitlines()[-1], (command, done.stderr)
+        assert "Traceback" not in done.stderr
+
+
+def test_every_module_imports_without_extras(environment, photo):
+    """What an extra brings is imported where it is used; only grading's tools and the export of graphs need theirs."""
+    code = """
+import importlib, pkgutil, labkit
+for module in pkgutil.walk_packages(labkit.__path__, "labkit."):
+    if not module.name.endswith("__main__"):
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            print(module.name, error)
+"""
+    done = run(environment(), code, photo)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if "pip install 'labkit[" not in line] == []
+
+
+USES = {
+    "export": "labkit export mnist",
+    "grade": "labkit grade --help",
+    "imagenet": "labkit explain photo.jpg --method saliency -o map.png",
+    "studies": "labkit study robustness --help",
+    "train": "labkit train mnist --images 200 --epochs 1 --folder here",
+}
+
+
+SEGMENT = """
+from labkit import data, models
+from labkit.attribution.segment import segment
+
+model = models.load("cifar10")
+image = data.picture("photo.jpg", image_shape=(3, 32, 32))
+assert segment(model, image, model(image).argmax(1)).shape == (1, 32, 32)
+"""
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_each_extra_alone_is_enough_for_its_part(extra, environment, photo):
+    if extra == "segment":
+        done = run(environment(extra), SEGMENT, photo)
+    else:
+        done = labkit(environment(extra), photo, USES[extra])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+OWN = """
+import torch
+from torch import nn
+from labkit import data
+from labkit.attacks.fgsm import fgsm
+from labkit.attribution.grad_cam import grad_cam
+from labkit.attribution.saliency import saliency
+from labkit.features.receptive_field import receptive_field
+from labkit.models import summary
+
+
+class Mine(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, images):
+        return self.head(self.body(2 * images - 1).mean((2, 3)))
+
+
+torch.manual_seed(0)
+model = Mine().eval()
+images = data.picture("photo.jpg", image_shape=(3, 48, 64))
+classes = model(images).argmax(1)
+assert saliency(model, images, classes).shape == images.shape
+assert grad_cam(model, images, classes, layer="body.2").shape == images.shape[:1] + images.shape[2:]
+assert (fgsm(model, images, classes, eps=0.1) - images).abs().max() <= 0.1 + 1e-6
+print(summary(model, (3, 48, 64)))
+"""
+
+
+def test_a_photo_and_a_network_that_are_not_ours(environment, photo):
+    done = run(environment(), OWN, photo)
+    assert done.returncode == 0, done.stderr
+    assert "Conv2d" in done.stdout
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """The fenced code blocks of a document in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.M | re.S)
+
+
+@pytest.mark.parametrize("document", [path.name for path in ROOT.glob("*.md") if blocks(path.name, "python")])
+def test_the_python_of_the_documents_runs_as_it_stands(document, environment, photo):
+    code = "\n".join(blocks(document, "python"))
+    done = run(environment(), code, photo)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_of_the_readme_run_as_they_stand(environment, photo):
+    """Those that take seconds; the tests and the studies themselves run the others."""
+    commands = re.findall(r"labkit (?:explain|attack) photo\.jpg[^`\n]*", (ROOT / "README.md").read_text("utf-8"))
+    assert len(commands) >= 2
+    for command in commands:
+        done = labkit(environment("imagenet"), photo, command)
+        assert done.returncode == 0, (command, done.stderr)
