@@ -26,7 +26,7 @@ from labkit import data, models
 from labkit.extras import needs
 from labkit.files import sha256, write_bytes, write_json
 from labkit.scratch import recipe as scratch_recipe
-from labkit.training import fit, keep_freed_memory, single_process
+from labkit.training import Progress, fit, keep_freed_memory, single_process
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -138,7 +138,7 @@ def _train_torch(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = recipe.build()
-    show = partial(tqdm, desc=name, unit="step", disable=not (fabric.is_global_zero and sys.stderr.isatty()))
+    show = _bar(name) if fabric.is_global_zero else iter
     history = fit(network, train, test, **options, seed=seed, checkpoint=checkpoint, fabric=fabric, progress=show)
     state = {key: tensor.cpu().contiguous() for key, tensor in network.state_dict().items()}
     return save_tensors(state), {
@@ -157,8 +157,10 @@ def _train_torch(
 def _train_scratch(checkpoint: Path, seed: int, images: int | None, epochs: int | None) -> tuple[bytes, dict[str, Any]]:
     """As `_train_torch`, for the network in NumPy."""
     train, test = _sets("cifar10", images)
-    chosen = {} if epochs is None else {"epochs": epochs}
-    network, recipe, history = scratch_recipe.train(checkpoint, train, test, seed=seed, **chosen)
+    chosen: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    network, recipe, history = scratch_recipe.train(
+        checkpoint, train, test, seed=seed, progress=_bar(SCRATCH), **chosen
+    )
     state = {name: array.copy() for name, array in network.state().items()}
     return save_arrays(state), {
         "network": "labkit.scratch.cifar10",
@@ -171,6 +173,10 @@ def _train_scratch(checkpoint: Path, seed: int, images: int | None, epochs: int 
         "history": history,
         "test_images": len(test),
     }
+
+
+def _bar(name: str) -> Progress:
+    return partial(tqdm, desc=name, unit="step", disable=not sys.stderr.isatty())
 
 
 def _sets(name: str, images: int | None) -> tuple[data.ImageSet, data.ImageSet]:

@@ -1,14 +1,12 @@
 """How the NumPy network that labkit ships was trained: `labkit train cifar10-scratch` does it again."""
 
 import json
-import sys
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from labkit import data
 from labkit.files import replacing
@@ -32,6 +30,7 @@ def train(
     *,
     seed: int = 0,
     epochs: int = RECIPE["epochs"],
+    progress: Progress = iter,
 ) -> tuple[Network, dict[str, Any], History]:
     """Train `labkit.scratch.cifar10` by the recipe.
 
@@ -43,6 +42,7 @@ def train(
         test_set: what to measure after each epoch.
         seed: fixes initial weights, order, augmentation and dropout.
         epochs: passes over the training images.
+        progress: wraps the loop over the steps of each epoch, e.g. ``tqdm``; silent by default.
 
     Returns:
         The network, the recipe in full, and what was measured: one entry an epoch under each of FIGURES.
@@ -56,7 +56,7 @@ def train(
     history = _resume(checkpoint, network, optimizer, recipe)
     labels = test_set.labels.numpy()
     for epoch in range(len(history["seconds"]), epochs):
-        name, start = f"epoch {epoch + 1} of {epochs}", time.perf_counter()
+        start = time.perf_counter()
         found = fit(
             network,
             train_set.images.numpy(),
@@ -67,7 +67,7 @@ def train(
             schedule=partial(one_cycle, recipe=recipe),
             augment=flip if recipe["flip"] else None,
             seed=seed,
-            progress=_bar(name),
+            progress=progress,
         )
         found["seconds"] = [time.perf_counter() - start]
         logits = network.predict(test_set.images.numpy())
@@ -75,7 +75,6 @@ def train(
         found["test_accuracy"] = [float((logits.argmax(axis=1) == labels).mean())]
         history = {figure: values + found[figure] for figure, values in history.items()}
         _save_checkpoint(checkpoint, network, optimizer, recipe, history)
-        print(name + "".join(f", {figure} {values[-1]:.4g}" for figure, values in history.items()), flush=True)
     return network, recipe, history
 
 
@@ -83,10 +82,6 @@ def one_cycle(epoch: float, recipe: dict[str, Any]) -> float:
     """The learning rate after so many epochs: up from 0 to its peak, and down to 0 again."""
     turns = [0, recipe["warmup"] * recipe["epochs"], recipe["epochs"]]
     return float(np.interp(epoch, turns, [0, recipe["learning_rate"], 0]))
-
-
-def _bar(name: str) -> Progress:
-    return partial(tqdm, desc=name, unit="step", disable=not sys.stderr.isatty())
 
 
 def _save_checkpoint(path: Path, network: Network, optimizer: SGD, recipe: dict[str, Any], history: History) -> None:
