@@ -1,21 +1,16 @@
-"""Which map to trust: two tests that every method of labkit.attribution can take.
+"""Which map to trust: deletion and insertion of every method of labkit.attribution, beside maps that see no network.
 
-Deletion and insertion ask whether the pixels that a map calls important are the ones that the network needs. Cascading
-randomisation asks whether a map notices when the network forgets, layer by layer, what it has learnt. Both are to be
-read beside two maps that never look at the network: `random_order` and `edges`.
-
-`labkit study attribution_quality` measures every method on MNIST and CIFAR-10 and writes
-labkit/studies/results/attribution_quality.json.
+`labkit study attribution_quality` measures every method on MNIST and CIFAR-10. It takes some minutes.
 """
 
-import argparse
-import json
+from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit import data, models
@@ -27,11 +22,12 @@ from labkit.attribution.saliency import saliency
 from labkit.attribution.smoothgrad import smoothgrad
 from labkit.evaluation.baselines import edges, random_order
 from labkit.evaluation.deletion import deletion, insertion
+from labkit.studies._study import Option, Part, Plan, Run, Study
 
-RESULTS = Path(__file__).parent / "results" / "attribution_quality.json"
 AT_ONCE = 20  # images a method gets in one call, so that the first of them can be measured again on their own
 FILLS = {"mnist": 0.0, "cifar10": 0.5}  # what replaces a pixel: black, which is no ink; grey
 WINDOWS = {"mnist": (6, 2), "cifar10": (8, 2)}  # occlusion's window and stride
+UNIT = "area under the curve, the mean probability of the true class; one entry an image"
 
 
 def methods(name: str) -> dict[str, Callable[..., Tensor]]:
@@ -47,8 +43,8 @@ def methods(name: str) -> dict[str, Callable[..., Tensor]]:
 
     def occluded(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
         found = occlusion(model, images, classes, window=window, stride=stride, fill=fill)
-        drop = found.clean[:, None, None] - found.probability
-        return average_over_windows(drop, tuple(images.shape[2:]), window=window, stride=stride)
+        drop, (height, width) = found.clean[:, None, None] - found.probability, images.shape[2:]
+        return average_over_windows(drop, (height, width), window=window, stride=stride)
 
     return {
         "saliency": saliency,
@@ -64,56 +60,71 @@ def methods(name: str) -> dict[str, Callable[..., Tensor]]:
     }
 
 
-def measure(name: str, images: Tensor, classes: Tensor, *, steps: int = 10, progress=iter) -> dict[str, dict]:
-    """Areas of the deletion and the insertion curve of every method on its data set's network.
+def areas(
+    name: str, title: str, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"], *, steps: int
+) -> dict[str, Float[Tensor, " n"]]:
+    """Areas under the deletion and the insertion curve of one method on its data set's network.
 
     Args:
         name: "mnist" or "cifar10".
+        title: of the method, a key of `methods`.
         images: (N, C, H, W), pixels in [0, 1].
         classes: (N,) int64, the class to explain for each image.
         steps: chunks of pixels.
-        progress: wraps the loop over the methods.
 
     Returns:
-        title -> {"deletion": (N,), "insertion": (N,)}.
+        {"deletion": (N,), "insertion": (N,)}.
     """
-    model, found = models.load(name), {}
-    batches = list(zip(images.split(AT_ONCE), classes.split(AT_ONCE), strict=True))
-    for title, method in progress(methods(name).items()):
-        areas = {"deletion": [], "insertion": []}
-        for some, labels in batches:
-            maps = method(model, some, labels)
-            for test in (deletion, insertion):
-                areas[test.__name__].append(test(model, some, labels, maps, steps=steps, fill=FILLS[name]).area)
-        found[title] = {test: torch.cat(parts) for test, parts in areas.items()}
+    model, method = models.load(name), methods(name)[title]
+    found: dict[str, list[Tensor]] = {"deletion": [], "insertion": []}
+    for some, labels in zip(images.split(AT_ONCE), classes.split(AT_ONCE), strict=True):
+        maps = method(model, some, labels)
+        for test in (deletion, insertion):
+            found[test.__name__].append(test(model, some, labels, maps, steps=steps, fill=FILLS[name]).area)
+    return {test: torch.cat(parts) for test, parts in found.items()}
+
+
+def plan(options: Namespace) -> Plan:
+    """A part a data set and method."""
+    parts = {
+        f"{name}: {title}": Part({"data": name, "method": title}, (name,)) for name in FILLS for title in methods(name)
+    }
+    return Plan(parts, {"images": options.images, "steps": options.steps, "seed": 0, "unit": UNIT})
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """The areas of one method on the first images of the bundled sample."""
+    name, title = run.part.settings["data"], run.part.settings["method"]
+    found = areas(name, title, *data.examples(name, run.shared["images"]), steps=run.shared["steps"])
+    return {test: [round(area, 4) for area in each.tolist()] for test, each in found.items()}
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    """A method's means as they are printed."""
+    means = (f"{test} {sum(each) / len(each):.3f}" for test, each in found.items())
+    return f"{name:40}" + "  ".join(means)
+
+
+STUDY = Study(
+    "attribution_quality",
+    "Which attribution maps name the pixels that the network needs?",
+    plan,
+    measure,
+    options=(
+        Option("images", 200, "of each data set's bundled test images"),
+        Option("steps", 10, "chunks of pixels"),
+    ),
+    line=line,
+)
+
+
+def results(path: Path | None = None) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """Data set -> method -> {"deletion": areas, "insertion": areas}, an entry an image."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in STUDY.card(path)["parts"].values():
+        found.setdefault(part["settings"]["data"], {})[part["settings"]["method"]] = part["found"]
     return found
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Write labkit/studies/results/attribution_quality.json."""
-    parser = argparse.ArgumentParser(prog="labkit study attribution_quality", description=main.__doc__)
-    parser.add_argument("--images", type=int, default=200, help="of each data set's bundled test images")
-    parser.add_argument("--steps", type=int, default=10, help="chunks of pixels")
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    options = parser.parse_args(arguments)
-    card = {
-        "command": f"labkit study attribution_quality --images {options.images} --steps {options.steps}",
-        "seed": 0,
-        "versions": {package: version(package) for package in ("labkit", "torch")},
-        "images": options.images,
-        "steps": options.steps,
-        "unit": "area under the curve, the mean probability of the true class; one entry an image",
-        "areas": {},
-    }
-    for name in FILLS:
-        found = measure(name, *data.examples(name, options.images), steps=options.steps)
-        card["areas"][name] = {
-            title: {test: [round(area, 4) for area in areas.tolist()] for test, areas in both.items()}
-            for title, both in found.items()
-        }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(card) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    STUDY.main()

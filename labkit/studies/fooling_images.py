@@ -1,32 +1,29 @@
-"""How far are images of nothing from everything that the network was trained on? The long answer, with all of MNIST.
+"""How far are fooling images from everything that the network was trained on? The long answer, with all of MNIST.
 
-`labkit study fooling_images` makes fooling images by gradient and by evolution, measures layer by layer how far
-they and real test digits are from the nearest of the 60,000 training images, finds the training images that the
-network does worst on, and writes labkit/studies/results/fooling_images.json. It takes some five minutes on one core.
+`labkit study fooling_images` makes fooling images by gradient and by evolution, measures layer by layer how far they
+and real test digits are from the nearest of the 60,000 training images, and finds the training images that the network
+does worst on. It takes some five minutes on one core.
 """
 
-import argparse
-import json
-import os
-import platform
-import sys
-from importlib.metadata import version
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from labkit import data, models
+from labkit.core import check_counts
 from labkit.data import ImageSet
 from labkit.evaluation.nearest_distances import nearest_distances
 from labkit.evaluation.worst_examples import worst_examples
+from labkit.studies._study import Option, Part, Plan, Run, Study
 from labkit.synthesis.fooling import fooling
 from labkit.synthesis.fooling_evolution import fooling_evolution
 
-RESULTS = Path(__file__).parent / "results" / "fooling_images.json"
 LAYERS = ("input", "pool1", "pool2", "fc1")
 # The gradient search in the version that the book shows, and with one thing changed at a time.
-SEARCHES = {
+SEARCHES: dict[str, dict[str, Any]] = {
     "as shown": {},
     "nearest by neuron": {"per_neuron": True},
     "no distances": {"reference_weight": 0.0, "batch_weight": 0.0},
@@ -34,13 +31,31 @@ SEARCHES = {
 GENERATIONS = {"direct": 300, "smooth": 100}
 
 
-def results() -> dict:
-    """What the last run of this module wrote."""
-    return json.loads(RESULTS.read_text(encoding="utf-8"))
+def plan(options: Namespace) -> Plan:
+    """Two parts: sets of images and how far they are, and the worst training images."""
+    check_counts(tests=options.tests, each=options.each, bred=options.bred, steps=options.steps)
+    shared = {name: getattr(options, name) for name in ("tests", "each", "bred", "steps")}
+    shared |= {"reference": len(_reference(options)), "generations": GENERATIONS, "seed": 0}
+    return Plan({"sets": Part({"searches": SEARCHES}, ("mnist",)), "worst": Part({}, ("mnist",))}, shared)
 
 
-def study(model: nn.Module, reference: ImageSet, test: ImageSet, *, each: int = 8, bred: int = 5, steps=60) -> dict:
-    """All searches, their distances, and the worst training images.
+def measure(run: Run) -> dict[str, Any]:
+    """One of the two parts, on the MNIST network."""
+    model, reference = models.load("mnist"), _reference(run.options)
+    if run.name == "worst":
+        return worst(model, reference)
+    test = data.sample("mnist", "test").subset(slice(run.shared["tests"]))
+    return sets(model, reference, test, **{name: run.shared[name] for name in ("each", "bred", "steps")})
+
+
+def _reference(options: Namespace) -> ImageSet:
+    return data.sample("mnist", "train") if options.sample else data.load("mnist", "train")
+
+
+def sets(
+    model: nn.Module, reference: ImageSet, test: ImageSet, *, each: int = 8, bred: int = 5, steps: int = 60
+) -> dict[str, Any]:
+    """Fooling images, noise and test digits: how certain the network is, and how far they are from the reference.
 
     Args:
         model: an MNIST network with the layers of LAYERS.
@@ -51,39 +66,40 @@ def study(model: nn.Module, reference: ImageSet, test: ImageSet, *, each: int = 
         steps: the most steps of a gradient search.
 
     Returns:
-        Settings and findings, ready for JSON.
+        By the name of the set, ready for JSON.
     """
     classes = torch.arange(10).repeat_interleave(each)
     searches = {
         name: fooling(model, classes, reference=reference, steps=steps, **options) for name, options in SEARCHES.items()
     }
     images = {name: found.images for name, found in searches.items()}
-    for encoding in GENERATIONS:
-        run = {"encoding": encoding, "steps": GENERATIONS[encoding]}
-        images[encoding] = fooling_evolution(model, torch.arange(10).repeat_interleave(bred), **run)
+    for encoding, generations in GENERATIONS.items():
+        wanted = torch.arange(10).repeat_interleave(bred)
+        images[encoding] = fooling_evolution(model, wanted, encoding=encoding, steps=generations)
     images["noise"] = torch.rand(len(classes), *test.images.shape[1:], generator=torch.Generator().manual_seed(0))
-    sets = _described(model, images | {"test digits": test.images}, test.labels, reference)
-    for name, found in searches.items():
-        sets[name] |= {
-            "steps": found.steps.tolist(),
-            "restarts": found.restarts.tolist(),
-            "change": round((found.images - images["as shown"]).abs().mean().item(), 5),
-            "outside": round(((found.images < 0) | (found.images > 1)).float().mean().item(), 4),
+    found = _described(model, images | {"test digits": test.images}, test.labels, reference)
+    for name, search in searches.items():
+        found[name] |= {
+            "steps": search.steps.tolist(),
+            "restarts": search.restarts.tolist(),
+            "change": round((search.images - images["as shown"]).abs().mean().item(), 5),
+            "outside": round(((search.images < 0) | (search.images > 1)).float().mean().item(), 4),
         }
-    worst = worst_examples(model, reference.images, reference.labels)
+    return found
+
+
+def worst(model: nn.Module, reference: ImageSet) -> dict[str, Any]:
+    """The training images to whose label the network gives the lowest probability, ready for JSON."""
+    found = worst_examples(model, reference.images, reference.labels)
     return {
-        "reference": len(reference), "tests": len(test), "each": each, "bred": bred, "steps": steps, "sets": sets,
-        "generations": GENERATIONS,
-        "worst": {
-            "indices": worst.indices.tolist(),
-            "labels": reference.labels[worst.indices].tolist(),
-            "logits": [[round(value, 3) for value in row] for row in worst.logits.tolist()],
-            "pixels": (255 * reference.images[worst.indices].flatten(1)).round().int().tolist(),
-        },
-    }  # fmt: skip
+        "indices": found.indices.tolist(),
+        "labels": reference.labels[found.indices].tolist(),
+        "logits": [[round(value, 3) for value in row] for row in found.logits.tolist()],
+        "pixels": (255 * reference.images[found.indices].flatten(1)).round().int().tolist(),
+    }
 
 
-def _described(model: nn.Module, images: dict[str, Tensor], labels: Tensor, reference: ImageSet) -> dict:
+def _described(model: nn.Module, images: dict[str, Tensor], labels: Tensor, reference: ImageSet) -> dict[str, Any]:
     """The confidence in each image's class and how far it is from its nearest, for sets of images in the order of
     their classes, as many of each, and for test digits with labels."""
     classes = {
@@ -105,31 +121,26 @@ def _described(model: nn.Module, images: dict[str, Tensor], labels: Tensor, refe
     }
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the study on the MNIST network and write the file."""
-    parser = argparse.ArgumentParser(prog="labkit study fooling_images", description=__doc__.split("\n")[0])
-    parser.add_argument("--to", type=Path, default=RESULTS, help="the file to write")
-    parser.add_argument("--sample", action="store_true", help="the bundled sample in the place of the training set")
-    parser.add_argument("--tests", type=int, default=1000, help="test digits to compare with")
-    parser.add_argument("--each", type=int, default=8, help="images of each class by gradient")
-    parser.add_argument("--bred", type=int, default=5, help="images of each class by evolution")
-    parser.add_argument("--steps", type=int, default=60, help="the most steps of a gradient search")
-    options = vars(parser.parse_args(arguments))
-    path, sample, tests = options.pop("to"), options.pop("sample"), options.pop("tests")
-    given = " ".join(sys.argv[1:] if arguments is None else arguments)
-    reference = data.sample("mnist", "train") if sample else data.load("mnist", "train")
-    test = data.sample("mnist", "test").subset(slice(tests))
-    found = {
-        "command": f"labkit study fooling_images {given}".strip(),
-        "versions": {"python": platform.python_version(), "torch": version("torch")},
-        "sha256": models.card("mnist")["sha256"],
-        "source": f"{len(reference):,} training images of MNIST",
-    } | study(models.load("mnist"), reference, test, **options)
-    path.parent.mkdir(exist_ok=True)
-    partial_path = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    partial_path.write_text(json.dumps(found) + "\n", encoding="utf-8")
-    partial_path.replace(path)
+STUDY = Study(
+    "fooling_images",
+    "How far are fooling images from everything that the network was trained on?",
+    plan,
+    measure,
+    options=(
+        Option("sample", False, "the bundled sample in the place of the training set"),
+        Option("tests", 1000, "test digits to compare with"),
+        Option("each", 8, "images of each class by gradient"),
+        Option("bred", 5, "images of each class by evolution"),
+        Option("steps", 60, "the most steps of a gradient search"),
+    ),
+)
+
+
+def results(path: Path | None = None) -> dict[str, Any]:
+    """The settings, and what was found under "sets" and "worst"."""
+    card = STUDY.card(path)
+    return card["settings"] | {name: part["found"] for name, part in card["parts"].items()}
 
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

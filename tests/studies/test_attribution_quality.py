@@ -1,28 +1,33 @@
-import json
-
+import pytest
 import torch
 
 from labkit import data
 from labkit.studies import attribution_quality
-from labkit.studies.attribution_quality import AT_ONCE, RESULTS, measure
+from labkit.studies.attribution_quality import AT_ONCE, STUDY, areas, methods, results
 
 
-def test_the_committed_table_can_be_measured_again():
-    card = json.loads(RESULTS.read_text())
+@pytest.mark.parametrize("title", methods("mnist"))
+def test_the_committed_areas_can_be_measured_again(title):
+    card, written = STUDY.card(), results()["mnist"][title]
     images, classes = data.examples("mnist", AT_ONCE)
-    found = measure("mnist", images, classes, steps=card["steps"])
-    assert set(found) == set(card["areas"]["mnist"]) == set(card["areas"]["cifar10"])
-    for title, both in found.items():
-        for test, areas in both.items():
-            written = torch.tensor(card["areas"]["mnist"][title][test])
-            assert len(written) == card["images"]
-            assert (areas - written[:AT_ONCE]).abs().max() < 0.02, f"{title}, {test}"
-            assert (areas - written[:AT_ONCE]).abs().mean() < 0.002
+    for test, found in areas("mnist", title, images, classes, steps=card["settings"]["steps"]).items():
+        assert len(written[test]) == card["settings"]["images"] == 200
+        difference = (found - torch.tensor(written[test][:AT_ONCE])).abs()
+        assert difference.max() < 0.02, test
+        assert difference.mean() < 0.002, test
 
 
-def test_the_command_writes_its_table(tmp_path, monkeypatch):
+def test_both_data_sets_were_measured_with_every_method():
+    assert {name: list(found) for name, found in results().items()} == {
+        name: list(methods(name)) for name in ("mnist", "cifar10")
+    }
+
+
+def test_a_small_run(tmp_path, monkeypatch):
     monkeypatch.setattr(attribution_quality, "FILLS", {"mnist": 0.0})
-    attribution_quality.main(["--images", "2", "--steps", "2", "--output", str(tmp_path / "new" / "table.json")])
-    card = json.loads((tmp_path / "new" / "table.json").read_text())
-    assert card["command"].endswith("--images 2 --steps 2")
-    assert [len(areas) for both in card["areas"]["mnist"].values() for areas in both.values()] == [2] * 20
+    path = tmp_path / "areas.json"
+    STUDY.main(["--images", "2", "--steps", "2", "--output", str(path)])
+    assert STUDY.card(path)["command"].endswith("--images 2 --steps 2")
+    found = results(path)
+    assert list(found) == ["mnist"]
+    assert [len(each) for both in found["mnist"].values() for each in both.values()] == [2] * 20

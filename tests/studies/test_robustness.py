@@ -1,4 +1,4 @@
-import json
+import argparse
 from functools import partial
 
 import pytest
@@ -7,7 +7,7 @@ import torch
 from labkit import data, models
 from labkit.attacks.pgd import pgd
 from labkit.evaluation.robust_accuracy import RobustAccuracy, robust_accuracy
-from labkit.studies.robustness import RESULTS, auto_attack, main, measurements, results
+from labkit.studies.robustness import STUDY, auto_attack, plan, results
 
 
 @pytest.mark.slow
@@ -19,33 +19,29 @@ def test_auto_attack_finds_what_pgd_finds_and_leaves_the_global_generator_alone(
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_run_that_was_killed_goes_on_and_measures_nothing_twice(tmp_path, capsys):
+def test_one_measurement(tmp_path, capsys):
     path = tmp_path / "robustness.json"
-    main(["--output", str(path), "--only", "cifar10 fgsm 8/255"])
-    first = json.loads(path.read_text())
-    assert list(first["measurements"]) == ["cifar10 fgsm 8/255"]
-    main(["--output", str(path), "--only", "cifar10 fgsm 8/255"])
-    assert json.loads(path.read_text()) == first  # seconds and all
-    first["weights"]["cifar10"] = "other weights"
-    path.write_text(json.dumps(first))
-    main(["--output", str(path), "--only", "nothing is called so"])
-    assert json.loads(path.read_text()) == first  # nothing was measured, nothing was written
-    assert capsys.readouterr().out.count("cifar10 fgsm 8/255") == 2
+    STUDY.main(["--output", str(path), "--only", "cifar10 fgsm 8/255"])
+    (found,) = results(path).values()
+    shipped = results()["cifar10 fgsm 8/255"]
+    assert {key: found[key] for key in ("images", "attack", "options")} == {
+        key: shipped[key] for key in ("images", "attack", "options")
+    }
+    assert found["accuracy"] == pytest.approx(shipped["accuracy"], abs=0.002)
+    assert "cifar10 fgsm 8/255" in capsys.readouterr().out
 
 
 # What robustness.json and the README say.
 
 
-def test_everything_was_measured_on_the_shipped_weights():
-    found = results()
-    assert set(found) == set(measurements())
-    for name, settings in measurements().items():
-        assert all(found[name][key] == value for key, value in settings.items()), name
+def test_everything_was_measured():
+    found, wanted = results(), plan(argparse.Namespace()).parts
+    assert list(found) == list(wanted)
+    for name, part in wanted.items():
+        assert all(found[name][key] == value for key, value in part.settings.items()), name
         counted = RobustAccuracy(found[name]["images"], found[name]["already_wrong"], found[name]["fooled"])
         assert found[name]["accuracy"] == pytest.approx(counted.accuracy, abs=1e-5)
         assert found[name]["interval"] == pytest.approx(counted.interval, abs=1e-5)
-    for name, digest in json.loads(RESULTS.read_text())["weights"].items():
-        assert digest == models.card(name)["sha256"]
 
 
 def test_the_robust_network_reaches_what_it_should():

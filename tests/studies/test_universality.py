@@ -1,31 +1,26 @@
-import json
-
 import torch
 
-from labkit import models
 from labkit.studies import universality
+from labkit.studies.universality import SETTINGS, STUDY, results
 
 
 def test_a_small_run_writes_counts_that_add_up(tmp_path, monkeypatch):
-    small = {"mnist": {"steps": 3, "step_size": 0.1, "lengths": [1, 4]}}
-    monkeypatch.setattr(universality, "SETTINGS", small)
-    path = tmp_path / "sub" / "found.json"
-    universality.main(["--to", str(path), "--sources", "2", "--many", "10", "--tests", "50"])
-    found = json.loads(path.read_text())
-    assert found["command"].startswith("labkit study universality --to")
-    run = found["networks"]["mnist"]
-    assert run["sha256"] == models.card("mnist")["sha256"]
+    monkeypatch.setattr(universality, "SETTINGS", {"mnist": {"steps": 3, "step_size": 0.1, "lengths": [1, 4]}})
+    path = tmp_path / "found.json"
+    STUDY.main(["--output", str(path), "--sources", "2", "--many", "10", "--tests", "50"])
+    assert STUDY.card(path)["command"] == "labkit study universality --sources 2 --many 10 --tests 50"
+    run = results(path)["mnist"]
     check_counts(run)
     assert run["few"] == 10
     assert torch.tensor(run["tables"]["many images"]["trials"]).sum() + 50 >= 500 - 50
 
 
-def test_what_is_shipped_belongs_to_the_shipped_networks():
-    found = universality.results()
-    for name, run in found["networks"].items():
-        assert run["sha256"] == models.card(name)["sha256"]
+def test_what_is_shipped_is_whole():
+    found = results()
+    assert list(found) == list(SETTINGS)
+    for name, run in found.items():
         assert (run["sources"], run["many"], run["tests"]) == (10, 100, 1000)
-        assert run["lengths"] == universality.SETTINGS[name]["lengths"]
+        assert {key: run[key] for key in SETTINGS[name]} == SETTINGS[name]
         check_counts(run)
 
 
