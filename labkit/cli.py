@@ -44,7 +44,7 @@ def study(arguments: Sequence[str]) -> int:
         parser.print_help()
         return 0
     name = parser.parse_args(arguments[:1]).name
-    return _module(f"labkit.studies.{name}").main(list(arguments[1:])) or 0
+    return _module(f"labkit.studies.{name}").STUDY.main(list(arguments[1:])) or 0
 
 
 def export(arguments: Sequence[str]) -> int:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-RESULTS = ROOT / "labkit/studies/results"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -34,7 +33,9 @@ def networks() -> str:
 
 def robustness() -> str:
     """What attacks leave of the accuracy: a choice of the measurements of `labkit study robustness`."""
-    measured = json.loads((RESULTS / "robustness.json").read_text())["measurements"]
+    from labkit.studies.robustness import results
+
+    measured = results()
     chosen = {
         "mnist fgsm 0.25": "FGSM, 0.25",
         "mnist-bn fgsm 0.25": "FGSM, 0.25",
@@ -60,7 +61,7 @@ def retraining() -> str:
     from statistics import mean
 
     from labkit.evaluation.intervals import mean_interval
-    from labkit.studies.retraining import results
+    from labkit.studies.retraining import STUDY, results
 
     arms = {
         "baseline": "nothing (baseline)",
@@ -69,7 +70,7 @@ def retraining() -> str:
         "fooling 1,000": "1,000 in two rounds",
         "fooling 5,000": "5,000 in five rounds",
     }
-    longest = json.loads((RESULTS / "retraining.json").read_text())["search"]["steps"]
+    longest = STUDY.card()["settings"]["search"]["steps"]
 
     def row(arm: str, found: dict) -> Iterator[str]:
         yield arms[arm]
