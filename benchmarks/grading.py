@@ -21,7 +21,8 @@ from pathlib import Path
 
 import nbformat
 
-from labkit.grading.sandbox.box import BoxError, Boxes
+from labkit.grading.sandbox.box import Boxes
+from labkit.grading.sandbox.bubblewrap import BoxError
 
 ROOT = Path(__file__).parents[1]
 WANTED = 5
@@ -79,7 +80,7 @@ def available() -> int:
 
 def ours(folder: Path, name: str, count: int) -> tuple[float, float]:
     out = folder / "out"
-    command = [sys.executable, "-m", "labkit.grading.cli", name, folder / "_build" / "submitted", "--out", out]
+    command = [sys.executable, "-m", "labkit.grading", name, folder / "_build" / "submitted", "--out", out]
     figures = measured(command, folder)
     rows = list(csv.DictReader((out / "grades.csv").read_text(encoding="utf-8").splitlines()))
     total = next(column for column in rows[0] if column.startswith("total"))

@@ -14,10 +14,14 @@ from click.testing import CliRunner
 
 from labkit.grading.authoring.assignments import AssignmentError, read_assignment
 from labkit.grading.cli import main
-from labkit.grading.marking import schedule
 from labkit.grading.marking.marking import Marker
+from labkit.grading.marking.process import Settings
+from labkit.grading.marking.results import Answer
+from labkit.grading.marking.schedule import Markers
 from labkit.grading.marking.submissions import Submission, find_submissions
-from labkit.grading.sandbox.box import BoxError, Boxes, Limits
+from labkit.grading.sandbox.box import Boxes
+from labkit.grading.sandbox.bubblewrap import BoxError
+from labkit.grading.sandbox.limits import Limits
 from tests.grading import tiny
 
 SLOW = {"spread": "import time\n\n\ndef spread(values):\n    time.sleep(2)\n    return values.max() - values.min()"}
@@ -170,9 +174,10 @@ def test_on_a_cluster_that_loses_a_worker(course, boxed):
 def test_a_leaking_box_grades_nothing(course, boxed, monkeypatch):
     """The submissions lie where every box looks: below /usr, so to speak."""
     assignment = read_assignment(course / "solutions" / "tiny")
-    settings = schedule.Settings(assignment, 1, hidden=("/usr/bin",))
-    with pytest.raises(BoxError, match="/usr/bin is seen"):
-        schedule.mark(settings, Submission("ada", (course / "submissions" / "ada" / "tiny.ipynb").read_bytes()))
+    settings = Settings(assignment, 1, hidden=("/usr/bin",))
+    content = (course / "submissions" / "ada" / "tiny.ipynb").read_bytes()
+    with Markers(settings) as markers, pytest.raises(BoxError, match="/usr/bin is seen"):
+        markers.mark(Submission("ada", content))
 
 
 def test_without_bubblewrap_nothing_is_graded(course, monkeypatch):
@@ -244,13 +249,13 @@ def test_partial_credit(marker, tmp_path):
     tiny.cell(book, "spread").source = "def spread(values):\n    return abs(values).max() - abs(values).min()"
     result = mark(marker, tmp_path, book)
     task = result.tasks["check-spread"]
-    wrong = [what for what, words in task["parts"] if words]
+    wrong = [part.what for part in task.parts if part.words]
     assert wrong == []  # the same for numbers below zero
-    assert task["points"] == 3
+    assert task.points == 3
     tiny.cell(book, "spread").source = "def spread(values):\n    return max(values.max(), 0) - values.min()"
     task = mark(marker, tmp_path, book).tasks["check-spread"]
-    assert [what for what, words in task["parts"] if words] == ["numbers below zero"]
-    assert task["points"] == 2
+    assert [part.what for part in task.parts if part.words] == ["numbers below zero"]
+    assert task.points == 2
 
 
 @pytest.mark.slow
@@ -259,11 +264,10 @@ def test_what_students_are_told(marker, tmp_path):
     tiny.cell(book, "spread").source = "def spread(values):\n    return values.maximum()"
     tiny.cell(book, "temperature").source = "temperature = 232.8"
     result = mark(marker, tmp_path, book)
-    assert "AttributeError" in result.tasks["check-spread"]["parts"][0][1]
-    assert result.tasks["check-temperature"]["parts"] == [
-        ["the value", "232.8 is of kind float64, expected whole numbers (int64)"]
-    ]
-    assert result.by_hand == {"why": {"of": 4, "answer": "I think so."}}
+    assert "AttributeError" in result.tasks["check-spread"].parts[0].words
+    (part,) = result.tasks["check-temperature"].parts
+    assert (part.what, part.words) == ("the value", "232.8 is of kind float64, expected whole numbers (int64)")
+    assert result.by_hand == {"why": Answer(4, "I think so.")}
     assert result.memory > 10**7
 
 
@@ -280,7 +284,7 @@ def test_a_slow_function_costs_its_part_only(marker, tmp_path):
     slow = "import time\n\n\ndef spread(values):\n    if len(values) == 5:\n        time.sleep(60)\n"
     tiny.cell(book, "spread").source = slow + "    return np.ptp(values)"
     result = mark(marker, tmp_path, book)
-    parts = dict(result.tasks["check-spread"]["parts"])
+    parts = {part.what: part.words for part in result.tasks["check-spread"].parts}
     assert "took longer than 2 seconds" in parts["5 numbers"]
     assert parts["3 numbers"] is parts["numbers below zero"] is None
     assert result.total == 6

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading.sandbox.box import BoxError, Boxes
+from labkit.grading.sandbox.box import Boxes
+from labkit.grading.sandbox.bubblewrap import BoxError
 from tests.grading import tiny
 
 ATTACKS = {

@@ -14,7 +14,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from labkit.grading.sandbox.box import BoxError, Boxes
+from labkit.grading.sandbox.box import Boxes
+from labkit.grading.sandbox.bubblewrap import BoxError
 
 ROOT = Path(__file__).parents[2]
 # Assignment -> task, a piece of the mistake's code, and the points that are left of those of the task.
@@ -122,7 +123,7 @@ def test_each_assignment_from_the_command_line_to_the_table_and_the_pages(name, 
     hand_in(submissions, name, "untouched", {})
     for place, (task, piece, _) in enumerate(MISTAKES[name]):
         hand_in(submissions, name, f"wrong{place}", right | {task: mistaken(name, task, piece)})
-    command = [sys.executable, "-m", "labkit.grading.cli", name, str(submissions), "--out", str(out), "--workers", "1"]
+    command = [sys.executable, "-m", "labkit.grading", name, str(submissions), "--out", str(out), "--workers", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr + done.stdout
 

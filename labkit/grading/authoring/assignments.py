@@ -4,9 +4,14 @@ import ast
 import hashlib
 import json
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+LONGEST_PARSED = 20_000  # characters; what is longer is no figure's cell, and may take long to parse
+LONGEST_NAME = 200
 HIDDEN = "### BEGIN HIDDEN TESTS"
 
 
@@ -57,7 +62,14 @@ class Assignment:
                     found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         return list(dict.fromkeys(found))
 
-    def to_run(self, cells: list[Cell]) -> list[Cell]:
+    @property
+    def setup(self) -> list[str]:
+        """The code cells before the first task, as students get them too."""
+        names = [bool(cell.name) for cell in self.cells]
+        first = names.index(True) if True in names else 0
+        return [cell.source for cell in self.cells[:first] if cell.kind == "code"]
+
+    def to_run(self, cells: Sequence[Cell]) -> list[Cell]:
         """The code cells of a student's notebook that are run before its functions are called.
 
         All but test cells, which decide nothing, and but those figures of the author's that are as they were and
@@ -67,19 +79,31 @@ class Assignment:
         code = [cell for cell in cells if cell.kind == "code" and cell.source.strip()]
         code = [cell for cell in code if not (cell.name in tests or (cell.graded and not cell.solution))]
         figures = {cell.source.strip() for cell in self.cells if cell.kind == "code" and not cell.name}
-        hidden = [Cell("code", cell.source.partition(HIDDEN)[2]) for cell in self.tests]  # may ask for a variable
-        return [cell for cell in code if cell.source.strip() not in figures or not idle(cell, [*code, *hidden])]
+        hidden = [cell.source.partition(HIDDEN)[2] for cell in self.tests]  # may ask for a variable
+        counts = mentions([*(cell.source for cell in code), *hidden])
+        return [cell for cell in code if cell.source.strip() not in figures or not idle(cell, counts)]
 
     def to_solve(self) -> list[Cell]:
         """The code cells of the solution that the marking process runs, test cells included."""
         code = [cell for cell in self.cells if cell.kind == "code"]
-        return [cell for cell in code if cell.name or not idle(cell, code)]
+        counts = mentions(cell.source for cell in code)
+        return [cell for cell in code if cell.name or not idle(cell, counts)]
 
 
-def idle(cell: Cell, code: list[Cell]) -> bool:
-    """Whether the cell only draws a figure, out of names that no other of the cells mentions."""
+def mentions(sources: Iterable[str]) -> Counter[str]:
+    """How many of the cells mention each name."""
+    return Counter(name for source in sources for name in mentioned(source))
+
+
+def idle(cell: Cell, counts: Counter[str]) -> bool:
+    """Whether the cell only draws a figure, out of names that no other cell mentions.
+
+    Args:
+        cell: a code cell.
+        counts: the `mentions` of all cells, this one included.
+    """
     names = figure_names(cell.source)
-    return names is not None and not any(names & mentioned(other.source) for other in code if other is not cell)
+    return names is not None and all(counts[name] <= 1 for name in names)
 
 
 def mentioned(source: str) -> set[str]:
@@ -89,6 +113,20 @@ def mentioned(source: str) -> set[str]:
         return set(re.findall(r"\w+", source))
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return texts | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def find_assignment(assignment: str | Path, solutions: Path = Path("solutions")) -> Path:
+    """The path of an assignment: a folder or file, or a name below `solutions`.
+
+    Raises:
+        AssignmentError: there is neither; the message lists the names.
+    """
+    for path in (Path(assignment), solutions / assignment):
+        if path.is_file() or (path / f"{path.name}.ipynb").is_file():
+            return path
+    names = sorted(path.stem for path in solutions.glob("*/*.ipynb") if path.stem == path.parent.name)
+    known = f"; known here: {', '.join(names)}" if names else ", and no assignment below solutions/"
+    raise AssignmentError(f"no assignment can be read from {assignment}: there is no such notebook{known}")
 
 
 def read_assignment(path: Path) -> Assignment:
@@ -114,7 +152,7 @@ def read_assignment(path: Path) -> Assignment:
     return assignment
 
 
-def read_cells(notebook: dict) -> list[Cell]:
+def read_cells(notebook: Any) -> list[Cell]:
     """The cells of a parsed notebook, whatever state its metadata are in.
 
     Raises:
@@ -126,19 +164,31 @@ def read_cells(notebook: dict) -> list[Cell]:
     for cell in notebook["cells"]:
         if not isinstance(cell, dict):
             raise ValueError("it is not a notebook of format 4: a cell is not an object")
-        metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-        marks = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
+        marks = _dict(_dict(cell, "metadata"), "nbgrader")
         source = cell.get("source", "")
         source = "".join(map(str, source)) if isinstance(source, list) else str(source)
-        points = marks.get("points", 0)
-        points = float(points) if isinstance(points, int | float) and not isinstance(points, bool) else 0.0
+        name, points = _text(marks.get("grade_id", ""))[:LONGEST_NAME], marks.get("points", 0)
+        points = float(points) if isinstance(points, int | float) and 0 <= points < 1e9 else 0.0
         graded, solution = marks.get("grade") is True, marks.get("solution") is True
-        found.append(Cell(str(cell.get("cell_type")), source, str(marks.get("grade_id", "")), points, graded, solution))
+        kind = _text(cell.get("cell_type"))[:LONGEST_NAME]
+        found.append(Cell(kind, _text(source), name, points, graded, solution))
     return found
 
 
+def _dict(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    found = parent.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: object) -> str:
+    """Text that can be written to a file: without halves of surrogate pairs."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
 def parsed(source: str) -> ast.Module | None:
-    """The syntax tree, or None where it is not plain Python: magics, mistakes."""
+    """The syntax tree, or None where it is not plain Python: magics, mistakes, or is too long to be looked at."""
+    if len(source) > LONGEST_PARSED:
+        return None
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -5,272 +5,152 @@ a task asks for is a function (or a variable) with a name, wherever it stands, s
 student's process when its cells have run. A test cell in a submission is never run, so nothing in it can matter.
 """
 
-import contextlib
-import io
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
-import torch
 
-from labkit.grading.authoring import check
 from labkit.grading.authoring.assignments import Assignment, AssignmentError, Cell
-from labkit.grading.authoring.check import Here, Raised
+from labkit.grading.marking.bounds import TooLong, at_most
+from labkit.grading.marking.results import LONGEST_ANSWER, Answer, Part, Result, Task, sentence
+from labkit.grading.marking.session import Session, Student
+from labkit.grading.marking.solution import Reference, solve
 from labkit.grading.marking.submissions import Submission, SubmissionError
-from labkit.grading.sandbox import notebook_runner, transport
-from labkit.grading.sandbox.box import Box, BoxError, Boxes
-
-RESTARTS = 4  # processes that a submission may use up
-LONGEST = 300  # characters of a sentence in a report
-LONGEST_ANSWER = 20_000
-
-
-@dataclass
-class Result:
-    """What came of one submission; made of plain values, so that it can be written to a file."""
-
-    student: str
-    problem: str = ""  # why it cannot be graded
-    tasks: dict[str, dict] = field(default_factory=dict)  # grade_id: points, of, parts [[what, words or None], ...]
-    by_hand: dict[str, dict] = field(default_factory=dict)  # grade_id: of, answer, touched
-    notes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    memory: int = 0  # bytes, the most that was seen
-
-    @property
-    def total(self) -> float:
-        return round(sum(task["points"] for task in self.tasks.values()), 2)
-
-    def as_dict(self) -> dict:
-        return asdict(self)
-
-
-class Memory(Here):
-    """The solution's functions. Every submission is tried on the same inputs, so an answer is computed once."""
-
-    def __init__(self, namespace: dict):
-        super().__init__(namespace)
-        self._known: dict[bytes, object] = {}
-
-    def __getattr__(self, name: str) -> Callable:
-        function = super().__getattr__(name)
-
-        def call(*arguments, **options):
-            try:
-                key = name.encode() + transport.encode([list(arguments), options])
-            except TypeError:
-                return function(*arguments, **options)
-            if key not in self._known:
-                self._known[key] = function(*arguments, **options)
-            return check.plain(self._known[key])
-
-        return call
-
-
-class Session:
-    """A submission's notebook, run in a box and asked questions. A process that dies is replaced, a few times."""
-
-    def __init__(self, boxes: Boxes, cells: list[Cell]):
-        self._boxes, self._cells = boxes, cells
-        self._box: Box | None = None
-        self._left, self._end = RESTARTS, time.monotonic() + boxes.limits.total
-        self._skipped: set[int] = set()
-        self.errors: dict[int, str] = {}  # how cells ended that did not end well
-        self.memory = 0
-        self.stopped = ""  # why no further process is started
-
-    def start(self) -> None:
-        """Run the notebook's cells, if they have not been run in a process that still lives."""
-        while self._box is None and not self.stopped:
-            if self._left == 0:
-                self.stopped = "its process ended too often"
-                return
-            self._left -= 1
-            self._box = self._boxes.start()
-            for place, cell in enumerate(self._cells):
-                if place not in self._skipped and not self._run(place, cell):
-                    break
-
-    def close(self) -> None:
-        if self._box is not None:
-            self.memory = max(self.memory, self._box.peak)
-            self._box.close()
-            self._box = None
-
-    def _run(self, place: int, cell: Cell) -> bool:
-        """Run one cell; False if that was the end of the process, which is then replaced by one that leaves it out."""
-        seconds = self._boxes.limits.cell
-        try:
-            ended = self._exchange({"do": "run", "cell": cell.source, "seconds": seconds}, seconds + 2)["ended"]
-            if ended is not None:
-                kind, message = ended
-                self.errors[place] = _sentence(f"{kind}: {message}")
-            return True
-        except (Lost, KeyError, ValueError, TypeError) as error:
-            self._skipped.add(place)
-            self.errors[place] = f"left out: {error if isinstance(error, Lost) else 'its process answered nonsense'}"
-            self.close()
-            return False
-
-    def ask(self, order: dict):
-        """The result of a call or a variable's value, or `Raised`."""
-        self.start()
-        if self._box is None:
-            return Raised("Stopped", self.stopped)
-        try:
-            answer = self._exchange(order, self._boxes.limits.call)
-            if "result" in answer:
-                return answer["result"]
-            kind, message = answer["raised"]
-            return Raised(_sentence(kind), _sentence(message))
-        except (Lost, KeyError, ValueError, TypeError) as error:
-            self.close()
-            return Raised("Stopped", str(error) if isinstance(error, Lost) else "its process answered nonsense")
-
-    def _exchange(self, order: dict, seconds: float) -> dict:
-        left = self._end - time.monotonic()
-        try:
-            if left <= 0:
-                raise TimeoutError
-            transport.send(self._box.channel, order, seconds=min(seconds, left))
-            answer = transport.receive(self._box.channel, seconds=min(seconds, left), watch=self._box.watch)
-        except TimeoutError:
-            if left <= seconds:
-                self.stopped = f"took more than {self._boxes.limits.total:g} seconds altogether"
-                raise Lost(self.stopped) from None
-            raise Lost(f"took longer than {seconds:g} seconds") from None
-        except (transport.TransportError, BoxError) as error:
-            raise Lost(str(error)) from None
-        if not isinstance(answer, dict):
-            raise Lost("its process answered nonsense")
-        with contextlib.suppress(BoxError):
-            self._box.watch()
-        return answer
-
-
-class Student:
-    """The functions and variables of a submission, as hidden checks use them."""
-
-    def __init__(self, session: Session):
-        self._session = session
-
-    def __getattr__(self, name: str) -> Callable:
-        def call(*arguments, **options):
-            order = {"do": "call", "name": name, "arguments": list(arguments), "options": options}
-            return self._session.ask(order)
-
-        return call
-
-    def value(self, name: str):
-        return self._session.ask({"do": "value", "name": name})
-
-
-class Lost(Exception):
-    """A student's process is gone, hangs, or uses too much."""
+from labkit.grading.sandbox.box import Boxes
+from labkit.grading.sandbox.bubblewrap import BoxError
 
 
 class Marker:
     """Marks submissions of one assignment, in this process, one after the other."""
 
     def __init__(self, assignment: Assignment, boxes: Boxes, *, seed: int):
+        """Solve the assignment, and try its hidden checks on the solution.
+
+        Raises:
+            AssignmentError: the solution stops, or does not pass.
+        """
         self.assignment, self.boxes, self.seed = assignment, boxes, seed
         namespace, self._hidden = solve(assignment)
-        self._reference = Memory(namespace)
-        self._parts = {}
+        self._reference = Reference(namespace)
+        self._parts: dict[str, list[Part]] = {}
         for name, hidden in self._hidden.items():
-            found = list(self._try(hidden, self._reference))
-            wrong = [f"{what}: {words}" for what, words in found if words]
+            found = list(parts(hidden, self._reference, self._reference, seed))
+            wrong = [f"{part.what}: {part.words}" for part in found if part.words]
             if wrong or not found:
                 raise AssignmentError(
                     f"{name}: the solution itself fails its hidden check: {(wrong or ['no part'])[0]}"
                 )
-            self._parts[name] = [what for what, _ in found]
+            self._parts[name] = found
 
-    def mark(self, submission: Submission) -> Result:
-        """Its result; a submission that cannot be graded has a result that says why."""
-        result, begin = Result(submission.student, notes=list(submission.notes)), time.monotonic()
+    def mark(
+        self,
+        submission: Submission,
+        *,
+        known: Mapping[str, Task] | None = None,
+        begin: Callable[[str], None] = lambda name: None,
+        done: Callable[[str, Task], None] = lambda name, task: None,
+    ) -> Result:
+        """Its result; a submission that cannot be graded has a result that says why.
+
+        Args:
+            submission: with its content.
+            known: tasks that are marked already, by grade_id.
+            begin: called with a task's grade_id before it is marked.
+            done: called with a task's grade_id and what came of it.
+        """
+        result, start = Result(submission.student, notes=list(submission.notes)), time.monotonic()
         try:
-            cells = submission.cells()
-            self._mark(cells, result)
+            with at_most(self.boxes.limits.cell):
+                cells = submission.cells()
+                code = self.assignment.to_run(cells)
+            self._mark(cells, code, result, known or {}, begin, done)
         except SubmissionError as error:
             result.problem = str(error)
+        except TooLong as error:
+            result.problem = f"the notebook cannot be read: {error}"
+        except MemoryError:
+            result.problem = "the notebook cannot be read: it needs too much memory"
         except BoxError as error:
-            result.problem = f"there was no box for it: {error}"
-        result.seconds = round(time.monotonic() - begin, 2)
+            result.problem, result.final = f"there was no box for it: {error}", False
+        except Exception as error:  # one submission never ends the batch
+            result.problem = sentence(f"it cannot be marked ({type(error).__name__}: {error})")
+        result.seconds = round(time.monotonic() - start, 2)
         return result
 
-    def _mark(self, cells: list[Cell], result: Result) -> None:
-        known = {cell.name for cell in self.assignment.cells if cell.name}
-        code = self.assignment.to_run(cells)
+    def _mark(
+        self,
+        cells: list[Cell],
+        code: list[Cell],
+        result: Result,
+        known: Mapping[str, Task],
+        begin: Callable[[str], None],
+        done: Callable[[str, Task], None],
+    ) -> None:
         session = Session(self.boxes, code)
         try:
             session.start()
             for cell in self.assignment.tests:
-                result.tasks[cell.name] = self._task(cell, Student(session))
+                if cell.name not in known:
+                    begin(cell.name)
+                    result.tasks[cell.name] = self._task(cell, Student(session))
+                    done(cell.name, result.tasks[cell.name])
+                else:
+                    result.tasks[cell.name] = known[cell.name]
         finally:
             session.close()
             result.memory = session.memory
-        for place, words in sorted(session.errors.items()):
-            name = code[place].name or f"number {cells.index(code[place]) + 1}"
-            result.notes.append(f"cell {name}: {words}")
+        places = {id(cell): number for number, cell in enumerate(cells, start=1)}
+        failed = sorted(session.errors.items())
         if session.stopped:
-            result.notes.append(f"stopped: {session.stopped}")
+            result.add_notes([f"stopped: {session.stopped}"])
+        names = [sentence(code[place].name) or f"number {places[id(code[place])]}" for place, _ in failed]
+        result.add_notes([f"cell {name}: {words}" for name, (_, words) in zip(names, failed, strict=True)])
         self._by_hand(cells, result)
-        result.notes += metadata_notes(cells, self.assignment)
-        if not known & {cell.name for cell in cells} and result.total == 0:
+        result.add_notes(metadata_notes(cells, self.assignment))
+        names_known = {cell.name for cell in self.assignment.cells if cell.name}
+        if not names_known & {cell.name for cell in cells} and result.total == 0:
             result.problem = "no cell and no function of this assignment is in it: is it another notebook?"
             result.tasks, result.by_hand = {}, {}
 
-    def _task(self, cell: Cell, student: Student) -> dict:
+    def _task(self, cell: Cell, student: Student) -> Task:
         """Points of one task: its points times the fraction of its parts that are right."""
         wanted, found = self._parts[cell.name], []
         problem = ""
+        running = parts(self._hidden[cell.name], student, self._reference, self.seed)
         try:
-            for what, words in self._try(self._hidden[cell.name], student):
-                found.append([what, None if words is None else _sentence(words)])
+            while len(found) < len(wanted):
+                with at_most(self.boxes.limits.call):
+                    part = next(running, None)
+                    if part is None:
+                        break
+                    found.append(Part(part.what, None if part.words is None else sentence(part.words), part.easy))
         except BoxError:  # none could be made
             raise
-        except Exception as error:  # a value of a kind that the check did not expect
-            problem = f"the check could not go on with what came back ({type(error).__name__}: {error})"
-        found = found[: len(wanted)]
-        rest = wanted[len(found) :]
-        found += [[what, _sentence(problem or "it was not reached")] for what in rest]
-        right = sum(words is None for _, words in found)
-        return {"points": round(cell.points * right / len(found), 2), "of": cell.points, "parts": found}
+        except (Exception, TooLong) as error:  # a value of a kind that the check did not expect, or too large
+            kind = "" if isinstance(error, TooLong) else f"{type(error).__name__}: "
+            problem = f"the check could not go on with what came back ({kind}{error})"
+        return self.task(cell, found, problem or "it was not reached")
 
-    def _try(self, hidden: Callable, student):
-        """The parts of a hidden check. The same seed for the solution and every submission, another one each run."""
-        return hidden(student, self._reference, np.random.default_rng(self.seed))
+    def task(self, cell: Cell, found: list[Part], problem: str) -> Task:
+        """A task of which some parts were tried, and none of the others because of a problem."""
+        rest = [Part(part.what, sentence(problem), part.easy) for part in self._parts[cell.name][len(found) :]]
+        tried = [*found, *rest]
+        right = sum(part.words is None for part in tried)
+        return Task(round(cell.points * right / len(tried), 2), cell.points, tried)
 
     def _by_hand(self, cells: list[Cell], result: Result) -> None:
         for wanted in self.assignment.by_hand:
             answers = [cell.source for cell in cells if cell.name == wanted.name]
             if len(answers) != 1:
-                result.notes.append(f"cell {wanted.name}: there are {len(answers)} of it in the notebook")
-            text = "\n\n".join(answers).encode("utf-8", "replace").decode()[:LONGEST_ANSWER]
-            result.by_hand[wanted.name] = {"of": wanted.points, "answer": text}
+                result.add_notes([f"cell {wanted.name}: there are {len(answers)} of it in the notebook"])
+            result.by_hand[wanted.name] = Answer(wanted.points, "\n\n".join(answers)[:LONGEST_ANSWER])
 
 
-def solve(assignment: Assignment) -> tuple[dict, dict[str, Callable]]:
-    """Run the solution notebook in this process: its names, and the hidden check of each task.
-
-    Raises:
-        AssignmentError: a cell of it fails, or a test cell has not exactly one hidden check.
-    """
-    shell, hidden = notebook_runner.new_shell(), {}
-    for cell in assignment.to_solve():
-        with check.collecting() as collected, contextlib.redirect_stdout(io.StringIO()):
-            outcome = shell.run_cell(cell.source, store_history=False, silent=True)
-        error = outcome.error_before_exec or outcome.error_in_exec
-        if error is not None:
-            raise AssignmentError(f"the solution stops at {cell.name or cell.source[:40]!r}: {error!r}")
-        if cell in assignment.tests:
-            if len(collected) != 1:
-                raise AssignmentError(f"{cell.name} calls check.here {len(collected)} times, it must be once")
-            (hidden[cell.name],) = collected
-    torch.set_num_threads(1)  # whatever the notebook set: there is a worker for each processor
-    return shell.user_ns, hidden
+def parts(hidden: Callable, student: Any, reference: Any, seed: int) -> Iterator[Part]:
+    """What a hidden check tries, one after the other, on inputs that the seed draws."""
+    for what, words in hidden(student, reference, np.random.default_rng(seed)):
+        yield Part(what, words)
 
 
 def metadata_notes(cells: list[Cell], assignment: Assignment) -> list[str]:
@@ -285,12 +165,5 @@ def metadata_notes(cells: list[Cell], assignment: Assignment) -> list[str]:
         elif len(found) > 1:
             notes.append(f"cell {wanted.name}: there are {len(found)} of it in the notebook")
         elif found[0].kind != wanted.kind:
-            notes.append(f"cell {wanted.name}: it is a {found[0].kind} cell now")
+            notes.append(f"cell {wanted.name}: it is a {sentence(found[0].kind)} cell now")
     return notes
-
-
-def _sentence(text) -> str:
-    """Words from a student's process, as one short line of printable characters."""
-    line = " ".join(str(text).split())
-    line = "".join(character if character.isprintable() else "?" for character in line)
-    return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."

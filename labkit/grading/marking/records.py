@@ -1,24 +1,33 @@
 """The folder of results: one file a student, written whole or not at all, so that a run can be taken up again."""
 
+import functools
 import hashlib
 import json
-import os
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
+import labkit
+from labkit.files import write_json
 from labkit.grading.authoring.assignments import Assignment
-from labkit.grading.marking.marking import Result
+from labkit.grading.marking.results import SCHEMA, Result, result_from
 from labkit.grading.marking.submissions import Submission
+from labkit.grading.sandbox.limits import Limits
 
 
-@dataclass(frozen=True)
 class Records:
-    """What has been graded so far, below DIR/results."""
+    """What has been graded so far, below DIR/results.
 
-    folder: Path
-    assignment: Assignment
+    A record counts for exactly one submission, assignment, seed and set of limits, and for the labkit that wrote it: a
+    grader that was mended shows no old marks.
+    """
+
+    def __init__(self, folder: Path, assignment: Assignment, limits: Limits | None = None):
+        self.folder, self.assignment = folder, assignment
+        words = f"{SCHEMA} {code_digest()} {assignment.digest} {astuple(limits or Limits())}"
+        self._conditions = hashlib.sha256(words.encode()).hexdigest()
 
     def seed(self, *, anew: bool = False) -> int:
         """The seed of the hidden inputs: fresh for a new run, the same when one is taken up again."""
@@ -27,7 +36,7 @@ class Records:
         if not anew and known.get("assignment") == self.assignment.digest and isinstance(known.get("seed"), int):
             return known["seed"]
         seed = secrets.randbits(32)
-        _write(path, {"assignment": self.assignment.digest, "name": self.assignment.name, "seed": seed})
+        write_json(path, {"assignment": self.assignment.digest, "name": self.assignment.name, "seed": seed})
         return seed
 
     def known(self, submission: Submission, seed: int) -> Result | None:
@@ -35,18 +44,37 @@ class Records:
         found = _read(self._path(submission.student))
         if found.get("of") != self._digest(submission, seed):
             return None
-        return Result(**found["result"])
+        try:
+            return result_from(found["result"])
+        except (TypeError, KeyError, AttributeError):
+            return None
 
     def keep(self, submission: Submission, seed: int, result: Result) -> None:
-        content = {"of": self._digest(submission, seed), "result": result.as_dict()}
-        _write(self._path(submission.student), content)
+        """Write a result down; one that is not final is shown, and tried again by the next run."""
+        content = {
+            "schema": SCHEMA,
+            "labkit": code_digest(),
+            "of": self._digest(submission, seed) if result.final else None,
+            "result": result.as_dict(),
+        }
+        write_json(self._path(submission.student), content, indent=1)
 
     def _path(self, student: str) -> Path:
         return self.folder / "results" / f"{slug(student)}.json"
 
     def _digest(self, submission: Submission, seed: int) -> str:
-        words = f"{self.assignment.digest} {seed} {submission.student} {submission.problem} ".encode()
-        return hashlib.sha256(words + submission.content).hexdigest()
+        words = f"{self._conditions} {seed} {submission.student} {submission.digest}"
+        return hashlib.sha256(words.encode()).hexdigest()
+
+
+@functools.cache
+def code_digest() -> str:
+    """A digest of the installed labkit: its version and every line of its code."""
+    top = Path(labkit.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(top.rglob("*.py")):
+        digest.update(str(path.relative_to(top)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def slug(student: str) -> str:
@@ -55,16 +83,9 @@ def slug(student: str) -> str:
     return f"{readable or 'student'}-{hashlib.sha256(student.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
-def _read(path: Path) -> dict:
+def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _write(path: Path, content: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(partial, path)

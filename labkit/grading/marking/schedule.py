@@ -1,109 +1,206 @@
 """Many submissions: in several processes of this machine, or on the workers of a Dask cluster.
 
-Every worker process has its own warmed parent, its own copy of the solved notebook and its own boxes, and lets the
-canary fly before it marks anything. A worker that dies takes nothing with it but the submission it was at, which
-another one takes up; a submission that ends several workers is listed as one that cannot be graded.
+Each machine has one server that has solved the assignment (see `process`), and forks a child from it for each
+submission. A child that dies takes nothing with it but the task it was at. It may have died of something else (the
+machine was out of memory, say), so its submission is marked once more, when nothing else runs beside it; and if its
+child dies again it is marked without that task, and the result is not kept as final.
 """
 
+import contextlib
+import itertools
+import json
 import os
+import pickle
+import socket
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from multiprocessing import get_context
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+from typing import Any
 
-from labkit.grading.authoring.assignments import Assignment
-from labkit.grading.marking.marking import Marker, Result
+from labkit.extras import needs
+from labkit.grading.authoring.assignments import AssignmentError
+from labkit.grading.marking.process import READING, Order, Settings
+from labkit.grading.marking.results import Result, Task, result_from, task_from
 from labkit.grading.marking.submissions import Submission
-from labkit.grading.sandbox.box import BoxError, Boxes, Limits
-from labkit.grading.sandbox.canary import leaks
+from labkit.grading.sandbox.bubblewrap import BoxError
+from labkit.grading.sandbox.fork_server import ForkServer, ServerError
 
-ATTEMPTS = 3
-_markers: dict["Settings", Marker] = {}
-_one_at_a_time = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a worker has to know."""
-
-    assignment: Assignment
-    seed: int
-    limits: Limits = Limits()  # noqa: RUF009
-    sandbox: bool = True
-    hidden: tuple[str, ...] = ()  # paths that must not be seen in a box
+MOST_BYTES = 2**24  # of one message from a child
+MOST_IN_FLIGHT = 64  # submissions that a cluster holds at once
+STARTS = 3  # of a server that ends, without a result in between
+ENDED = "the process that marked it ended each time"
 
 
-class Leaky(BoxError):
-    """The canary got out."""
+@dataclass
+class Attempt:
+    """A submission that is being marked."""
+
+    submission: Submission  # without its content
+    known: dict[str, Task] = field(default_factory=dict)  # tasks that are done
+    at: str = READING  # what its process is at
+    deaths: int = 0  # of processes at that place
+    suspect: bool = False  # whether a process has died of it, as far as we know
+
+    def order(self) -> Order:
+        """What its next process is told; reads the content."""
+        ended = self.at if self.deaths > 1 else None
+        return Order(self.submission.load(), self.known, ended)
+
+    def note(self, message: dict[str, Any]) -> Result | None:
+        """Take in what a process says; the result, if that was it.
+
+        Raises:
+            TypeError, KeyError, ValueError: it makes no sense.
+        """
+        match message:
+            case {"at": str(name)}:
+                if name != self.at and name != READING:
+                    self.at, self.deaths = name, 0
+            case {"task": [str(name), dict(task)]}:
+                self.known[name] = task_from(task)
+            case {"result": dict(result)}:
+                return replace(result_from(result), student=self.submission.student)
+            case _:
+                raise ValueError(f"a process said {str(message)[:100]}")
+        return None
 
 
-def mark(settings: Settings, submission: Submission) -> Result:
-    """Mark one submission in this process.
+class Markers:
+    """The server of marking processes on this machine."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._server: ForkServer | None = None
+
+    def __enter__(self) -> "Markers":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the server, and every process that was forked from it."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def start(self, attempt: Attempt) -> Connection:
+        """Begin to mark a submission in a process of its own; what it says comes over the connection.
+
+        Raises:
+            AssignmentError: the assignment itself is wrong.
+            BoxError: boxes cannot be made here, or leak.
+            ServerError: the server has ended.
+        """
+        if self._server is None:
+            self._server = ForkServer("labkit.grading.marking.process", pickle.dumps(self._settings), _environment())
+            words = json.loads(self._server.wait())
+            if words:
+                self.close()
+                raise (AssignmentError if words["failed"] == "AssignmentError" else BoxError)(words["words"])
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._server.fork(b"mark", [theirs.fileno()])
+        channel = Connection(ours.detach())
+        with contextlib.suppress(OSError):  # it is gone already: the connection says so
+            channel.send(attempt.order())
+        return channel
+
+    def mark(self, submission: Submission) -> Result:
+        """Mark one submission, with nothing else beside it."""
+        (result,) = mark_all(self, [submission], workers=1)
+        return result
+
+
+def _environment() -> dict[str, str]:
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    settings = {"MPLBACKEND": "agg", "LABKIT_OFFLINE": "1", "TQDM_DISABLE": "1", "MALLOC_ARENA_MAX": "1"}
+    return dict(os.environ) | threads | settings
+
+
+def mark_all(markers: Markers, wanted: Iterable[Submission], *, workers: int) -> Iterator[Result]:
+    """Yield each submission's result as it comes, whatever it holds.
+
+    Args:
+        markers: this machine's.
+        wanted: submissions; read one by one.
+        workers: how many are marked at once.
 
     Raises:
-        BoxError: boxes cannot be made here, or leak.
         AssignmentError: the assignment itself is wrong.
+        BoxError: boxes cannot be made here, or leak.
     """
-    with _one_at_a_time:
-        if settings not in _markers:
-            for old in _markers.values():
-                old.boxes.close()
-            _markers.clear()
-            _markers[settings] = _marker(settings)
-        return _markers[settings].mark(submission)
+    left = iter(wanted)
+    alone: deque[Attempt] = deque()
+    running: dict[Connection, Attempt] = {}
+    starts = 0
+    while True:
+        while len(running) < workers and (submission := next(left, None)) is not None:
+            starts += _start(markers, Attempt(submission), running, alone)
+        if not running:
+            if not alone:
+                return
+            starts += _start(markers, alone.popleft(), running, alone)
+        if starts > STARTS:
+            raise BoxError("the server of the marking processes ends again and again: is there enough memory?")
+        for channel in list(wait(list(running))):
+            assert isinstance(channel, Connection)
+            attempt = running[channel]
+            try:
+                result = attempt.note(json.loads(channel.recv_bytes(MOST_BYTES)))
+            except (EOFError, OSError, ValueError, TypeError, KeyError):
+                result = _ended(attempt)
+                if result is None:
+                    alone.append(attempt)
+            else:
+                if result is None:
+                    continue
+                result.final = result.final and not attempt.suspect
+                starts = 0
+            channel.close()
+            del running[channel]
+            if result is not None:
+                yield result
 
 
-def _marker(settings: Settings) -> Marker:
-    boxes = Boxes(settings.assignment.modules, limits=settings.limits, sandbox=settings.sandbox)
-    boxes.warm()  # beside the solution, which takes its time too
+def _start(markers: Markers, attempt: Attempt, running: dict[Connection, Attempt], alone: deque[Attempt]) -> int:
+    """Begin to mark a submission; 1 if the server has ended, so that all that is running has to be done again."""
     try:
-        marker = Marker(settings.assignment, boxes, seed=settings.seed)
-        found = leaks(boxes, [Path(path) for path in settings.hidden]) if settings.sandbox else []
-        if found:
-            raise Leaky("the box leaks, so nothing was graded: " + "; ".join(found))
-        return marker
-    except BaseException:
-        boxes.close()
-        raise
+        running[markers.start(attempt)] = attempt
+        return 0
+    except ServerError:
+        markers.close()
+        alone.append(attempt)
+        return 1
 
 
-def on_this_machine(settings: Settings, submissions: list[Submission], *, workers: int | None = None) -> Iterator:
+def _ended(attempt: Attempt) -> Result | None:
+    """What comes of a submission whose process has ended without a result; None if it is tried again."""
+    attempt.deaths, attempt.suspect = attempt.deaths + 1, True
+    if attempt.deaths < 2 or (attempt.at != READING and attempt.deaths < 3):
+        return None
+    return Result(attempt.submission.student, problem=ENDED, final=False)
+
+
+def on_this_machine(
+    settings: Settings, submissions: Iterable[Submission], *, workers: int | None = None
+) -> Iterator[Result]:
     """Yield each submission's result as it comes.
 
     Args:
-        settings: for the workers.
+        settings: for the marking processes.
         submissions: to be marked.
-        workers: processes; as many as there are processors, if not said.
+        workers: submissions at once; as many as there are processors, if not said.
     """
-    left = {submission.student: submission for submission in submissions}
-    deaths = dict.fromkeys(left, 0)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = min(workers or processors, len(left)) or 1
-    while left:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            futures = {pool.submit(mark, settings, submission): student for student, submission in left.items()}
-            try:
-                for future in as_completed(futures):
-                    result = future.result()
-                    del left[futures[future]]
-                    yield result
-            except BrokenProcessPool:
-                suspects = list(left)[:workers]  # those that were being marked: tasks are taken up in order
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        if left:
-            for student in suspects:
-                deaths[student] += 1
-                if deaths[student] == ATTEMPTS:
-                    del left[student]
-                    yield Result(student, problem="the marking process died each time it was at this submission")
+    with Markers(settings) as markers:
+        yield from mark_all(markers, submissions, workers=workers or processors or 1)
 
 
-def on_cluster(settings: Settings, submissions: list[Submission], *, scheduler: str) -> Iterator:
+def on_cluster(settings: Settings, submissions: Iterable[Submission], *, scheduler: str) -> Iterator[Result]:
     """As `on_this_machine`, on the workers of a Dask cluster; they need labkit and bubblewrap.
 
     Args:
@@ -112,29 +209,61 @@ def on_cluster(settings: Settings, submissions: list[Submission], *, scheduler: 
         scheduler: its address, "tcp://host:8786".
 
     Raises:
-        BoxError: a worker cannot make boxes, or they leak; or distributed is not installed, or nobody answers.
+        BoxError: a worker cannot make boxes, or they leak; or nobody answers.
+        ModuleNotFoundError: distributed is not installed.
     """
-    try:
-        from distributed import Client, KilledWorker
-        from distributed import as_completed as completed
-    except ImportError as error:
-        raise BoxError("--scheduler needs Dask: pip install 'labkit[grade]'") from error
+    with needs("grade"):
+        from distributed import Client, KilledWorker, as_completed
     try:
         client = Client(scheduler, timeout=30)
     except OSError as error:
         raise BoxError(f"no scheduler answers at {scheduler}") from error
     with client:
-        futures = {
-            client.submit(mark, settings, submission, pure=False, key=f"mark-{settings.seed}-{submission.student}"): (
-                submission.student
-            )
-            for submission in submissions
-        }
+        students: dict[Any, str] = {}
+        name = f"labkit-grade-{settings.seed}"
+
+        def submit(submission: Submission) -> Any:
+            key = f"{name}-{submission.student}"
+            future = client.submit(mark_on_worker, name, settings, submission.load(), pure=False, key=key)
+            students[future] = submission.student
+            return future
+
+        left = iter(submissions)
+        completed = as_completed([submit(submission) for submission in itertools.islice(left, MOST_IN_FLIGHT)])
         try:
-            for future in completed(futures):
+            for future in completed:
+                student = students.pop(future)
                 try:
                     yield future.result()
                 except KilledWorker:
-                    yield Result(futures[future], problem="its worker died each time it was at this submission")
+                    problem = "its worker died each time it was at this submission"
+                    yield Result(student, problem=problem, final=False)
+                if (submission := next(left, None)) is not None:
+                    completed.add(submit(submission))
         finally:
-            client.cancel(list(futures))
+            client.cancel(list(students))
+
+
+def mark_on_worker(name: str, settings: Settings, submission: Submission) -> Result:
+    """On a worker of a cluster: mark one submission, with the server that the worker keeps for that."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    keeper = worker.plugins.setdefault(name, MarkersOfWorker(settings))
+    return keeper.mark(submission)
+
+
+class MarkersOfWorker:
+    """A worker's server; as a plugin of the worker, so that it ends with it."""
+
+    def __init__(self, settings: Settings):
+        self._markers, self._one_at_a_time = Markers(settings), threading.Lock()
+
+    def mark(self, submission: Submission) -> Result:
+        """Mark one submission; a second one waits."""
+        with self._one_at_a_time:
+            return self._markers.mark(submission)
+
+    def teardown(self, worker: object) -> None:
+        """Called when the worker ends."""
+        self._markers.close()

@@ -1,17 +1,25 @@
 """Finding students' notebooks in what a learning platform hands out: folders, zips, zips in zips, single files.
 
-Archives are read in memory, member by member and with size limits; nothing is unpacked, so no path in them can lead
-anywhere. Links are not followed. Nothing but the notebook is taken: what lies beside it never reaches a box.
+Archives are looked through by their lists of files; nothing is unpacked, so no path in them can lead anywhere. Only
+the one notebook that counts is read, when its turn comes, and at most so many bytes of it. Links are not followed. What
+lies beside a notebook never reaches a box.
 """
 
+import hashlib
 import io
 import json
+import math
+import os
 import re
 import stat
+import struct
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from labkit.grading.authoring.assignments import Cell, read_cells
 
@@ -19,6 +27,9 @@ LARGEST_NOTEBOOK = 64 * 2**20  # with its pictures
 LARGEST_CODE = 2**20  # characters of all its cells
 MOST_CELLS = 2000
 MOST_MEMBERS = 10_000
+LARGEST_LIST = 4 * 2**20  # bytes of a zip's list of files
+END, END_64 = b"PK\x05\x06", b"PK\x06\x07"  # how the last records of a zip begin
+READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # ways of compression
 IGNORED = {"__MACOSX", ".ipynb_checkpoints", ".DS_Store", "Thumbs.db"}
 MOODLE = re.compile(r"^(?P<name>.+?)_\d+_assignsubmission_(file|onlinetext)_?")
 CANVAS = re.compile(r"^(?P<name>[^\W_]+?)(_LATE)?_\d+_\d+_")
@@ -29,13 +40,89 @@ class SubmissionError(Exception):
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a notebook is: a file, or a member of a zip, or of a zip in a zip."""
+
+    path: Path
+    members: tuple[int, ...] = ()  # places in the lists of files, from the outside in
+
+    def read(self) -> bytes:
+        """All of it.
+
+        Raises:
+            SubmissionError: it is too large, or cannot be read, whatever the reason.
+        """
+        try:
+            if not self.members:
+                with self.path.open("rb") as file:
+                    return _limited(file, self.path.name)
+            with zipfile.ZipFile(self.path) as archive:
+                content = _member(archive, self.members[0])
+            for place in self.members[1:]:
+                with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                    content = _member(archive, place)
+            return content
+        except SubmissionError:
+            raise
+        except Exception as error:  # zipfile alone raises ten kinds
+            words = f"cannot be read: {type(error).__name__}: {error}" if str(error) else f"cannot be read: {error!r}"
+            raise SubmissionError(f"{_name(self.path.name)} {words}") from error
+
+
+def _member(archive: zipfile.ZipFile, place: int) -> bytes:
+    member = archive.infolist()[place]
+    name = _name(PurePosixPath(member.filename).name)
+    if member.compress_type not in READ:
+        raise SubmissionError(f"{name} is compressed in an unusual way: only stored and deflated files are read")
+    try:
+        with archive.open(member) as file:
+            return _limited(file, name)  # whatever size the archive claims
+    except SubmissionError:
+        raise
+    except Exception as error:
+        raise SubmissionError(f"{name} cannot be read from the archive: {type(error).__name__}: {error}") from error
+
+
+def _limited(file: IO[bytes], name: str) -> bytes:
+    content = file.read(LARGEST_NOTEBOOK + 1)
+    if len(content) > LARGEST_NOTEBOOK:
+        raise SubmissionError(f"{name} is larger than {LARGEST_NOTEBOOK // 2**20} MB")
+    return content
+
+
+def _name(name: str) -> str:
+    """A file's name as text: bytes that are not UTF-8 are spelled out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace") if _is_broken(name) else name
+
+
+def _is_broken(name: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in name)
+
+
+@dataclass(frozen=True)
 class Submission:
-    """What one student handed in: the bytes of a notebook, or the reason why there are none."""
+    """What one student handed in: a notebook, or the reason why there is none."""
 
     student: str
-    content: bytes = b""
+    content: bytes = b""  # empty as long as it was not read
     problem: str = ""
     notes: tuple[str, ...] = ()
+    source: Source | None = None
+
+    def load(self) -> "Submission":
+        """With its content read, or the reason why it cannot be."""
+        if self.source is None:
+            return self
+        try:
+            return replace(self, content=self.source.read(), source=None)
+        except SubmissionError as error:
+            return replace(self, problem=str(error), source=None)
+
+    @cached_property
+    def digest(self) -> str:
+        """It stands for the content, or the reason why there is none."""
+        read = self.load()
+        return hashlib.sha256(read.problem.encode("utf-8", "replace") + b"\0" + read.content).hexdigest()
 
     def cells(self) -> list[Cell]:
         """Its cells.
@@ -43,10 +130,11 @@ class Submission:
         Raises:
             SubmissionError: there is no notebook, or none that can be read.
         """
-        if self.problem:
-            raise SubmissionError(self.problem)
+        read = self.load()
+        if read.problem:
+            raise SubmissionError(read.problem)
         try:
-            cells = read_cells(json.loads(self.content))
+            cells = read_cells(json.loads(read.content))
         except RecursionError:
             raise SubmissionError("the notebook cannot be read: nested too deep") from None
         except ValueError as error:
@@ -61,7 +149,7 @@ class Submission:
 @dataclass(frozen=True)
 class _File:
     path: PurePosixPath  # below the place where submissions are
-    content: bytes = b""
+    source: Source | None = None
     problem: str = ""
 
 
@@ -82,7 +170,7 @@ def find_submissions(place: Path, assignment: str) -> list[Submission]:
     if place.is_dir():
         files = list(_in_folder(place, PurePosixPath()))
     elif zipfile.is_zipfile(place):
-        files = list(_in_zip(place.read_bytes(), PurePosixPath(), depth=0))
+        files = list(_in_zip(Source(place), PurePosixPath(), depth=0))
     else:
         raise ValueError(f"{place} is neither a folder nor a zip file")
     files = _unwrapped([file for file in files if not IGNORED & set(file.path.parts)], assignment)
@@ -94,62 +182,81 @@ def find_submissions(place: Path, assignment: str) -> list[Submission]:
 
 def _in_folder(folder: Path, below: PurePosixPath) -> Iterator[_File]:
     for entry in sorted(folder.iterdir()):
-        path = below / entry.name
+        path = below / _name(entry.name)
         if entry.is_symlink():
             yield _File(path, problem=f"{path.name} is a link, and links are not followed")
         elif entry.is_dir():
             yield from _in_folder(entry, path)
         elif not entry.is_file():
             yield _File(path, problem=f"{path.name} is not a file")
-        elif entry.suffix == ".zip":
-            yield from _in_zip(entry.read_bytes(), path, depth=1)
-        elif entry.suffix == ".ipynb":
+        elif _kind(path) == ".zip":
+            yield from _in_zip(Source(entry), path, depth=1)
+        elif _kind(path) == ".ipynb":
             too_large = entry.stat().st_size > LARGEST_NOTEBOOK
-            yield _too_large(path) if too_large else _File(path, entry.read_bytes())
+            yield _too_large(path) if too_large else _File(path, Source(entry))
         else:
             yield _File(path)
 
 
-def _in_zip(content: bytes, below: PurePosixPath, *, depth: int) -> Iterator[_File]:
+def _kind(path: PurePosixPath) -> str:
+    """.ipynb, .zip, whichever case it is written in."""
+    return path.suffix.lower()
+
+
+@contextmanager
+def _opened(source: Source, *, trusted: bool) -> Iterator[zipfile.ZipFile]:
+    """The archive; a student's only if its list of files is not too long, which zipfile would read in one piece."""
+    with io.BytesIO(source.read()) if source.members else source.path.open("rb") as file:
+        if not trusted and _list_size(file) > LARGEST_LIST:
+            raise SubmissionError(f"{source.path.name} has a list of files that is too long")
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+
+
+def _list_size(file: IO[bytes]) -> float:
+    """Bytes of a zip's list of files, as its last record says."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(size - 22 - 2**16 - 20, 0))
+    end = file.read()
+    if END_64 in end:
+        return math.inf  # more than 4 GB, or it says so
+    place = len(end) - 22 if end[-22:-18] == END and end[-2:] == b"\0\0" else end.rfind(END)
+    return struct.unpack_from("<I", end, place + 12)[0] if 0 <= place <= len(end) - 22 else 0
+
+
+def _in_zip(source: Source, below: PurePosixPath, *, depth: int) -> Iterator[_File]:
     """The members of a zip. One that would leave it is a problem of the submission it would have been part of."""
     try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-        members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        with _opened(source, trusted=depth == 0) as archive:
+            members = archive.infolist()
+    except SubmissionError as error:
+        yield _File(below, problem=str(error))
+        return
+    except Exception as error:
         yield _File(below, problem=f"{below.name} is not a zip file that can be read: {error}")
         return
     if len(members) > MOST_MEMBERS:
         yield _File(below, problem=f"{len(members)} files in {below.name}, at most {MOST_MEMBERS} are looked at")
         return
-    for member in members:
-        inside = PurePosixPath(member.filename.replace("\\", "/"))
+    for place, member in enumerate(members):
+        inside = PurePosixPath(_name(member.filename.replace("\\", "/")))
         if inside.is_absolute() or ".." in inside.parts or not inside.parts:
             first = below if depth else PurePosixPath(next((p for p in inside.parts if p not in ("/", "..")), "?"))
             yield _File(first, problem=f"a path that leads out of the archive: {member.filename[:100]!r}")
         elif stat.S_ISLNK(member.external_attr >> 16):
             yield _File(below / inside, problem=f"{inside.name} is a link, and links are not followed")
-        elif not member.is_dir():
-            yield from _member(archive, member, below / inside, depth)
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: PurePosixPath, depth: int) -> Iterator[_File]:
-    if path.suffix not in (".ipynb", ".zip"):
-        yield _File(path)
-        return
-    try:
-        with archive.open(member) as file:
-            content = file.read(LARGEST_NOTEBOOK + 1)  # whatever size the archive claims
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError, EOFError, OSError) as error:
-        yield _File(path, problem=f"{path.name} cannot be read from the archive: {error}")
-        return
-    if len(content) > LARGEST_NOTEBOOK:
-        yield _too_large(path)
-    elif path.suffix == ".ipynb":
-        yield _File(path, content)
-    elif depth < 1:
-        yield from _in_zip(content, path, depth=depth + 1)
-    else:
-        yield _File(path, problem=f"{path.name} is a zip in a zip in a zip")
+        elif member.is_dir():
+            continue
+        elif _kind(inside) == ".ipynb":
+            too_large = member.file_size > LARGEST_NOTEBOOK
+            here = Source(source.path, (*source.members, place))
+            yield _too_large(below / inside) if too_large else _File(below / inside, here)
+        elif _kind(inside) == ".zip" and depth < 1:
+            yield from _in_zip(Source(source.path, (*source.members, place)), below / inside, depth=depth + 1)
+        elif _kind(inside) == ".zip":
+            yield _File(below / inside, problem=f"{inside.name} is a zip in a zip in a zip")
+        else:
+            yield _File(below / inside)
 
 
 def _too_large(path: PurePosixPath) -> _File:
@@ -164,11 +271,11 @@ def _unwrapped(files: list[_File], assignment: str) -> list[_File]:
     own = f"{assignment}.ipynb" in below or below == {assignment} or (len(below) == 1 and tops != {assignment})
     if not single or own:
         return files
-    return _unwrapped([_File(PurePosixPath(*f.path.parts[1:]), f.content, f.problem) for f in files], assignment)
+    return _unwrapped([replace(file, path=PurePosixPath(*file.path.parts[1:])) for file in files], assignment)
 
 
 def _is_zip(name: str) -> bool:
-    return name.endswith(".zip")
+    return name.lower().endswith(".zip")
 
 
 def _student(path: PurePosixPath, assignment: str) -> str:
@@ -178,8 +285,8 @@ def _student(path: PurePosixPath, assignment: str) -> str:
         match = pattern.match(name)
         if match:
             return match["name"]
-    name = re.sub(r"\.(ipynb|zip)$", "", name)
-    return re.sub(rf"[ _-]+{re.escape(assignment)}$", "", name) or name
+    name = re.sub(r"\.(ipynb|zip)$", "", name, flags=re.IGNORECASE)
+    return re.sub(rf"[ _-]+{re.escape(assignment)}$", "", name, flags=re.IGNORECASE) or name
 
 
 def _choose(student: str, entries: dict[str, list[_File]], assignment: str) -> Submission:
@@ -188,12 +295,18 @@ def _choose(student: str, entries: dict[str, list[_File]], assignment: str) -> S
         return Submission(student, problem=f"handed in more than once: {', '.join(sorted(entries))}")
     (files,) = entries.values()
     problems = tuple(file.problem for file in files if file.problem)
-    notebooks = [file for file in files if file.path.suffix == ".ipynb" and not file.problem]
-    named = [file for file in notebooks if file.path.name == f"{assignment}.ipynb"]
+    notebooks = [file for file in files if file.source is not None and not file.problem]
+    named = [file for file in notebooks if file.path.name.lower() == f"{assignment}.ipynb".lower()]
     chosen = named if len(named) == 1 else notebooks
     if len(chosen) == 1:
-        return Submission(student, chosen[0].content, notes=problems)
+        return Submission(student, notes=_few(problems), source=chosen[0].source)
     if notebooks:
-        names = ", ".join(str(file.path) for file in notebooks)
-        return Submission(student, problem=f"which notebook counts? There are {names}", notes=problems)
-    return Submission(student, problem="; ".join(problems) or "there is no notebook")
+        names = ", ".join(_few(tuple(str(file.path) for file in notebooks)))
+        return Submission(student, problem=f"which notebook counts? There are {names}", notes=_few(problems))
+    return Submission(student, problem="; ".join(_few(problems)) or "there is no notebook")
+
+
+def _few(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The first ten, and how many more there are."""
+    more = len(words) - 10
+    return words if more <= 0 else (*words[:10], f"and {more} more")

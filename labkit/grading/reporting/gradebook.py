@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labkit.extras import needs
 from labkit.grading.authoring.assignments import Assignment
-from labkit.grading.marking.marking import Result
+from labkit.grading.marking.results import Result
 
 
 def fill_gradebook(url: str, assignment: Assignment, results: list[Result]) -> int:
@@ -20,6 +20,9 @@ def fill_gradebook(url: str, assignment: Assignment, results: list[Result]) -> i
 
     Returns:
         The number of submissions written.
+
+    Raises:
+        ModuleNotFoundError: nbgrader is not installed.
     """
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # nbgrader calls alembic
     with needs("grade"):
@@ -42,7 +45,7 @@ def fill_gradebook(url: str, assignment: Assignment, results: list[Result]) -> i
             for grade in notebook.grades:
                 task = result.tasks.get(grade.name)
                 if task is not None:
-                    grade.auto_score, grade.needs_manual_grade = task["points"], False
+                    grade.auto_score, grade.needs_manual_grade = task.points, False
                 elif grade.manual_score is None:
                     grade.needs_manual_grade = True
         gradebook.db.commit()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from labkit.extras import needs
 from labkit.grading.authoring.assignments import Assignment
-from labkit.grading.marking.marking import Result
 from labkit.grading.marking.records import slug
+from labkit.grading.marking.results import Result
 
 with needs("grade"):
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -50,10 +50,10 @@ def tasks_of(assignment: Assignment, results: list[Result]) -> list[Task]:
         marks = [result.tasks[cell.name] for result in graded]
         failing: dict[str, int] = {}
         for mark in marks:
-            for what, words in mark["parts"]:
-                failing[what] = failing.get(what, 0) + (words is not None)
+            for part in mark.parts:
+                failing[part.what] = failing.get(part.what, 0) + (part.words is not None)
         most = sorted(((what, count) for what, count in failing.items() if count), key=lambda item: -item[1])
-        points = [mark["points"] for mark in marks]
+        points = [mark.points for mark in marks]
         mean = sum(points) / len(points) if points else 0.0
         full, none = sum(p == cell.points for p in points), sum(p == 0 for p in points)
         found.append(Task(cell.name, cell.points, mean, full, none, most))
@@ -70,7 +70,7 @@ def write_grades(path: Path, assignment: Assignment, results: list[Result]) -> N
         writer.writerow(["student", "status", *tasks, *by_hand, total, "reason", "notes"])
         for result in results:
             status = "cannot be graded" if result.problem else "open: by hand" if by_hand else "graded"
-            marks = ["" if result.problem else number(result.tasks[cell.name]["points"]) for cell in assignment.tests]
+            marks = ["" if result.problem else number(result.tasks[cell.name].points) for cell in assignment.tests]
             total = "" if result.problem else number(result.total)
             words = [_text(result.problem), _text("; ".join(result.notes))]
             writer.writerow([_text(result.student), status, *marks, *[""] * len(by_hand), total, *words])

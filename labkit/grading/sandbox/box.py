@@ -1,55 +1,35 @@
 """Boxes for students' processes: no network, a read-only system, own files and processes, and limits on everything.
 
 bubblewrap makes each box: it starts one idle process in namespaces of its own, and the student's process, forked from a
-warmed parent (see `zygote`), joins it there. When the idle process is killed, everything in the box goes with it.
-
-In a box there are: /usr, the Python environment, labkit (not the folder that it lies in) and the cache of data sets,
-all read-only; an empty home and /tmp in memory; /proc of the box itself. Run by root, the processes in it belong to a
-user number that nobody has; run by anyone else, to that user, in a user namespace without any capability.
+server that has loaded everything (see `zygote`), joins it there. When the idle process is killed, everything in the box
+goes with it. Run by root, the processes in it belong to a user number that nobody has; run by anyone else, to that
+user, in a user namespace without any capability.
 """
 
 import contextlib
 import json
 import os
-import platform
 import shutil
 import signal
-import site
 import socket
+import struct
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
-import labkit
-from labkit.data import cache_folder
-from labkit.grading.sandbox import system_calls, transport
+from labkit.grading.sandbox import bubblewrap, control_groups, transport
+from labkit.grading.sandbox.bubblewrap import HOME, IN_MEMORY, BoxError
+from labkit.grading.sandbox.control_groups import ControlGroup
+from labkit.grading.sandbox.fork_server import ForkServer, ServerError
+from labkit.grading.sandbox.limits import Limits
+from labkit.grading.sandbox.watcher import GRACE, PATIENCE, Watcher
 
-HOME = "/home/student"
-ETC = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types")
-MISSING = (
-    "bubblewrap is needed to grade safely, and there is no `bwrap` here. On Debian and Ubuntu: "
-    "apt-get install bubblewrap. On macOS and Windows grade inside a Linux container or virtual machine: "
-    "see the chapter Teaching with this book."
-)
-
-
-class BoxError(Exception):
-    """A box cannot be made, or what runs in it has left its limits."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one submission may use. Sizes in bytes, times in seconds."""
-
-    cell: float = 120  # for one cell of the notebook
-    call: float = 60  # for one call of a function
-    total: float = 900  # for everything, from the first cell to the last answer
-    memory: int = 4 * 2**30  # of all its processes together
-    files: int = 512 * 2**20  # in its home, and again in /tmp
-    processes: int = 64  # and threads
+CREDENTIALS = struct.Struct("3i")  # process, user, group
+FIRST_USER = 2_000_000  # user numbers from here on are nobody's
 
 
 @dataclass
@@ -58,73 +38,154 @@ class Box:
 
     limits: Limits
     folder: str  # the notebook's, as it is seen inside
+    channel: socket.socket
     sandbox: subprocess.Popen | None = None  # bubblewrap; None without a sandbox
-    pid: int = 0  # process number, outside, of the first process in the box
+    pid: int = 0  # of the first process in the box, seen from outside
     pidfd: int = -1  # a descriptor that stands for it, whatever becomes of the number
-    channel: socket.socket | None = None
-    peak: int = 0  # bytes
+    runner: int = -1  # a descriptor that stands for the notebook runner
+    group: ControlGroup | None = None
+    watcher: Watcher | None = None
 
-    def watch(self) -> None:
-        """Raises BoxError when the processes in the box use more memory than they may."""
-        used = sum(map(_memory, self._processes()))
-        self.peak = max(self.peak, used)
-        if used > self.limits.memory:
-            raise BoxError(f"used more than {self.limits.memory / 2**30:g} GB of memory")
+    def exchange(self, order: dict[str, Any], seconds: float) -> tuple[dict[str, Any], float]:
+        """Ask the process something.
 
-    def _processes(self) -> list[Path]:
-        proc = Path(f"/proc/{self.pid}/root/proc" if self.sandbox else "/proc")
+        Args:
+            order: see `notebook_runner`.
+            seconds: of its own time that it may take.
+
+        Returns:
+            What it answered, and the seconds that it took.
+
+        Raises:
+            Lost: it is gone, hangs, uses too much, or answers nonsense.
+        """
+        assert self.watcher is not None
+        self.watcher.start_clock(seconds)
+        patience = PATIENCE * seconds + 2 * GRACE
+        try:
+            transport.send(self.channel, order | {"seconds": seconds}, seconds=patience)
+            answer = transport.receive(self.channel, seconds=patience)
+        except (transport.TransportError, TimeoutError) as error:
+            raise Lost(self._reason(error), self.watcher.stop_clock()) from error
+        used = self.watcher.stop_clock()
+        if not isinstance(answer, dict):
+            raise Lost("its process answered nonsense", used)
+        return answer, used
+
+    def _reason(self, error: Exception) -> str:
+        if self.watcher is not None and self.watcher.reason:
+            return self.watcher.reason
+        if self.group is not None and self.group.ran_out_of_memory():
+            return f"used more than {self.limits.memory / 2**30:g} GB of memory"
+        return str(error) or "its process does not answer"
+
+    @property
+    def peak(self) -> int:
+        """Bytes, the most memory that was seen."""
+        return self.watcher.peak if self.watcher is not None else 0
+
+    def processes(self) -> list[Path]:
+        """The folders in /proc of all its processes; without a sandbox, of its first one."""
         if self.sandbox is None:
-            return [proc / str(self.pid)]
+            return [Path(f"/proc/{self.pid}")]
         with contextlib.suppress(OSError):
-            return [entry for entry in proc.iterdir() if entry.name.isdigit()]
+            return [entry for entry in Path(f"/proc/{self.pid}/root/proc").iterdir() if entry.name.isdigit()]
         return []
+
+    def interrupt(self) -> None:
+        """Tell the notebook runner that its time is up."""
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self.runner, signal.SIGALRM)
+
+    def end(self) -> None:
+        """Kill every process."""
+        with contextlib.suppress(OSError):
+            if self.sandbox is not None:
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            else:
+                os.killpg(self.pid or 2**30, signal.SIGKILL)
 
     def close(self) -> None:
         """End every process in the box; its files go with it."""
-        if self.channel is not None:
-            self.channel.close()
-        if self.sandbox is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid or 2**30, signal.SIGKILL)
+        if self.watcher is not None:
+            self.watcher.close()
+        self.channel.close()
+        self.end()
+        if self.sandbox is not None:
+            try:
+                self.sandbox.wait(5)  # it buries the first process, which takes the others with it
+            except subprocess.TimeoutExpired:
+                self.sandbox.kill()
+                self.sandbox.wait()
+            if self.sandbox.stdout is not None:
+                self.sandbox.stdout.close()
+        else:
             shutil.rmtree(self.folder, ignore_errors=True)
-            return
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        os.close(self.pidfd)
-        try:
-            self.sandbox.wait(5)  # it buries the first process, which takes the others with it
-        except subprocess.TimeoutExpired:
-            self.sandbox.kill()
-            self.sandbox.wait()
-        self.sandbox.stdout.close()
+        for descriptor in {self.pidfd, self.runner} - {-1}:
+            os.close(descriptor)
+        if self.group is not None:
+            self.group.close()
+
+
+class Lost(Exception):
+    """A student's process is gone, hangs, or uses too much."""
+
+    def __init__(self, reason: str, seconds: float = 0.0):
+        super().__init__(reason)
+        self.seconds = seconds  # that it took
 
 
 class Boxes:
-    """Makes boxes, one at a time or several; keeps the warmed parent that students' processes are forked from."""
+    """Makes boxes, one at a time or several; keeps the server that students' processes are forked from."""
 
-    def __init__(self, modules: list[str] = (), *, limits: Limits = Limits(), sandbox: bool = True):
-        if sandbox and (platform.system() != "Linux" or shutil.which("bwrap") is None):
-            raise BoxError(MISSING)
-        self.limits, self.sandbox, self.modules = limits, sandbox, list(modules)
-        self._parent = self._control = None
-        self._is_warm = False
+    def __init__(
+        self,
+        modules: Sequence[str] = (),
+        cells: Sequence[str] = (),
+        *,
+        limits: Limits | None = None,
+        sandbox: bool = True,
+    ):
+        """Prepare to make boxes.
+
+        Args:
+            modules: what the notebooks import.
+            cells: what they begin with; run once beforehand, so that what it loads is there.
+            limits: of each box.
+            sandbox: False runs students' code as whoever grades, with no box around it.
+
+        Raises:
+            BoxError: there is no bubblewrap here.
+        """
+        if sandbox:
+            bubblewrap.check_available()
+        self.limits, self.sandbox = limits or Limits(), sandbox
+        self._settings = json.dumps({"modules": list(modules), "cells": list(cells)}).encode()
+        self._server: ForkServer | None = None
 
     def __enter__(self) -> "Boxes":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
-        if self._parent is not None:
-            self._control.close()
-            self._parent.kill()
-            self._parent.wait()
-            self._parent = None
+        """End the server, and every process that was forked from it."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def warm(self) -> ForkServer:
+        """The server; started, if it does not run, and left to its imports."""
+        if self._server is None:
+            environment = bubblewrap.environment(str(Path.home()))
+            self._server = ForkServer("labkit.grading.sandbox.zygote", self._settings, environment)
+            control_groups.remove_forgotten()
+        return self._server
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Box]:
-        """A new box with a new process in it that waits for orders (see `kernel`)."""
+        """A new box with a new process in it that waits for orders (see `notebook_runner`)."""
         box = self.start()
         try:
             yield box
@@ -137,142 +198,68 @@ class Boxes:
         Raises:
             BoxError: bubblewrap cannot make one here; the message is its own.
         """
-        self.warm()
-        self._wait()
-        box = self._sandboxed() if self.sandbox else Box(self.limits, folder=tempfile.mkdtemp(prefix="labkit-grade-"))
-        try:
-            box.channel, theirs = socket.socketpair()
-            with theirs:
-                descriptors = [theirs.fileno()] + ([box.pidfd] if self.sandbox else [])
-                socket.send_fds(self._control, [json.dumps(self._order(box.folder)).encode()], descriptors)
-            forked = json.loads(self._control.recv(64))
-            box.pid = box.pid or forked
-            answer = transport.receive(box.channel, seconds=60)  # before any of the student's code
-            if answer != {"ready": True}:
-                raise BoxError(f"a process cannot join its box: {answer.get('failed')}")
-        except (OSError, ValueError, transport.TransportError) as error:
-            box.close()
-            raise BoxError(f"a process cannot join its box: {error}") from error
-        except BoxError:
-            box.close()
-            raise
+        server = self.warm()
+        channel, theirs = socket.socketpair()
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        with theirs, contextlib.ExitStack() as stack:
+            stack.callback(channel.close)
+            box = self._empty(channel)
+            stack.callback(box.close)
+            try:
+                self._fork(server, box, theirs)
+                theirs.close()
+                runner = self._hello(box)
+            except (OSError, ValueError, transport.TransportError, ServerError) as error:
+                raise BoxError(f"a process cannot join its box: {error}") from error
+            stack.pop_all()
+        box.pid = box.pid or runner
+        in_memory = [f"/proc/{box.pid}/root{place}" for place in IN_MEMORY] if self.sandbox else []
+        box.watcher = Watcher(self.limits, runner, box.processes, in_memory, box.interrupt, box.end)
         return box
 
-    def _sandboxed(self) -> Box:
-        sandbox, pid = _start_sandbox(self.limits)
-        return Box(self.limits, HOME, sandbox, pid, os.pidfd_open(pid))
+    def _empty(self, channel: socket.socket) -> Box:
+        if not self.sandbox:
+            return Box(self.limits, tempfile.mkdtemp(prefix="labkit-grade-"), channel)
+        group = control_groups.make(self.limits)
+        try:
+            sandbox, pid = bubblewrap.start(self.limits, group.list if group else None)
+        except BaseException:
+            if group is not None:
+                group.close()
+            raise
+        return Box(self.limits, HOME, channel, sandbox, pid, os.pidfd_open(pid), group=group)
 
-    def warm(self) -> None:
-        """Start the warmed parent, if it does not run, and leave it to its imports."""
-        if self._parent is not None and self._parent.poll() is None:
-            return
-        self._control, theirs = socket.socketpair()
-        command = [
-            sys.executable,
-            "-s",
-            "-P",
-            "-m",
-            "labkit.grading.sandbox.zygote",
-            str(theirs.fileno()),
-            *self.modules,
-        ]
-        self._parent = subprocess.Popen(
-            command, env=_environment(str(Path.home())), pass_fds=[theirs.fileno()], cwd="/", stdin=subprocess.DEVNULL
-        )
-        self._is_warm = False
-        theirs.close()
+    def _fork(self, server: ForkServer, box: Box, theirs: socket.socket) -> None:
+        server.wait()
+        with contextlib.ExitStack() as stack:
+            descriptors = [theirs.fileno()] + ([box.pidfd] if self.sandbox else [])
+            if box.group is not None:
+                descriptors.append(stack.enter_context(box.group.list.open("w")).fileno())
+            server.fork(json.dumps(self._order(box.folder)).encode(), descriptors)
 
-    def _wait(self) -> None:
-        self._control.settimeout(300)
-        if not self._is_warm and self._control.recv(16) != b"warm":
-            raise BoxError("the parent of the boxes could not start")
-        self._is_warm = True
+    def _hello(self, box: Box) -> int:
+        """The runner's process number, which the kernel writes on its first words, before any of the student's code."""
+        box.channel.settimeout(60)
+        _, notes, _, _ = box.channel.recvmsg(1, socket.CMSG_SPACE(CREDENTIALS.size), socket.MSG_PEEK)
+        answer = transport.receive(box.channel, seconds=60)
+        if answer != {"ready": True} or not notes:
+            raise ValueError(answer.get("failed", "no reason given") if isinstance(answer, dict) else "nonsense")
+        runner, _, _ = CREDENTIALS.unpack(notes[0][2])
+        box.runner = os.pidfd_open(runner)
+        box.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        return runner
 
-    def _order(self, folder: str) -> dict:
-        root = self.sandbox and os.geteuid() == 0
+    def _order(self, folder: str) -> dict[str, Any]:
+        as_root = self.sandbox and os.geteuid() == 0
         temporary = "/tmp" if self.sandbox else folder
-        sizes = {"memory": self.limits.memory, "file_size": self.limits.files}
-        return sizes | {
+        own = {"TMPDIR": temporary, "MPLCONFIGDIR": f"{temporary}/matplotlib"}
+        return {
+            "boxed": self.sandbox,
             "folder": folder,
-            "environment": _environment(folder) | {"TMPDIR": temporary, "MPLCONFIGDIR": f"{temporary}/matplotlib"},
-            "uid": 2_000_000 + os.getpid() if root else None,
+            "environment": bubblewrap.environment(folder) | own,
+            "uid": FIRST_USER + os.getpid() if as_root else None,
             "cpu": int(self.limits.total) + 1,
+            "memory": self.limits.memory,
+            "files": self.limits.files,
             "processes": self.limits.processes,
-            "count_processes": self.sandbox,
         }
-
-
-def command(limits: Limits) -> list[str]:
-    """bubblewrap's command line, up to the program that it is to run."""
-    spaces = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    if os.geteuid() != 0:
-        spaces.append("--unshare-user")
-    own = [f"--perms 1777 --size {limits.files} --tmpfs {place}".split() for place in ("/tmp", HOME, "/dev/shm")]
-    files = ["--proc", "/proc", "--dev", "/dev", *(word for words in own for word in words), "--remount-ro", "/dev"]
-    places = ["/usr", *(f"/etc/{name}" for name in ETC), *_python()]
-    above = {str(folder) for place in places for folder in Path(place).parents}
-    for folder in sorted(above - {"/"}):
-        files += ["--perms", "0755", "--dir", folder]  # or only root could pass through it
-    for place in places:
-        files += ["--ro-bind-try", place, place]
-    for place in map(Path, ("/bin", "/sbin", "/lib", "/lib32", "/lib64")):
-        if place.is_symlink():
-            files += ["--symlink", os.readlink(place), str(place)]
-        elif place.exists():
-            files += ["--ro-bind", str(place), str(place)]
-    files += ["--remount-ro", "/", "--chdir", HOME]
-    return [shutil.which("bwrap"), *spaces, *files, "--hostname", "box", "--new-session", "--die-with-parent"]
-
-
-def _python() -> list[str]:
-    """The environment, labkit and its data; each where it is, and where links lead to."""
-    packages = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-    user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
-    places = [sys.prefix, sys.base_prefix, *packages, *user, Path(labkit.__file__).parent, cache_folder()]
-    names = {str(kind) for place in places for kind in (Path(place).absolute(), Path(place).resolve())}
-    return sorted(name for name in names if not name.startswith("/usr/") and name != "/usr")
-
-
-def _environment(home: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("LANG", "PYTHONPATH") if name in os.environ}
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    settings = {"MPLBACKEND": "agg", "LABKIT_OFFLINE": "1", "LABKIT_CACHE": str(cache_folder()), "TQDM_DISABLE": "1"}
-    path = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
-    return kept | threads | settings | {"PATH": path, "HOME": home, "USER": "student", "LOGNAME": "student"}
-
-
-def _start_sandbox(limits: Limits) -> tuple[subprocess.Popen, int]:
-    """A new box with an idle process in it, and that process's number outside."""
-    reading, writing = os.pipe()
-    rules, rules_in = os.pipe()  # the idle process is in the box too, and must not be worth taking over
-    os.write(rules_in, system_calls.encoded())
-    os.close(rules_in)
-    idle = ["--as-pid-1", "--info-fd", str(writing), "--seccomp", str(rules), "--"]
-    idle += ["/bin/sh", "-c", "echo ready; exec sleep infinity"]
-    sandbox = subprocess.Popen(
-        [*command(limits), *idle],
-        env={"PATH": "/usr/bin:/bin"},
-        pass_fds=[writing, rules],
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    os.close(writing)
-    os.close(rules)
-    with os.fdopen(reading) as file:
-        ready = sandbox.stdout.readline()
-        if ready != b"ready\n":
-            sandbox.kill()
-            words = sandbox.communicate()[1].decode(errors="replace").strip()
-            raise BoxError(f"bubblewrap cannot make a box here: {words or 'no reason given'}")
-        sandbox.stderr.close()
-        return sandbox, json.load(file)["child-pid"]
-
-
-def _memory(process: Path) -> int:
-    """Bytes of memory that are a process's own or shared with its kind, not pages of files."""
-    with contextlib.suppress(OSError, ValueError):
-        lines = (process / "status").read_text().splitlines()
-        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssShmem")))
-    return 0

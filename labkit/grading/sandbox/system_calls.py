@@ -39,6 +39,7 @@ FORBIDDEN = {
 }
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 CLONE, CLONE3 = (56, 220), 435
+SOCKET, FAMILIES = (41, 198), (1, 2, 10)  # local sockets and the internet's; no others, such as AF_VSOCK
 NEW_SPACES = 0x7E020000 | 0x00000080  # every CLONE_NEW... flag
 
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -57,7 +58,10 @@ def program(machine: str) -> list[tuple[int, int, int, int]]:
         lines += [(EQUAL, 0, 1, numbers[column]), (RETURN, 0, 0, REFUSE)]
     lines += [(EQUAL, 0, 1, CLONE3), (RETURN, 0, 0, ABSENT)]  # the C library then uses clone, whose flags can be read
     lines += [(EQUAL, 0, 3, CLONE[column]), (LOAD, 0, 0, FIRST_ARGUMENT)]
-    lines += [(ANY_BIT, 0, 1, NEW_SPACES), (RETURN, 0, 0, REFUSE)]
+    lines += [(ANY_BIT, 0, 1, NEW_SPACES), (RETURN, 0, 0, REFUSE), (LOAD, 0, 0, NUMBER)]
+    lines += [(EQUAL, 0, len(FAMILIES) + 2, SOCKET[column]), (LOAD, 0, 0, FIRST_ARGUMENT)]
+    lines += [(EQUAL, len(FAMILIES) - place, 0, family) for place, family in enumerate(FAMILIES)]
+    lines += [(RETURN, 0, 0, REFUSE)]
     return [*lines, (RETURN, 0, 0, ALLOW)]
 
 

@@ -1,17 +1,18 @@
-"""Values between the marking process and a student's: JSON with arrays beside it as .npy, under size limits.
+"""Values between the marking process and a student's: JSON with the numbers of arrays beside it, under size limits.
 
-Nothing that arrives is ever executed: no pickle, no object arrays, no types but those below.
+Nothing that arrives is ever executed: no pickle, no object arrays, no types but those below. The kind and shape of an
+array stand in the JSON, so that nothing but the JSON is parsed; every array is named there once.
 
     frame = length of the rest (8 bytes), length of the JSON (4 bytes), JSON, then for each array its length (8 bytes)
-            and its .npy bytes
+            and its numbers, little-endian, in C order
 """
 
-import io
 import json
 import math
 import socket
 import struct
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,27 +23,36 @@ from labkit.grading.authoring.check import TOKENS, plain
 LARGEST = 64 * 2**20  # bytes of a frame
 LARGEST_JSON = 2 * 2**20
 DEEPEST = 40
+MOST_DIMENSIONS = 32
+DTYPES = {
+    np.dtype(name).str: np.dtype(name)
+    for name in (
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64", "complex64", "complex128"),
+    )
+}
+WIDEST = {"f": "<f8", "c": "<c16"}  # what wider numbers travel as
 
 
 class TransportError(Exception):
     """What came over the wire is not a value, is too large, or did not come in time."""
 
 
-def encode(value) -> bytes:
+def encode(value: Any) -> bytes:
     """A value as bytes: None, bool, int, float, str, list, tuple, dict, array, tensor, network, token of `check`.
 
     Raises:
         TypeError: it is, or holds, something else.
     """
-    blobs: list[bytes] = []
+    blobs: list[memoryview] = []
     tree = json.dumps(_tree(plain(value), blobs, 0)).encode()
     if len(tree) > LARGEST_JSON:
         raise TypeError(f"too much to send: {len(tree):,} bytes of numbers and strings; arrays may be larger")
-    packed = b"".join(struct.pack(">Q", len(blob)) + blob for blob in blobs)
-    return struct.pack(">I", len(tree)) + tree + packed
+    packed = (part for blob in blobs for part in (struct.pack(">Q", blob.nbytes), blob))
+    return b"".join([struct.pack(">I", len(tree)), tree, *packed])
 
 
-def decode(content: bytes, *, tokens: bool = False):
+def decode(content: bytes | bytearray, *, tokens: bool = False) -> Any:
     """The value again.
 
     Args:
@@ -56,35 +66,42 @@ def decode(content: bytes, *, tokens: bool = False):
         (length,) = struct.unpack_from(">I", content)
         if length > LARGEST_JSON:
             raise TransportError(f"{length:,} bytes of JSON, at most {LARGEST_JSON:,} are read")
-        tree, blobs, place = json.loads(content[4 : 4 + length]), [], 4 + length
+        tree, blobs, place = json.loads(content[4 : 4 + length]), {}, 4 + length
         while place < len(content):
             (size,) = struct.unpack_from(">Q", content, place)
-            blobs.append(content[place + 8 : place + 8 + size])
+            blobs[len(blobs)] = memoryview(content)[place + 8 : place + 8 + size]
             place += 8 + size
-        return _value(tree, blobs, tokens, 0)
+            if len(blobs) > LARGEST_JSON // 8:
+                raise TransportError("more arrays than the JSON could name")
+        value = _value(tree, blobs, tokens, 0)
     except TransportError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, struct.error) as error:
+    except MemoryError as error:
+        raise TransportError("more than there is memory for") from error
+    except Exception as error:
         raise TransportError(f"not a value that can be read ({type(error).__name__})") from error
+    if blobs:
+        raise TransportError("an array that is not part of the value")
+    return value
 
 
-def send(channel: socket.socket, value, *, seconds: float | None = None) -> None:
+def send(channel: socket.socket, value: Any, *, seconds: float | None = None) -> None:
     """Raises TypeError as `encode` does, and TransportError where the other side does not take it."""
     content = encode(value)
     channel.settimeout(seconds)
     try:
-        channel.sendall(struct.pack(">Q", len(content)) + content)
+        channel.sendall(struct.pack(">Q", len(content)))
+        channel.sendall(content)
     except OSError as error:
         raise TransportError("the process is gone, or does not listen") from error
 
 
-def receive(channel: socket.socket, *, seconds: float | None = None, watch=None, tokens: bool = False):
+def receive(channel: socket.socket, *, seconds: float | None = None, tokens: bool = False) -> Any:
     """The next value.
 
     Args:
         channel: a connected stream socket.
         seconds: how long to wait for all of it; None waits for ever.
-        watch: called a few times a second while waiting; may raise.
         tokens: see `decode`.
 
     Raises:
@@ -92,34 +109,33 @@ def receive(channel: socket.socket, *, seconds: float | None = None, watch=None,
         TimeoutError: it took too long.
     """
     end = math.inf if seconds is None else time.monotonic() + seconds
-    (length,) = struct.unpack(">Q", _exactly(channel, 8, end, watch))
+    (length,) = struct.unpack(">Q", _exactly(channel, 8, end))
     if length > LARGEST:
         raise TransportError(f"a result of {length:,} bytes, at most {LARGEST:,} are read")
-    return decode(_exactly(channel, length, end, watch), tokens=tokens)
+    return decode(_exactly(channel, length, end), tokens=tokens)
 
 
-def _exactly(channel: socket.socket, length: int, end: float, watch) -> bytes:
-    content = bytearray()
-    while len(content) < length:
+def _exactly(channel: socket.socket, length: int, end: float) -> bytearray:
+    content = bytearray(length)
+    rest = memoryview(content)
+    while rest:
         left = end - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        channel.settimeout(min(left, 0.25))
+        channel.settimeout(None if math.isinf(left) else left)
         try:
-            piece = channel.recv(min(length - len(content), 2**20))
+            count = channel.recv_into(rest)
         except TimeoutError:
-            piece = None
+            raise
         except OSError as error:
             raise TransportError("the process is gone") from error
-        if watch is not None and (piece is None or len(content) % 2**24 == 0):
-            watch()
-        if piece == b"":
+        if count == 0:
             raise TransportError("the process is gone")
-        content += piece or b""
-    return bytes(content)
+        rest = rest[count:]
+    return content
 
 
-def _tree(value, blobs: list[bytes], depth: int):
+def _tree(value: Any, blobs: list[memoryview], depth: int) -> Any:
     if depth > DEEPEST:
         raise TypeError(f"nested more than {DEEPEST} deep")
     if value is None or isinstance(value, bool):
@@ -144,19 +160,19 @@ def _tree(value, blobs: list[bytes], depth: int):
     raise TypeError(f"a {type(value).__name__} cannot be sent: numbers, strings, lists, dicts, arrays and tensors can")
 
 
-def _blob(value, blobs: list[bytes]) -> int:
+def _blob(value: np.ndarray | np.generic | Tensor, blobs: list[memoryview]) -> dict[str, Any]:
     if isinstance(value, Tensor):
         value = (value.float() if value.dtype is torch.bfloat16 else value).resolve_conj().resolve_neg().numpy()
-    array = np.ascontiguousarray(value).reshape(np.shape(value))
+    array = np.asarray(value)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"an array of kind {array.dtype} cannot be sent, only numbers can")
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array, allow_pickle=False)
-    blobs.append(file.getvalue())
-    return len(blobs) - 1
+    dtype = array.dtype.newbyteorder("<")
+    array = np.ascontiguousarray(array, dtype if dtype.str in DTYPES else WIDEST[array.dtype.kind])
+    blobs.append(memoryview(array.reshape(-1).view(np.uint8)))
+    return {"place": len(blobs) - 1, "dtype": array.dtype.str, "shape": list(np.shape(value))}
 
 
-def _value(tree, blobs: list[bytes], tokens: bool, depth: int):
+def _value(tree: Any, blobs: dict[int, memoryview], tokens: bool, depth: int) -> Any:
     if depth > DEEPEST:
         raise TransportError(f"nested more than {DEEPEST} deep")
     if isinstance(tree, str):
@@ -175,20 +191,19 @@ def _value(tree, blobs: list[bytes], tokens: bool, depth: int):
         return items if kind == "list" else tuple(items)
     if kind == "dict":
         return {_value(k, blobs, tokens, depth + 1): _value(v, blobs, tokens, depth + 1) for k, v in content}
-    array = _array(blobs[content])
-    return {"array": lambda: array, "scalar": lambda: array[()], "tensor": lambda: torch.from_numpy(array)}[kind]()
+    if kind not in ("array", "scalar", "tensor"):
+        raise TransportError("a value of an unknown kind")
+    if content["place"] not in blobs:
+        raise TransportError("an array that is missing, or named twice")
+    array = _array(blobs.pop(content["place"]), content["dtype"], content["shape"])
+    return array if kind == "array" else array[()] if kind == "scalar" else torch.from_numpy(array)
 
 
-def _array(content: bytes) -> np.ndarray:
-    """An array out of .npy bytes, whose header is believed only if it fits the bytes that follow."""
-    file = io.BytesIO(content)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise TransportError("an array in an unknown format")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.kind not in "biufc" or min(shape, default=0) < 0 or len(shape) > 32:
-        raise TransportError(f"an array of kind {dtype}")
-    rest = content[file.tell() :]
-    if math.prod(shape) * dtype.itemsize != len(rest):
+def _array(content: memoryview, kind: str, shape: list[int]) -> np.ndarray:
+    """An array out of its bytes, if kind and shape fit them."""
+    whole = all(type(size) is int and size >= 0 for size in shape)
+    if kind not in DTYPES or not whole or len(shape) > MOST_DIMENSIONS:
+        raise TransportError("an array of an unknown kind, or of an impossible shape")
+    if math.prod(shape) * DTYPES[kind].itemsize != content.nbytes:
         raise TransportError("an array whose size is not the one it claims")
-    array = np.frombuffer(rest, dtype).reshape(shape, order="F" if fortran else "C")
-    return array.astype(dtype.newbyteorder("="))  # a copy that can be written to
+    return np.frombuffer(content, DTYPES[kind]).reshape(shape).copy()  # aligned, and can be written to

@@ -1,85 +1,80 @@
-"""The warmed parent of all students' processes: it has imported what they import, and each is forked from it.
+"""The server that students' processes are forked from: it has imported what they import.
 
-Importing PyTorch takes seconds; a fork takes milliseconds. A fork alone would share the parent's view of the machine,
-so each child joins the namespaces of a box that bubblewrap has just made (see `box`), and only then becomes the
-student's process: own processes, files, network and limits, gone when the box goes. The alternative, a pool of
-processes that were each started in a box of their own, pays for the imports once a submission, if earlier.
+A fork alone would share the server's view of the machine, so each child joins the namespaces of a box that bubblewrap
+has just made (see `box`), and only then becomes the student's process: own processes, files, network and limits, gone
+when the box goes.
 
-This process runs no student's code and holds nothing worth stealing: it starts with an empty environment, and only the
-children's end of one socket is open in them.
+The server runs no student's code and holds nothing worth stealing: it starts with an empty environment, knows what is
+released to students and nothing of the solution, and only the children's end of one socket is open in them.
 
-Started by `box` as `python -m labkit.grading.sandbox.zygote FD MODULE...`; linux only.
+Started by `box` as `python -m labkit.grading.sandbox.zygote FD`.
 """
 
-import ctypes
-import gc
 import importlib
 import json
 import os
 import resource
-import signal
 import socket
 import sys
 import warnings
+from typing import Any
 
-from labkit.grading.sandbox import notebook_runner, system_calls, transport
+from labkit.grading.sandbox import linux, notebook_runner, system_calls, transport
+from labkit.grading.sandbox.fork_server import serve
+from labkit.grading.sandbox.shell import new_shell, nothing_printed, run_cell
 
-CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
-CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
-SPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
-PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 24, 38
-libc = ctypes.CDLL(None, use_errno=True)
+DESCRIPTORS = 256  # open files of one process
 
 
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nothing is waited for
-    warm(sys.argv[2:])
-    control.sendall(b"warm")
-    while True:
-        content, descriptors, _, _ = socket.recv_fds(control, 65536, 2)
-        if not content:
-            return  # the marking process is gone
-        order = json.loads(content)
-        child = os.fork()
-        if child == 0:
-            control.close()
-            become_student(order, *descriptors)
-        control.sendall(str(child).encode())
-        for descriptor in descriptors:
-            os.close(descriptor)
+    settings = json.load(sys.stdin)
+    load(settings["modules"], settings["cells"])
+    serve(control, become_student)
 
 
-def warm(modules: list[str]) -> None:
-    """Import what the assignment imports; one that is not there is the notebook's affair."""
-    with warnings.catch_warnings():
+def load(modules: list[str], cells: list[str]) -> None:
+    """Import what the assignment imports, and run its first cells, so that what they need is there. One that fails is
+    the notebook's affair."""
+    with warnings.catch_warnings(), nothing_printed():
         warnings.simplefilter("ignore")
-        notebook_runner.new_shell()
         for name in modules:
             try:
                 importlib.import_module(name)
             except Exception:
                 continue
-    gc.collect()
-    gc.freeze()  # the children's collector then leaves the shared pages alone
+        shell = new_shell()
+        for source in cells:
+            run_cell(shell, source)
+        shell.reset(new_session=False)
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
 
 
-def become_student(order: dict, channel: int, box: int | None = None) -> None:
-    """In a new process: enter the box, give everything up, run the notebook; never returns."""
+def become_student(order: bytes, descriptors: list[int]) -> None:
+    """In a new process: enter the box, give everything up, run the notebook; never returns.
+
+    Args:
+        order: JSON, see `box`.
+        descriptors: the channel; in a box also the box's pidfd; and, where there is one, its control group's list.
+    """
+    settings = json.loads(order)
+    channel = descriptors[0]
     try:
         os.setsid()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        if box is not None:
-            enter(box, own_users=order["uid"] is None)
+        if settings["boxed"]:
+            if len(descriptors) > 2:
+                os.write(descriptors[2], b"0")  # into the control group: this process and what it forks
+            linux.join_namespaces(descriptors[1], with_users=settings["uid"] is None)
             if os.fork():
                 os._exit(0)  # only children are in the new process namespace
         os.environ.clear()
-        os.environ.update(order["environment"])
-        os.chdir(order["folder"])
+        os.environ.update(settings["environment"])
+        os.chdir(settings["folder"])
         redirect()
-        limit(order)
-        if box is not None:
-            give_up(order["uid"])
+        limit(settings)
+        if settings["boxed"]:
+            give_up(settings["uid"])
         os.closerange(3, channel)
         os.closerange(channel + 1, 65536)
     except BaseException as error:
@@ -91,12 +86,6 @@ def become_student(order: dict, channel: int, box: int | None = None) -> None:
         os._exit(1)
 
 
-def enter(box: int, *, own_users: bool) -> None:
-    """Join the namespaces of the process that the descriptor stands for, its users' included if it has its own."""
-    if libc.setns(box, SPACES | (CLONE_NEWUSER if own_users else 0)):
-        raise OSError(ctypes.get_errno(), "setns")
-
-
 def redirect() -> None:
     """Nothing to read, and nobody reads what is printed: gigabytes of it cost nothing."""
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -104,37 +93,32 @@ def redirect() -> None:
         os.dup2(nothing, descriptor)
 
 
-def limit(order: dict) -> None:
-    """Limits of one process; `box` watches the sum."""
+def limit(settings: dict[str, Any]) -> None:
+    """Limits of one process; `watcher` looks at the sum."""
     limits = {
-        resource.RLIMIT_FSIZE: order["file_size"],
-        resource.RLIMIT_CPU: order["cpu"],
-        resource.RLIMIT_NOFILE: 256,
+        resource.RLIMIT_FSIZE: settings["files"],
+        resource.RLIMIT_CPU: settings["cpu"],
+        resource.RLIMIT_NOFILE: DESCRIPTORS,
         resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+        resource.RLIMIT_MSGQUEUE: 0,
     }
-    if sys.platform == "linux":  # the address space that the imports take is not the student's
-        with open("/proc/self/statm") as file:
-            limits[resource.RLIMIT_AS] = int(file.read().split()[0]) * resource.getpagesize() + order["memory"]
-    if order["count_processes"]:  # without a box they would be those of the user, everywhere
-        limits[resource.RLIMIT_NPROC] = order["processes"]
+    if linux.IS_LINUX:  # the address space that the imports take is not the student's
+        limits[resource.RLIMIT_AS] = linux.own_address_space() + settings["memory"]
+    if settings["boxed"]:  # without a box they would be those of the user, everywhere
+        limits[resource.RLIMIT_NPROC] = settings["processes"]
     for what, value in limits.items():
         resource.setrlimit(what, (int(value), int(value)))
 
 
 def give_up(uid: int | None) -> None:
     """No user that owns anything, no capability, no way to get one, and fewer system calls."""
-    for capability in range(64):
-        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    linux.drop_bounding_set()
     if uid is not None:  # root grades: take a user and group number that nobody has
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    if libc.capset(header, (ctypes.c_uint32 * 6)()):
-        raise OSError(ctypes.get_errno(), "capset")
-    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # or it could not read its own /proc
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "no_new_privs")
+    linux.drop_capabilities()
     system_calls.forbid()
 
 

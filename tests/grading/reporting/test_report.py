@@ -3,8 +3,8 @@ import csv
 import pytest
 
 from labkit.grading.authoring.assignments import read_assignment
-from labkit.grading.marking.marking import Result
 from labkit.grading.marking.records import Records, slug
+from labkit.grading.marking.results import Answer, Part, Result, Task
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.reporting import report
 from tests.grading import tiny
@@ -26,10 +26,10 @@ def result(student, *wrong, **more):
     }
     tasks = {}
     for name, (of, whats) in parts.items():
-        marked = [[what, "1, expected 2" if (name, what) in wrong else None] for what in whats]
-        right = sum(words is None for _, words in marked)
-        tasks[name] = {"points": round(of * right / len(whats), 2), "of": of, "parts": marked}
-    return Result(student, tasks=tasks, by_hand={"why": {"of": 4, "answer": "Because."}}, **more)
+        parts = [Part(what, "1, expected 2" if (name, what) in wrong else None) for what in whats]
+        right = sum(part.words is None for part in parts)
+        tasks[name] = Task(round(of * right / len(whats), 2), of, parts)
+    return Result(student, tasks=tasks, by_hand={"why": Answer(4, "Because.")}, **more)
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading.sandbox import box, canary, system_calls, transport
-from labkit.grading.sandbox.box import BoxError, Boxes, Limits
+from labkit.grading.sandbox import bubblewrap, canary, system_calls
+from labkit.grading.sandbox.box import Boxes, Lost
+from labkit.grading.sandbox.bubblewrap import BoxError
+from labkit.grading.sandbox.limits import Limits
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +27,11 @@ def boxes():
 
 
 def run(opened, cell, seconds=20):
-    transport.send(opened.channel, {"do": "run", "cell": cell, "seconds": seconds})
-    return transport.receive(opened.channel, seconds=seconds + 5, watch=opened.watch)["ended"]
+    return opened.exchange({"do": "run", "cell": cell}, seconds)[0]["ended"]
 
 
 def value(opened, name):
-    transport.send(opened.channel, {"do": "value", "name": name})
-    return transport.receive(opened.channel, seconds=20)["result"]
+    return opened.exchange({"do": "value", "name": name}, 20)[0]["result"]
 
 
 def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
@@ -61,14 +61,14 @@ def test_the_canary_finds_what_is_open(boxes, monkeypatch, tmp_path, leak):
     without, more = OPENED[leak]
     more = [str(tmp_path) if word == "OPEN" else word for word in more]
     tmp_path.chmod(0o777)
-    closed = box.command
+    closed = bubblewrap.command
 
     def command(limits):
         words = [word for word in closed(limits) if word not in without]
         place = words.index("--remount-ro", words.index("--remount-ro") + 1)
         return words[:place] + more + words[place:]
 
-    monkeypatch.setattr(box, "command", command)
+    monkeypatch.setattr(bubblewrap, "command", command)
     if without == ["--unshare-pid"]:  # then there is nothing to join: the process cannot even start
         with pytest.raises(BoxError):
             canary.leaks(boxes, [])
@@ -128,7 +128,7 @@ def test_a_notebook_behaves_as_in_jupyter(boxes):
 def test_memory_of_all_processes_together_is_limited(boxes):
     share = "import os\nfor _ in range(8):\n    if os.fork() == 0:\n"
     share += "        hoard = bytearray(b'x') * 200_000_000\n        break\n"
-    with boxes.open() as opened, pytest.raises(BoxError, match="used more than 1 GB"):
+    with boxes.open() as opened, pytest.raises(Lost, match="used more than 1 GB"):
         run(opened, share + "import time\ntime.sleep(20)")
 
 

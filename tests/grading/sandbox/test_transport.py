@@ -97,12 +97,11 @@ def framed(tree, *blobs):
     return struct.pack(">I", len(content)) + content + b"".join(struct.pack(">Q", len(b)) + b for b in blobs)
 
 
-def npy(header, rest=b""):
-    text = repr(header).encode().ljust(117) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + rest
+def array(dtype="<f8", shape=(2,), place=0):
+    return {"array": {"place": place, "dtype": dtype, "shape": list(shape)}}
 
 
-FLOAT = {"descr": "<f8", "fortran_order": False, "shape": (2,)}
+TWO = b"x" * 16  # two numbers of 8 bytes
 FORGED = {
     "nothing": b"",
     "half a number": b"\x00\x00",
@@ -111,14 +110,23 @@ FORGED = {
     "a bare list": framed([1]),
     "an unknown kind": framed({"pickle": 0}),
     "two kinds": framed({"list": [], "tuple": []}),
-    "an array that is missing": framed({"array": 3}),
-    "a shape that is a lie": framed({"array": 0}, npy(FLOAT | {"shape": (2**30, 2**30)})),
-    "a negative shape": framed({"array": 0}, npy(FLOAT | {"shape": (-1, -2)}, b"x" * 16)),
-    "objects": framed({"array": 0}, npy(FLOAT | {"descr": "|O"}, b"x" * 16)),
-    "fields": framed({"array": 0}, npy(FLOAT | {"descr": [("a", "<f8")]}, b"x" * 16)),
-    "a header that is code": framed({"array": 0}, npy("__import__('os')")),
+    "an array that is missing": framed(array(place=3)),
+    "an array named twice": framed({"list": [array(), array()]}, TWO),
+    "an array that nobody names": framed(None, TWO),
+    "a place that is a list": framed(array(place=[]), TWO),
+    "a shape that is a lie": framed(array(shape=(2**30, 2**30)), TWO),
+    "a negative shape": framed(array(shape=(-1, -2)), TWO),
+    "a shape of halves": framed(array(shape=(0.5, 4)), TWO),
+    "a shape that is text": framed({"array": {"place": 0, "dtype": "<f8", "shape": "22"}}, TWO),
+    "a thousand dimensions": framed(array(shape=(1,) * 1000 + (2,)), TWO),
+    "objects": framed(array("|O"), TWO),
+    "fields": framed(array([["a", "<f8"]]), TWO),
+    "text": framed(array("<U2"), TWO),
     "a dict with a list as key": framed({"dict": [[{"list": []}, 1]]}),
+    "a dict with an array as key": framed({"dict": [[array(), 1]]}, TWO),
     "a JSON bomb": struct.pack(">I", 200_000) + b"[" * 200_000,
+    "a number of a million digits": framed(None)[:4].replace(b"\x00\x00\x00\x04", struct.pack(">I", 10**6))
+    + b"1" * 10**6,
 }
 
 
