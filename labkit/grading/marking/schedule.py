@@ -246,7 +246,8 @@ def on_cluster(settings: Settings, submissions: Iterable[Submission], *, schedul
 
 def mark_on_worker(name: str, settings: Settings, submission: Submission) -> Result:
     """On a worker of a cluster: mark one submission, with the server that the worker keeps for that."""
-    from distributed import get_worker
+    with needs("grade"):
+        from distributed import get_worker
 
     worker = get_worker()
     keeper = worker.plugins.setdefault(name, MarkersOfWorker(settings))
