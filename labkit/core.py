@@ -260,8 +260,8 @@ def last_of(steps: Callable[Params, Iterator[State]]) -> Callable[Params, State]
     method.__name__ = method.__qualname__ = steps.__name__.removesuffix("_steps")
     method.__annotations__ = steps.__annotations__ | {"return": returned}
     method.__signature__ = signature.replace(return_annotation=returned)  # pyright: ignore[reportAttributeAccessIssue]
-    method.__doc__ = re.sub(r"Yields:\n +", f"\\g<0>The last of what `{steps.__name__}` yields: ", steps.__doc__ or "")
-    method.__doc__ = method.__doc__.replace("Yields:", "Returns:")
+    words = rf"Returns:\1The last of what `{steps.__name__}` yields:\1"
+    method.__doc__ = re.sub(r"Yields:(\n +)", words, steps.__doc__ or "")
     return method
 
 

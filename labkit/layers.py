@@ -108,6 +108,14 @@ def _watched(module: nn.Module, x: Tensor, wanted: set[str]) -> dict[str, Tensor
     return found | {"": output} if "" in wanted else found
 
 
+def layer_values(
+    model: nn.Module, images: Float[Tensor, "n c h w"], layers: Iterable[str]
+) -> tuple[dict[str, Tensor], Float[Tensor, "n k"]]:
+    """The outputs of the named layers, and the logits, of one run; "input" is the images."""
+    outputs = {"input": images, **run(model, images, {*layers, ""} - {"input"})}
+    return {name: outputs[name] for name in layers}, outputs[""]
+
+
 def layer_outputs(
     model: nn.Module, images: Float[Tensor, "n c h w"] | ImageSet, layer: str, batch_size: int
 ) -> Iterator[Tensor]:

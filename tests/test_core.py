@@ -178,4 +178,4 @@ def test_the_last_of_a_generator_has_its_options_and_words():
     assert count.__name__ == "count"
     assert str(inspect.signature(count)) == "(start: int, *, steps: int = 3) -> int"
     assert count.__annotations__ == {"start": int, "steps": int, "return": int}
-    assert inspect.getdoc(count).endswith("Returns:\n    The last of what `count_steps` yields: Where it is.")
+    assert inspect.getdoc(count).endswith("Returns:\n    The last of what `count_steps` yields:\n    Where it is.")

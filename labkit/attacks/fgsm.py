@@ -1,15 +1,23 @@
 """The fast gradient sign method: one push of every pixel in the direction that hurts most."""
 
-import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.core import check_batch, check_eps, log_odds
+from labkit.attacks._gradient import log_odds_gradient
+from labkit.core import check_batch, check_eps
 
-CHUNK = 100  # images at a time on a CPU: what a few layers write for them stays in its caches
 
+def fgsm(
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
+    *,
+    eps: float,
+    targeted: bool = False,
+) -> Float[Tensor, "n c h w"]:
+    """Fast gradient sign method (FGSM): each pixel moved by eps, up or down as the sign of the gradient says.
 
-def fgsm(model: nn.Module, images: Tensor, classes: Tensor, *, eps: float, targeted: bool = False) -> Tensor:
-    """Each pixel moved by eps, up or down as the sign of the gradient says.
+    The gradient is that of the log-odds, which is parallel to that of the cross-entropy (see `log_odds`).
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
@@ -29,15 +37,5 @@ def fgsm(model: nn.Module, images: Tensor, classes: Tensor, *, eps: float, targe
     """
     check_batch(model, images, classes)
     check_eps(eps)
-    size = CHUNK if images.device.type == "cpu" else len(images)
-    parts = zip(images.split(size), classes.split(size), strict=True)
-    gradient = torch.cat([_gradient(model, *part) for part in parts])
+    *_, gradient = log_odds_gradient(model, images, classes)
     return (images.detach() + (eps if targeted else -eps) * gradient.sign()).clamp(0, 1)
-
-
-def _gradient(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """The gradient of each image's log-odds with respect to its pixels."""
-    with torch.enable_grad():
-        images = images.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
-        (gradient,) = torch.autograd.grad(log_odds(model(images), classes).sum(), images)
-    return gradient

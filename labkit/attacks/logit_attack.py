@@ -1,12 +1,21 @@
 """The lab's attack: raise one logit, with a penalty on every departure from a given image."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.core import check_batch, class_score
+from labkit.core import (
+    Progress,
+    check_batch,
+    check_choice,
+    check_counts,
+    check_not_negative,
+    check_positive,
+    class_score,
+    value_and_grad,
+)
 
 
 @dataclass(frozen=True)
@@ -18,24 +27,24 @@ class LogitAttack:
         costs: (steps + 1, N), the cost before the first iteration and after each; no column ever falls.
     """
 
-    images: Tensor
-    costs: Tensor
+    images: Float[Tensor, "n c h w"]
+    costs: Float[Tensor, "steps n"]
 
 
 def logit_attack(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
     *,
-    penalty_weight: float | Tensor = 100.0,
+    penalty_weight: float | Float[Tensor, " n"] = 100.0,
     start: str = "image",
     noise: float = 0.05,
     steps: int = 100,
     step_size: float = 0.01,
     seed: int = 0,
-    progress: Callable = iter,
+    progress: Progress = iter,
 ) -> LogitAttack:
-    """Images that raise cost = logit[class] - penalty_weight * mean squared difference from the given image.
+    """Penalised logit attack: raise cost = logit[class] - penalty_weight * mean squared difference from the image.
 
     Gradient ascent, kept in [0, 1], whose step adapts to each image: one that would not raise the cost is not taken,
     and the next is half as long; after one that was taken, the next is a quarter longer.
@@ -65,44 +74,31 @@ def logit_attack(
         arXiv:1312.6034.
     """
     check_batch(model, images, classes)
+    check_choice(("image", "noise"), start=start)
+    check_counts(steps=steps)
+    check_not_negative(noise=noise)
+    check_positive(step_size=step_size)
     weight = torch.as_tensor(penalty_weight, dtype=images.dtype, device=images.device)
-    _check_options(weight, len(images), start, noise, steps, step_size)
+    if weight.shape not in ((), (len(images),)) or not weight.isfinite().all() or weight.amin() < 0:
+        accepted = f"a number from 0 up, or {len(images)} of them"
+        raise ValueError(f"penalty_weight must be {accepted}, got {weight.tolist()}")
     given = current = images.detach()
     if start == "noise":
         rng = torch.Generator(images.device).manual_seed(seed)
         jitter = torch.randn(images.shape, generator=rng, device=images.device, dtype=images.dtype)
         current = (0.5 + noise * jitter).clamp(0, 1)
-    cost, gradient = _cost_and_gradient(model, current, given, classes, weight)
-    costs, length = [cost], torch.full_like(given[:, :1, :1, :1], step_size)
+
+    def objective(pixels: Tensor) -> Tensor:
+        return class_score(model, pixels, classes) - weight * (pixels - given).square().flatten(1).mean(1)
+
+    value, gradient = value_and_grad(objective, current)
+    values, length = [value], torch.full_like(given[:, :1, :1, :1], step_size)
     for _ in progress(range(steps)):
         tried = (current + length * gradient).clamp(0, 1)
-        tried_cost, tried_gradient = _cost_and_gradient(model, tried, given, classes, weight)
-        better = tried_cost > cost
+        tried_value, tried_gradient = value_and_grad(objective, tried)
+        better = tried_value > value
         wide = better[:, None, None, None]
         current, gradient = torch.where(wide, tried, current), torch.where(wide, tried_gradient, gradient)
-        cost, length = torch.where(better, tried_cost, cost), torch.where(wide, 1.25 * length, 0.5 * length)
-        costs.append(cost)
-    return LogitAttack(current, torch.stack(costs))
-
-
-def _cost_and_gradient(model, current: Tensor, given: Tensor, classes: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The cost of each image (N,), and its gradient (N, C, H, W)."""
-    with torch.enable_grad():
-        current = current.detach().requires_grad_()
-        likeness = (current - given).square().flatten(1).mean(1)
-        cost = class_score(model, current, classes) - weight * likeness
-        (gradient,) = torch.autograd.grad(cost.sum(), current)
-    return cost.detach(), gradient
-
-
-def _check_options(weight: Tensor, count: int, start: str, noise: float, steps: int, step_size: float) -> None:
-    if weight.shape not in ((), (count,)) or not weight.isfinite().all() or weight.amin() < 0:
-        raise ValueError(f"penalty_weight must be a number from 0 up, or {count} of them, got {weight.tolist()}")
-    if start not in ("image", "noise"):
-        raise ValueError(f"start must be 'image' or 'noise', got {start!r}")
-    if not noise >= 0:
-        raise ValueError(f"noise must be from 0 up, got {noise!r}")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
-    if not step_size > 0:
-        raise ValueError(f"step_size must be above 0, got {step_size!r}")
+        value, length = torch.where(better, tried_value, value), torch.where(wide, 1.25 * length, 0.5 * length)
+        values.append(value)
+    return LogitAttack(current, torch.stack(values))

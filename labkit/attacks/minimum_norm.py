@@ -1,13 +1,18 @@
 """Minimum-norm adversarial examples: the smallest change with which an attack succeeds, for each image on its own."""
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.attacks.pgd import NORMS, pgd_loop
-from labkit.core import check_batch, log_odds
+from labkit.attacks._norms import NORMS
+from labkit.attacks.pgd import pgd_loop
+from labkit.core import check_batch, check_choice, check_counts, check_logits, check_positive, check_within
+
+ATTACKS = ("fgsm", "pgd")
 
 
 @dataclass(frozen=True)
@@ -19,14 +24,14 @@ class MinimumNorm:
         distances: (N,), in pixel units, by the norm: 0 where there was nothing to do, infinite where nothing was found.
     """
 
-    images: Tensor
-    distances: Tensor
+    images: Float[Tensor, "n c h w"]
+    distances: Float[Tensor, " n"]
 
 
 def minimum_norm(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
     *,
     attack: str = "pgd",
     norm: str = "linf",
@@ -65,20 +70,41 @@ def minimum_norm(
         robustness by the smallest change: Moosavi-Dezfooli, Fawzi and Frossard 2015, arXiv:1511.04599.
     """
     check_batch(model, images, classes)
-    _check_options(attack, norm, steps, largest, tolerance, batch_size)
+    check_choice(ATTACKS, attack=attack)
+    check_choice(NORMS, norm=norm)
+    check_counts(steps=steps, batch_size=batch_size)
+    check_within(0, 1, ends="()", tolerance=tolerance)
     if largest is None:
-        largest = 1.0 if norm == "linf" else math.sqrt(images[0].numel())
-    options = {"attack": attack, "norm": norm, "steps": steps, "targeted": targeted}
-    found, eps = images.detach().clone(), torch.full_like(images[:, 0, 0, 0], torch.inf)
-    for part in torch.arange(len(images), device=images.device).split(batch_size):
-        found[part], eps[part] = _search(model, found[part], classes[part], largest, tolerance, options)
-    return MinimumNorm(found, eps)
+        largest = NORMS[norm].diameter(images[0].numel())
+    check_positive(largest=largest)
+    steps = 1 if attack == "fgsm" else steps
+    run = partial(pgd_loop, model, steps=steps, norm=norm, targeted=targeted, early_stop=steps > 1)
+
+    def attacked(some: Tensor, labels: Tensor, eps: Tensor) -> Tensor:
+        """The images at the end of an attack; eps is (n, 1, 1, 1)."""
+        step_size = eps if attack == "fgsm" else 2.5 * eps / steps
+        *_, found = run(some, some, labels, eps=eps, step_size=step_size)
+        return found
+
+    succeeded = partial(_succeeded, model, targeted=targeted)
+    parts = zip(images.detach().split(batch_size), classes.split(batch_size), strict=True)
+    found = [_search(attacked, succeeded, NORMS[norm].length, *part, largest, tolerance) for part in parts]
+    return MinimumNorm(*(torch.cat(each) for each in zip(*found, strict=True)))
 
 
-def _search(model, images: Tensor, classes: Tensor, largest: float, tolerance: float, options: dict):
-    best, targeted = images.clone(), options["targeted"]
-    failed = torch.zeros_like(images[:, 0, 0, 0])  # (N,): an eps that was not enough
-    enough = torch.where(_fooled(model, images, classes, targeted), failed, torch.inf)
+def _search(
+    attacked: Callable[[Tensor, Tensor, Tensor], Tensor],
+    succeeded: Callable[[Tensor, Tensor], Tensor],
+    length: Callable[[Tensor], Tensor],
+    images: Tensor,
+    classes: Tensor,
+    largest: float,
+    tolerance: float,
+) -> tuple[Tensor, Tensor]:
+    """The nearest images found and their distances, (n, C, H, W) and (n,), by bisection."""
+    best = images.clone()
+    failed = torch.zeros_like(images[:, 0, 0, 0])  # (n,): an eps that was not enough
+    enough = torch.where(succeeded(images, classes), failed, torch.inf)
     while True:
         narrow = (enough - failed <= tolerance * enough) | (enough < 1e-6 * largest)
         (left,) = (~torch.where(enough.isinf(), failed >= largest, narrow)).nonzero(as_tuple=True)
@@ -86,41 +112,16 @@ def _search(model, images: Tensor, classes: Tensor, largest: float, tolerance: f
             return best, enough
         low, high = failed[left], enough[left]
         eps = torch.where(high.isinf(), (2 * low).clamp(largest / 256, largest), (low + high) / 2)
-        found = _attacked(model, images[left], classes[left], eps[:, None, None, None], options)
-        distance = _distance(found - images[left], options["norm"])
-        fooled = _fooled(model, found, classes[left], targeted)
-        failed[left] = torch.where(fooled, low, eps)
-        enough[left] = torch.where(fooled, distance.minimum(eps), high)
-        best[left[fooled]] = found[fooled]
+        found = attacked(images[left], classes[left], eps[:, None, None, None])
+        distance = length(found - images[left])[:, 0, 0, 0]
+        success = succeeded(found, classes[left])
+        failed[left] = torch.where(success, low, eps)
+        enough[left] = torch.where(success, distance.minimum(eps), high)
+        best[left[success]] = found[success]
 
 
-def _attacked(model, images: Tensor, classes: Tensor, eps: Tensor, options: dict) -> Tensor:
-    steps, step_size = (1, eps) if options["attack"] == "fgsm" else (options["steps"], 2.5 * eps / options["steps"])
-    run = {"norm": options["norm"], "targeted": options["targeted"], "steps": steps, "step_size": step_size}
-    *_, found = pgd_loop(model, images, images, classes, eps=eps, early_stop=steps > 1, **run)
-    return found
-
-
-def _fooled(model, images: Tensor, classes: Tensor, targeted: bool) -> Tensor:
+def _succeeded(model: nn.Module, images: Tensor, classes: Tensor, *, targeted: bool) -> Tensor:
     with torch.no_grad():
         logits = model(images)
-    log_odds(logits, classes)  # refuses classes that the network does not know
+    check_logits(logits, classes)
     return (logits.argmax(1) == classes) == targeted
-
-
-def _distance(change: Tensor, norm: str) -> Tensor:
-    return change.flatten(1).norm(dim=1, p=torch.inf if norm == "linf" else 2)
-
-
-def _check_options(attack: str, norm: str, steps: int, largest: float | None, tolerance: float, batch_size: int):
-    if attack not in ("fgsm", "pgd"):
-        raise ValueError(f"attack must be 'fgsm' or 'pgd', got {attack!r}")
-    if norm not in NORMS:
-        raise ValueError(f"norm must be one of {list(NORMS)}, got {norm!r}")
-    for name, value in {"steps": steps, "batch_size": batch_size}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if largest is not None and not 0 < largest < math.inf:
-        raise ValueError(f"largest must be a number above 0, in pixel units, got {largest!r}")
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance must lie between 0 and 1, got {tolerance!r}")

@@ -1,13 +1,23 @@
 """Targeted universal perturbations: one change for each target class, to be added to any image."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from labkit.core import check_batch, check_eps, log_odds
+from labkit.attacks._norms import l2_length
+from labkit.core import (
+    Progress,
+    check_batch,
+    check_counts,
+    check_eps,
+    check_positive,
+    check_within,
+    log_odds,
+    value_and_grad,
+)
 
 
 @dataclass(frozen=True)
@@ -20,22 +30,22 @@ class UniversalPerturbations:
         classes: (T,) int64, the target class of each perturbation, ascending.
     """
 
-    images: Tensor
-    perturbations: Tensor
-    classes: Tensor
+    images: Float[Tensor, "n c h w"]
+    perturbations: Float[Tensor, "t c h w"]
+    classes: Int64[Tensor, " t"]
 
 
 def universal_perturbation(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
     *,
     eps: float | None = None,
     confidence: float = 1.0,
     steps: int = 100,
     step_size: float = 0.1,
     batch_size: int = 100,
-    progress: Callable = iter,
+    progress: Progress = iter,
 ) -> UniversalPerturbations:
     """For each target class one perturbation that turns all images which are to become that class into it.
 
@@ -67,46 +77,40 @@ def universal_perturbation(
         assignment 2.
     """
     check_batch(model, images, classes)
-    _check_options(eps, confidence, steps, step_size, batch_size)
+    if eps is not None:
+        check_eps(eps)
+    check_within(0, 1, ends="(]", confidence=confidence)
+    check_counts(steps=steps, batch_size=batch_size)
+    check_positive(step_size=step_size)
     images = images.detach()
     targets, group = classes.unique(return_inverse=True)  # (T,), (N,): which perturbation each image gets
     counts = group.bincount()
     found = images.new_zeros(len(targets), *images.shape[1:])
     left = torch.ones_like(targets, dtype=torch.bool)  # the perturbations that are not finished
     for _ in progress(range(steps)):
-        gradient, certainty = torch.zeros_like(found), torch.zeros_like(counts, dtype=images.dtype)
+        gradient, reached = torch.zeros_like(found), torch.zeros_like(counts, dtype=images.dtype)
         for part in left[group].nonzero()[:, 0].split(batch_size):
             mine = group[part]
             summed, confidences = _gradient(model, images[part], found, mine, classes[part])
             gradient += summed / counts[:, None, None, None]
-            certainty.index_add_(0, mine, confidences / counts[mine])
-        left = left & ((certainty < confidence) | (confidence == 1))
+            reached.index_add_(0, mine, confidences / counts[mine])
+        left = left & ((reached < confidence) | (confidence == 1))
         if not left.any():
             break
-        length = gradient.flatten(1).norm(dim=1)[:, None, None, None].clamp_min(1e-30)
-        moved = found - step_size * gradient / length
+        moved = found - step_size * gradient / l2_length(gradient).clamp_min(1e-30)
         moved = moved if eps is None else moved.clamp(-eps, eps)
         found = torch.where(left[:, None, None, None], moved, found)
     return UniversalPerturbations((images + found[group]).clamp(0, 1), found, targets)
 
 
-def _gradient(model, images: Tensor, found: Tensor, group: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+def _gradient(
+    model: nn.Module, images: Tensor, perturbations: Tensor, group: Tensor, classes: Tensor
+) -> tuple[Tensor, Tensor]:
     """The gradient of the summed cross-entropy for every perturbation (T, C, H, W), each image's confidence (N,)."""
-    with torch.enable_grad():
-        found = found.detach().requires_grad_()
+
+    def loss(found: Tensor) -> tuple[Tensor, Tensor]:
         logits = model((images + found[group]).clamp(0, 1))
-        certainty = log_odds(logits, classes).sigmoid()
-        (gradient,) = torch.autograd.grad(cross_entropy(logits, classes, reduction="sum"), found)
-    return gradient, certainty.detach()
+        return cross_entropy(logits, classes, reduction="sum"), log_odds(logits, classes).sigmoid().detach()
 
-
-def _check_options(eps: float | None, confidence: float, steps: int, step_size: float, batch_size: int) -> None:
-    if eps is not None:
-        check_eps(eps)
-    if not 0 < confidence <= 1:
-        raise ValueError(f"confidence must be above 0 and at most 1, got {confidence!r}")
-    for name, value in {"steps": steps, "batch_size": batch_size}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if not step_size > 0:
-        raise ValueError(f"step_size must be above 0, got {step_size!r}")
+    (_, confidences), gradient = value_and_grad(loss, perturbations, has_aux=True)
+    return gradient, confidences

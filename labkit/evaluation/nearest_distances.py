@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.data import ImageSet
-from labkit.synthesis.fooling import layer_values
+from labkit.layers import layer_values
 
 
 def nearest_distances(

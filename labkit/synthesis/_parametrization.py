@@ -16,21 +16,23 @@ EDGE = 0.02  # a clipped Fourier image starts no nearer than this to black or wh
 
 
 class Pixels:
-    """Each number is a pixel. If clipped, those that leave [0, 1] are put back onto its edge."""
+    """Each number is a pixel. If clipped, those that leave [0, 1] are put back onto its edge after each step."""
 
     def __init__(self, images: Tensor, *, clip: bool):
-        self.values, self.clip = images.clone(), clip
+        self.clip = clip
 
-    def images(self) -> Tensor:
-        return self.values
+    def read(self, numbers: Tensor) -> Tensor:
+        """The images that the numbers stand for."""
+        return numbers
 
-    def replace(self, images: Tensor) -> None:
-        self.values.copy_(images)
+    def write(self, images: Tensor) -> Tensor:
+        """Numbers that stand for these images."""
+        return images.clone()
 
-    def settle(self) -> None:
-        """Called after each step."""
+    def settle(self, numbers: Tensor) -> None:
+        """Put numbers right, in place, after a step."""
         if self.clip:
-            self.values.clamp_(0, 1)
+            numbers.clamp_(0, 1)
 
 
 class Fourier:
@@ -47,27 +49,25 @@ class Fourier:
         weight = frequency.clamp_min(1 / max(self.size)) ** -STEEPNESS
         self.weight = (weight / weight.square().mean().sqrt()).to(images)  # (H, W // 2 + 1)
         self.colors = torch.tensor(COLORS).to(images) if images.shape[1] == 3 else None
-        self.values = self._written(images)  # (N, C, H, W // 2 + 1, 2), real and imaginary part
 
-    def images(self) -> Tensor:
-        images = irfft2(torch.view_as_complex(self.values) * self.weight, s=self.size, norm="ortho")
+    def read(self, numbers: Tensor) -> Tensor:
+        """The images of numbers (N, C, H, W // 2 + 1, 2), the real and imaginary parts of the amplitudes."""
+        images = irfft2(torch.view_as_complex(numbers) * self.weight, s=self.size, norm="ortho")
         images = images if self.colors is None else _mixed(images, self.colors)
         return images.sigmoid() if self.clip else images
 
-    def replace(self, images: Tensor) -> None:
-        self.values.copy_(self._written(images))
-
-    def settle(self) -> None:
-        pass
-
-    def _written(self, images: Tensor) -> Tensor:
+    def write(self, images: Tensor) -> Tensor:
+        """The numbers of images (N, C, H, W)."""
         images = images.clamp(EDGE, 1 - EDGE).logit() if self.clip else images
         images = images if self.colors is None else _mixed(images, torch.linalg.inv(self.colors))
         return torch.view_as_real(rfft2(images, norm="ortho") / self.weight).clone()
+
+    def settle(self, numbers: Tensor) -> None:
+        """Nothing to put right: a sigmoid keeps the pixels in [0, 1]."""
 
 
 def _mixed(images: Tensor, colors: Tensor) -> Tensor:
     return (colors @ images.flatten(2)).view(images.shape)
 
 
-PARAMETRIZATIONS = {"pixels": Pixels, "fourier": Fourier}
+PARAMETRIZATIONS: dict[str, type[Pixels | Fourier]] = {"pixels": Pixels, "fourier": Fourier}

@@ -1,12 +1,26 @@
-"""Class models: the image that a network finds most like a class, by gradient ascent from an empty one."""
+"""Class models: the image that a network finds most like a class, by gradient ascent from an empty start."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from labkit.core import check_batch, class_score
+from labkit.core import (
+    Progress,
+    check_batch,
+    check_choice,
+    check_classes,
+    check_counts,
+    check_eval,
+    check_not_negative,
+    check_positive,
+    check_within,
+    class_score,
+    last_of,
+    value_and_grad,
+)
 from labkit.images import gaussian_blur, moved, total_variation
 from labkit.models import expected_image_shape
 from labkit.synthesis._parametrization import PARAMETRIZATIONS
@@ -15,9 +29,9 @@ OBJECTIVES = ("logit", "cross_entropy")
 STARTS = ("zeros", "mean", "noise", "uniform")
 
 
-def class_model(
+def class_model_steps(
     model: nn.Module,
-    classes: Tensor,
+    classes: Int64[Tensor, " n"],
     *,
     objective: str = "logit",
     parametrization: str = "fourier",
@@ -34,9 +48,9 @@ def class_model(
     step_size: float = 0.1,
     image_shape: tuple[int, int, int] | None = None,
     seed: int = 0,
-    progress: Callable = iter,
-) -> Tensor:
-    """For each class an image that the network finds very much like it, made from nothing.
+    progress: Progress = iter,
+) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Class model (activation maximisation): for each class an image that the network finds very much like it.
 
     Each step of Adam raises objective - tv_weight * (mean difference of neighbours) - l2_weight * (mean squared
     difference from the data mean), where the network sees the image a little shifted and scaled, another way each
@@ -66,8 +80,8 @@ def class_model(
         seed: fixes noise, shifts and scales.
         progress: wraps the loop over the steps, e.g. ``tqdm``; silent by default.
 
-    Returns:
-        (N, C, H, W), in [0, 1] if clipped.
+    Yields:
+        (N, C, H, W), in [0, 1] if clipped: the images after each step.
 
     Raises:
         ValueError: bad classes; model in training mode; unknown size of its images, or one that it cannot take;
@@ -77,92 +91,82 @@ def class_model(
         Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034. Blur: Yosinski et al. 2015, arXiv:1506.06579. Jitter
         and the Fourier parametrisation: Olah, Mordvintsev and Schubert 2017, *Feature Visualization*, Distill.
     """
-    images_after = class_model_steps(
-        model, classes, objective=objective, parametrization=parametrization, start=start, noise=noise,
-        tv_weight=tv_weight, l2_weight=l2_weight, blur=blur, blur_every=blur_every, jitter=jitter, scale=scale,
-        clip=clip, steps=steps, step_size=step_size, image_shape=image_shape, seed=seed,
-    )  # fmt: skip
-    for _ in progress(range(max(steps, 1))):
-        images = next(images_after)
-    return images
-
-
-def class_model_steps(
-    model: nn.Module,
-    classes: Tensor,
-    *,
-    objective: str = "logit",
-    parametrization: str = "fourier",
-    start: str | Tensor = "mean",
-    noise: float = 0.1,
-    tv_weight: float = 30.0,
-    l2_weight: float = 0.0,
-    blur: float = 0.0,
-    blur_every: int = 10,
-    jitter: float = 0.0625,
-    scale: float = 0.1,
-    clip: bool = True,
-    steps: int = 128,
-    step_size: float = 0.1,
-    image_shape: tuple[int, int, int] | None = None,
-    seed: int = 0,
-) -> Iterator[Tensor]:
-    """The images after each step of `class_model`: `steps` tensors (N, C, H, W), each its own copy."""
-    _check_options(
-        objective=objective, parametrization=parametrization, steps=steps, step_size=step_size, blur_every=blur_every,
-        jitter=jitter, scale=scale, noise=noise, tv_weight=tv_weight, l2_weight=l2_weight, blur=blur,
-    )  # fmt: skip
+    check_choice(OBJECTIVES, objective=objective)
+    check_choice(PARAMETRIZATIONS, parametrization=parametrization)
+    check_counts(steps=steps, blur_every=blur_every)
+    check_positive(step_size=step_size)
+    check_not_negative(noise=noise, tv_weight=tv_weight, l2_weight=l2_weight, blur=blur)
+    check_within(0, 0.5, jitter=jitter)  # a fraction of the image's side
+    check_within(0, 1, ends="[)", scale=scale)
     begun, middle = _begin(model, classes, start, noise, expected_image_shape(model, image_shape), seed)
     written = PARAMETRIZATIONS[parametrization](begun, clip=clip)
-    numbers = written.values.requires_grad_()
-    mean, square = torch.zeros_like(numbers), torch.zeros_like(numbers)
     chance = torch.Generator().manual_seed(seed)
-    with torch.enable_grad():
-        images = written.images()
-    for step in range(1, steps + 1):
-        with torch.enable_grad():
-            cost = _loss(model(_viewed(images, jitter, scale, chance)), classes, objective)
-            if tv_weight:
-                cost = cost + tv_weight / images[0].numel() * total_variation(images).sum()
-            if l2_weight:
-                cost = cost + l2_weight / images[0].numel() * (images - middle).square().sum()
-            (gradient,) = torch.autograd.grad(cost, numbers)
-        with torch.no_grad():  # Adam, with a shorter memory for squares than usual: there are only some hundred steps
-            mean.lerp_(gradient, 0.1)
-            square.lerp_(gradient.square_(), 0.01)
-            length = square.div(1 - 0.99**step).sqrt_().add_(1e-8)
-            numbers.addcdiv_(mean, length, value=-step_size / (1 - 0.9**step))
-            written.settle()
-            if blur and step % blur_every == 0:
-                written.replace(gaussian_blur(written.images(), blur))
-        with torch.enable_grad():
-            images = written.images()
-        yield images.detach().clone()
+
+    def loss(numbers: Tensor) -> Tensor:
+        images = written.read(numbers)
+        total = _class_loss(model(_viewed(images, jitter, scale, chance)), classes, objective)
+        if tv_weight:
+            total = total + tv_weight / images[0].numel() * total_variation(images).sum()
+        if l2_weight:
+            total = total + l2_weight / images[0].numel() * (images - middle).square().sum()
+        return total
+
+    def images_after() -> Iterator[Tensor]:
+        numbers = written.write(begun)
+        mean, square = torch.zeros_like(numbers), torch.zeros_like(numbers)
+        for step in progress(range(steps)):
+            _, gradient = value_and_grad(loss, numbers)
+            t = step + 1
+            with torch.no_grad():
+                # Adam, with a shorter memory for squares than usual: there are only some hundred steps.
+                mean.lerp_(gradient, 0.1)
+                square.lerp_(gradient.square_(), 0.01)
+                length = square.div(1 - 0.99**t).sqrt_().add_(1e-8)
+                numbers.addcdiv_(mean, length, value=-step_size / (1 - 0.9**t))
+                written.settle(numbers)
+                if blur and t % blur_every == 0:
+                    numbers = written.write(gaussian_blur(written.read(numbers), blur))
+                images = written.read(numbers)
+            yield images.clone()
+
+    return images_after()
 
 
-def _begin(model: nn.Module, classes: Tensor, start, noise: float, shape: tuple[int, ...], seed: int):
+class_model = last_of(class_model_steps)
+
+
+def _begin(
+    model: nn.Module,
+    classes: Tensor,
+    start: str | Tensor,
+    noise: float,
+    image_shape: tuple[int, int, int],
+    seed: int,
+) -> tuple[Tensor, Tensor]:
     """The images to begin with, and the data mean: (N, C, H, W) each. Everything is checked on them."""
-    if not isinstance(classes, Tensor) or classes.ndim != 1 or not len(classes):
-        raise ValueError(f"classes must be int64 of shape (N,), N at least 1, got {classes!r}")
+    check_eval(model)
+    check_classes(classes)
     weights = next(model.parameters(), torch.empty(0))
-    like = {"dtype": weights.dtype, "device": classes.device}
-    shape, rng = (len(classes), *shape), torch.Generator(classes.device).manual_seed(seed)
-    middle = torch.full(shape, 0.5, **like)
-    if hasattr(model, "normalize"):
-        middle = model.normalize.mean.to(**like).expand(shape)
+    shape = (len(classes), *image_shape)
+    middle = torch.full(shape, 0.5, dtype=weights.dtype, device=classes.device)
+    mean = getattr(getattr(model, "normalize", None), "mean", None)
+    if isinstance(mean, Tensor):
+        middle = mean.to(middle).expand(shape)
+    rng = torch.Generator(classes.device).manual_seed(seed)
     if isinstance(start, Tensor):
         try:
-            begun = start.detach().to(**like).expand(shape)
+            begun = start.detach().to(middle).expand(shape)
         except RuntimeError as error:
             raise ValueError(f"start must fit images of shape {shape}, got {tuple(start.shape)}") from error
     elif start == "zeros":
-        begun = torch.zeros(shape, **like)
+        begun = torch.zeros_like(middle)
     elif start == "mean":
         begun = middle
     elif start == "noise":
-        begun = (0.5 + noise * torch.randn(shape, generator=rng, **like)).clamp(0, 1)
+        random = torch.randn(shape, generator=rng, dtype=middle.dtype, device=middle.device)
+        begun = (0.5 + noise * random).clamp(0, 1)
     elif start == "uniform":
-        begun = torch.rand(shape, generator=rng, **like)
+        begun = torch.rand(shape, generator=rng, dtype=middle.dtype, device=middle.device)
     else:
         raise ValueError(f"start must be a tensor or one of {list(STARTS)}, got {start!r}")
     check_batch(model, begun, classes)
@@ -185,26 +189,7 @@ def _viewed(images: Tensor, jitter: float, scale: float, chance: torch.Generator
     )
 
 
-def _loss(logits: Tensor, classes: Tensor, objective: str) -> Tensor:
+def _class_loss(logits: Tensor, classes: Tensor, objective: str) -> Tensor:
     if objective == "logit":
         return -logits.gather(1, classes[:, None]).sum()
     return cross_entropy(logits, classes, reduction="sum")
-
-
-def _check_options(*, objective, parametrization, steps, step_size, blur_every, jitter, scale, **weights) -> None:
-    if objective not in OBJECTIVES:
-        raise ValueError(f"objective must be one of {list(OBJECTIVES)}, got {objective!r}")
-    if parametrization not in PARAMETRIZATIONS:
-        raise ValueError(f"parametrization must be one of {list(PARAMETRIZATIONS)}, got {parametrization!r}")
-    for name, count in (("steps", steps), ("blur_every", blur_every)):
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
-    if not 0 < step_size < float("inf"):
-        raise ValueError(f"step_size must be above 0, got {step_size!r}")
-    if not 0 <= jitter <= 0.5:
-        raise ValueError(f"jitter must lie in [0, 0.5], a fraction of the image's side, got {jitter!r}")
-    if not 0 <= scale < 1:
-        raise ValueError(f"scale must lie in [0, 1), got {scale!r}")
-    for name, weight in weights.items():
-        if not 0 <= weight < float("inf"):
-            raise ValueError(f"{name} must be a number from 0 up, got {weight!r}")

@@ -1,14 +1,29 @@
 """Fooling images: a network is certain about them, and they are far from everything it was trained on."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.core import check_batch, log_odds
+from labkit.core import (
+    Progress,
+    check_batch,
+    check_classes,
+    check_counts,
+    check_logits,
+    check_not_negative,
+    check_positive,
+    check_within,
+    last_of,
+    log_odds,
+    value_and_grad,
+)
 from labkit.data import ImageSet
-from labkit.layers import is_sequential, run
+from labkit.layers import is_sequential, layer_values
+from labkit.synthesis._reference import Reference, groups_in_memory
 
 CERTAIN = 0.99  # an image above it is never drawn anew, however slowly it still rises
 
@@ -24,15 +39,15 @@ class Fooling:
         restarts: (N,) int64, how often an image was stuck and drawn anew.
     """
 
-    images: Tensor
-    confidence: Tensor
-    steps: Tensor
-    restarts: Tensor
+    images: Float[Tensor, "n c h w"]
+    confidence: Float[Tensor, " n"]
+    steps: Int64[Tensor, " n"]
+    restarts: Int64[Tensor, " n"]
 
 
-def fooling(
+def fooling_steps(
     model: nn.Module,
-    classes: Tensor,
+    classes: Int64[Tensor, " n"],
     *,
     reference: ImageSet,
     layers: dict[str, float] | None = None,
@@ -48,8 +63,8 @@ def fooling(
     clip: bool = False,
     seed: int = 0,
     memory: int = 2**29,
-    progress: Callable = iter,
-) -> Fooling:
+    progress: Progress = iter,
+) -> Iterator[Fooling]:
     """Fooling images: the network is certain of their classes, yet they are unlike its training images and each other.
 
     Adam descends three costs from uniform noise. The class cost is `class_weight` times the mean negative log-odds of
@@ -81,8 +96,9 @@ def fooling(
         memory: bytes to keep to, about: as many classes are searched at once as fit, one at least.
         progress: wraps the loop over the steps of each group of classes, e.g. ``tqdm``; silent by default.
 
-    Returns:
-        The images, their confidence, the steps and restarts each of them took.
+    Yields:
+        The images, their confidence, the steps and restarts each of them took: before the first step of each group of
+        classes and after each step. Classes that are not yet being searched show their noise, with a confidence of 0.
 
     Raises:
         ValueError: a model that is not sequential or in training mode; an unknown class or layer; no reference image
@@ -92,130 +108,86 @@ def fooling(
         The search of jalexvig/cnn_backwork, with the distance of an image to itself left out; after Nguyen, Yosinski
         and Clune 2015, arXiv:1412.1897.
     """
-    options = {
-        "layers": layers, "reference_weight": reference_weight, "batch_weight": batch_weight,
-        "class_weight": class_weight, "saturating": saturating, "per_neuron": per_neuron, "confidence": confidence,
-        "steps": steps, "learning_rate": learning_rate, "patience": patience, "clip": clip, "seed": seed,
-        "memory": memory, "progress": progress,
-    }  # fmt: skip
-    *_, last = fooling_steps(model, classes, reference=reference, **options)
-    return last
-
-
-def fooling_steps(
-    model: nn.Module,
-    classes: Tensor,
-    *,
-    reference: ImageSet,
-    layers: dict[str, float] | None = None,
-    reference_weight: float = 0.5,
-    batch_weight: float = 0.5,
-    class_weight: float = 10.0,
-    saturating: bool = False,
-    per_neuron: bool = False,
-    confidence: float = 0.999,
-    steps: int = 200,
-    learning_rate: float = 0.01,
-    patience: int = 5,
-    clip: bool = False,
-    seed: int = 0,
-    memory: int = 2**29,
-    progress: Callable = iter,
-) -> Iterator[Fooling]:
-    """The state of `fooling` before the first step of each group of classes and after each step; the last one is its
-    result. Classes that are not yet being searched show their noise, with a confidence of 0."""
-    layers = _checked_layers(model, layers)
-    _check(model, classes, reference, layers, confidence, steps, learning_rate, patience, memory)
+    coefficients = _checked_layers(model, layers)
+    _check_inputs(model, classes, reference)
+    check_not_negative(reference_weight=reference_weight, batch_weight=batch_weight, class_weight=class_weight)
+    check_within(0, 1, ends="()", confidence=confidence)
+    check_positive(learning_rate=learning_rate)
+    check_counts(steps=steps, patience=patience, memory=memory)
+    weights = _Weights(reference_weight, batch_weight, class_weight, saturating)
     labels = classes.unique().tolist()
     noise = {label: torch.Generator(classes.device).manual_seed(seed * 10_007 + label) for label in labels}
-    shape = reference.images.shape[1:]
-    images = torch.empty(len(classes), *shape, dtype=reference.images.dtype, device=classes.device)
-    for label in labels:
-        images[classes == label] = _uniform((int((classes == label).sum()), *shape), noise[label], images)
-    nothing = torch.zeros_like(classes)
-    state = Fooling(images, nothing.to(images.dtype), nothing - 1, nothing)
-    weights = {"reference": reference_weight, "batch": batch_weight, "class": class_weight, "saturating": saturating}
-    for group in _groups(model, labels, classes, reference, layers, memory):
-        near = {label: _Reference(model, reference, label, layers, per_neuron) for label in group}
-        run = torch.isin(classes, torch.tensor(group, device=classes.device)).nonzero()[:, 0]  # not yet at rest
-        first = second = torch.zeros_like(state.images)  # Adam's two running means
-        age, stuck = nothing, nothing
-        for step in progress(range(steps + 1)):
-            gradient, p = _gradient_and_confidence(model, state.images[run], classes[run], near, layers, weights)
-            risen = p > state.confidence[run]
-            reached = torch.where((state.steps[run] < 0) & (p >= confidence), step, state.steps[run])
-            state = replace(
-                state,
-                confidence=state.confidence.index_copy(0, run, p),
-                steps=state.steps.index_copy(0, run, reached),
-            )
-            yield state
-            keep = _unfinished(classes[run], p, confidence)
-            if step == steps or not keep.any():
-                break
-            run, gradient, p, risen = run[keep], gradient[keep], p[keep], risen[keep]
+    pixels = reference.images
 
-            age, stuck = age.index_add(0, run, nothing[run] + 1), stuck.index_copy(0, run, (stuck[run] + 1) * ~risen)
-            first = first.index_copy(0, run, 0.9 * first[run] + 0.1 * gradient)
-            second = second.index_copy(0, run, 0.999 * second[run] + 0.001 * gradient.square())
-            t = age[run, None, None, None]
-            change = (first[run] / (1 - 0.9**t)) / ((second[run] / (1 - 0.999**t)).sqrt() + 1e-8)
-            moved = state.images[run] - learning_rate * change
+    def drawn(label: int, count: int) -> Tensor:
+        size = (count, *pixels.shape[1:])
+        return torch.rand(size, generator=noise[label], dtype=pixels.dtype, device=classes.device)
 
-            anew = run[(stuck[run] >= patience) & (p < min(CERTAIN, confidence))]
-            images = state.images.index_copy(0, run, moved.clamp(0, 1) if clip else moved)
-            for one in anew.tolist():
-                images[one] = _uniform((1, *shape), noise[classes[one].item()], images)[0]
-            first, second = first.index_fill(0, anew, 0), second.index_fill(0, anew, 0)
-            age, stuck = age.index_fill(0, anew, 0), stuck.index_fill(0, anew, 0)
-            state = replace(
-                state,
-                images=images,
-                confidence=state.confidence.index_fill(0, anew, 0),
-                steps=state.steps.index_fill(0, anew, -1),
-                restarts=state.restarts.index_add(0, anew, torch.ones_like(anew)),
-            )
-        del near  # before the next group's is made
+    def states() -> Iterator[Fooling]:
+        images = pixels.new_empty(len(classes), *pixels.shape[1:])
+        for label in labels:
+            images[classes == label] = drawn(label, int((classes == label).sum()))
+        zeros = torch.zeros_like(classes)
+        state = Fooling(images, zeros.to(images.dtype), zeros - 1, zeros)
+        for group in groups_in_memory(model, labels, classes, reference, coefficients, memory):
+            near = {label: Reference(model, reference, label, coefficients, per_neuron) for label in group}
+            active = torch.isin(classes, torch.tensor(group, device=classes.device)).nonzero()[:, 0]  # not yet at rest
+            first = second = torch.zeros_like(state.images)  # Adam's two running means
+            age, stuck = zeros, zeros
+            for step in progress(range(steps + 1)):
+                gradient, p = _gradient(model, state.images[active], classes[active], near, coefficients, weights)
+                risen = p > state.confidence[active]
+                reached = torch.where((state.steps[active] < 0) & (p >= confidence), step, state.steps[active])
+                state = replace(
+                    state,
+                    confidence=state.confidence.index_copy(0, active, p),
+                    steps=state.steps.index_copy(0, active, reached),
+                )
+                yield state
+                keep = torch.isin(classes[active], classes[active][p < confidence])  # labels with an image below it
+                if step == steps or not keep.any():
+                    break
+                active, gradient, p, risen = active[keep], gradient[keep], p[keep], risen[keep]
 
+                age = age.index_add(0, active, torch.ones_like(active))
+                stuck = stuck.index_copy(0, active, (stuck[active] + 1) * ~risen)
+                first = first.index_copy(0, active, 0.9 * first[active] + 0.1 * gradient)
+                second = second.index_copy(0, active, 0.999 * second[active] + 0.001 * gradient.square())
+                t = age[active, None, None, None]
+                change = (first[active] / (1 - 0.9**t)) / ((second[active] / (1 - 0.999**t)).sqrt() + 1e-8)
+                moved = state.images[active] - learning_rate * change
 
-class _Reference:
-    """What the reference images of one label look like to the compared layers, and which is nearest."""
+                anew = active[(stuck[active] >= patience) & (p < min(CERTAIN, confidence))]
+                images = state.images.index_copy(0, active, moved.clamp(0, 1) if clip else moved)
+                for one in anew.tolist():
+                    images[one] = drawn(int(classes[one]), 1)[0]
+                first, second = first.index_fill(0, anew, 0), second.index_fill(0, anew, 0)
+                age, stuck = age.index_fill(0, anew, 0), stuck.index_fill(0, anew, 0)
+                state = replace(
+                    state,
+                    images=images,
+                    confidence=state.confidence.index_fill(0, anew, 0),
+                    steps=state.steps.index_fill(0, anew, -1),
+                    restarts=state.restarts.index_add(0, anew, torch.ones_like(anew)),
+                )
+            del near  # before the next group's is made
 
-    def __init__(self, model: nn.Module, reference: ImageSet, label: int, layers: dict, per_neuron: bool):
-        parts = []
-        with torch.no_grad():
-            for batch in reference.images[reference.labels == label].split(250):
-                values, _ = layer_values(model, batch, layers)
-                parts.append({name: value.flatten(1) for name, value in values.items()})
-                dense = {name for name, value in values.items() if value.ndim == 2}
-        self.values = {}
-        for name in layers:  # one layer after the other, so that no more than one is held twice
-            self.values[name] = torch.cat([part.pop(name) for part in parts])  # (R, D)
-        self.per_neuron = dense if per_neuron else set()
-        self.squares = {name: value.square().sum(1) for name, value in self.values.items()}
-        self.columns = {name: self.values[name].T.contiguous().sort(dim=1).values for name in self.per_neuron}  # (D, R)
-
-    def nearest(self, name: str, values: Tensor) -> Tensor:
-        """(n, D): for each row of values the nearest of the label's values at that layer."""
-        values = values.detach()
-        if name in self.per_neuron:
-            columns, wanted = self.columns[name], values.T.contiguous()
-            above = torch.searchsorted(columns, wanted).clamp(max=columns.shape[1] - 1)
-            below = (above - 1).clamp(min=0)
-            low, high = columns.gather(1, below), columns.gather(1, above)
-            return torch.where((wanted - low).abs() < (high - wanted).abs(), low, high).T
-        # the nearest by |r|^2 - 2 v r, which a matrix product gives; its distance is then taken exactly
-        chosen = torch.addmm(self.squares[name], values, self.values[name].T, alpha=-2).argmin(1)
-        return self.values[name][chosen]
+    return states()
 
 
-def layer_values(model: nn.Module, images: Tensor, layers: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
-    """The outputs of the named layers, and the logits, of one run; "input" is the images."""
-    outputs = {"input": images, **run(model, images, {*layers, ""} - {"input"})}
-    return {name: outputs[name] for name in layers}, outputs[""]
+fooling = last_of(fooling_steps)
 
 
-def costs(values: Tensor, nearest: Tensor) -> tuple[Tensor, Tensor]:
+class _Weights(NamedTuple):
+    """What the three costs count for, and whether the class cost saturates."""
+
+    reference: float
+    batch: float
+    label: float
+    saturating: bool
+
+
+def costs(values: Float[Tensor, "n d"], nearest: Float[Tensor, "n d"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """The reference cost and the batch cost of one label at one layer.
 
     Args:
@@ -234,47 +206,32 @@ def costs(values: Tensor, nearest: Tensor) -> tuple[Tensor, Tensor]:
     return 1 / apart, 1 / (2 * values.var(0).mean())
 
 
-def _gradient_and_confidence(model, images, classes, near, layers, weights) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
-        images = images.detach().requires_grad_()
-        values, logits = layer_values(model, images, layers)
+def _gradient(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    near: dict[int, Reference],
+    coefficients: dict[str, float],
+    weights: _Weights,
+) -> tuple[Tensor, Tensor]:
+    """The gradient of the three costs, (n, C, H, W), and each image's confidence, (n,)."""
+
+    def loss(pixels: Tensor) -> tuple[Tensor, Tensor]:
+        values, logits = layer_values(model, pixels, coefficients)
         odds = log_odds(logits, classes)
-        class_cost = (-odds).sigmoid() if weights["saturating"] else -odds
-        total = 0.0
+        class_cost = (-odds).sigmoid() if weights.saturating else -odds
+        total = class_cost.new_zeros(())
         for label in classes.unique().tolist():
             mine = classes == label
-            total = total + weights["class"] * class_cost[mine].mean()
-            for name, coefficient in layers.items():
-                here = values[name].flatten(1)[mine]
-                from_reference, from_batch = costs(here, near[label].nearest(name, here))
-                total = total + coefficient * (weights["reference"] * from_reference + weights["batch"] * from_batch)
-        (gradient,) = torch.autograd.grad(total, images)
-    return gradient, odds.detach().sigmoid()
+            total = total + weights.label * class_cost[mine].mean()
+            for name, coefficient in coefficients.items():
+                own = values[name].flatten(1)[mine]
+                from_reference, from_batch = costs(own, near[label].nearest(name, own))
+                total = total + coefficient * (weights.reference * from_reference + weights.batch * from_batch)
+        return total, odds.detach().sigmoid()
 
-
-def _unfinished(classes: Tensor, p: Tensor, confidence: float) -> Tensor:
-    """(n,) bool: the images of a label with one image at least below the wanted confidence."""
-    return torch.isin(classes, classes[p < confidence])
-
-
-def _uniform(shape: tuple, rng: torch.Generator, like: Tensor) -> Tensor:
-    return torch.rand(shape, generator=rng, dtype=like.dtype, device=like.device)
-
-
-def _groups(model, labels, classes, reference, layers, memory) -> Iterator[list[int]]:
-    """The labels in groups whose reference values, and images on their way through the network, fit into memory."""
-    with torch.no_grad():
-        values, _ = layer_values(model, reference.images[:1], layers)
-    size = sum(value.numel() * value.element_size() for value in values.values())
-    group, used = [], 0
-    for label in labels:
-        # an image on its way takes some twelve times its compared values: all layers, and what their gradients need
-        needed = size * (int((reference.labels == label).sum()) + 12 * int((classes == label).sum()))
-        if group and used + needed > memory:
-            yield group
-            group, used = [], 0
-        group, used = [*group, label], used + needed
-    yield group
+    (_, confidence), gradient = value_and_grad(loss, images, has_aux=True)
+    return gradient, confidence
 
 
 def _checked_layers(model: nn.Module, layers: dict[str, float] | None) -> dict[str, float]:
@@ -292,24 +249,13 @@ def _checked_layers(model: nn.Module, layers: dict[str, float] | None) -> dict[s
     return layers
 
 
-def _check(model, classes, reference, layers, confidence, steps, learning_rate, patience, memory) -> None:
+def _check_inputs(model: nn.Module, classes: Tensor, reference: ImageSet) -> None:
     if len(reference) == 0:
         raise ValueError("reference must hold images to stay away from, it holds 0")
     check_batch(model, reference.images[:1])
-    if not isinstance(classes, Tensor) or classes.dtype != torch.int64 or classes.ndim != 1 or len(classes) == 0:
-        got = f"{classes.dtype} of shape {tuple(classes.shape)}" if isinstance(classes, Tensor) else repr(classes)
-        raise ValueError(f"classes must be int64 of shape (N,), N at least 1, got {got}")
+    check_classes(classes)
     with torch.no_grad():
-        count = model(reference.images[:1]).shape[1]
+        check_logits(model(reference.images[:1]).expand(len(classes), -1), classes)
     for label in classes.unique().tolist():
-        if not 0 <= label < count:
-            raise ValueError(f"classes must lie in 0..{count - 1}, got {label}")
         if not (reference.labels == label).any():
             raise ValueError(f"reference holds no image of class {label}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}")
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, got {learning_rate!r}")
-    for name, value in {"steps": steps, "patience": patience, "memory": memory}.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be an integer from 1 up, got {value!r}")

@@ -4,9 +4,18 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.core import check_batch, log_odds
+from labkit.core import (
+    Progress,
+    check_choice,
+    check_classes,
+    check_counts,
+    check_eval,
+    last_of,
+    log_odds,
+)
 from labkit.models import expected_image_shape
 
 Shape = tuple[int, int, int]
@@ -21,9 +30,9 @@ class Encoding(NamedTuple):
     paint: Callable[[Genomes, Shape], Tensor]
 
 
-def fooling_evolution(
+def fooling_evolution_steps(
     model: nn.Module,
-    classes: Tensor,
+    classes: Int64[Tensor, " n"],
     *,
     encoding: str = "direct",
     steps: int = 300,
@@ -31,20 +40,20 @@ def fooling_evolution(
     image_shape: Shape | None = None,
     batch_size: int = 200,
     seed: int = 0,
-    progress: Callable = iter,
-) -> Tensor:
-    """For each class an image that the network is sure of, bred from random ones by mutation and selection.
+    progress: Progress = iter,
+) -> Iterator[Float[Tensor, "n c h w"]]:
+    """Fooling images by evolution (MAP-Elites): for each class an image that the network is sure of, without gradients.
 
-    As in the paper (MAP-Elites): one population holds one champion for each class. A child is a mutated copy of a
-    champion drawn at random, of whatever class, and it takes the place of every champion whose class the network is
-    less sure of. Direct images start as uniform noise and change a tenth of their pixels, on average, by the
-    paper's polynomial mutation.
+    Random images are bred by mutation and selection. As in the paper, one population holds one champion for each
+    class. A child is a mutated copy of a champion drawn at random, of whatever class, and it takes the place of every
+    champion whose class the network is less sure of. Direct images start as uniform noise and change a tenth of their
+    pixels, on average, by the paper's polynomial mutation.
 
-    Simpler than the paper: the share of pixels that change stays the same (there, it halves every 1,000 generations);
-    the population only has the classes that were asked for; and smooth images, the paper's CPPNs, are painted by
-    networks of 16 units that read what they like of the units before them. Mutation changes their weights, adds and
-    removes connections and swaps functions (sine, sigmoid, Gaussian, absolute value, identity), but no units come or
-    go, and champions do not mate.
+    Simpler than the paper: the fraction of pixels that change stays the same (there, it halves every 1,000
+    generations); the population only has the classes that were asked for; and smooth images, the paper's CPPNs, are
+    painted by networks of 16 units that read what they like of the units before them. Mutation changes their weights,
+    adds and removes connections and swaps functions (sine, sigmoid, Gaussian, absolute value, identity), but no units
+    come or go, and champions do not mate.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
@@ -57,8 +66,8 @@ def fooling_evolution(
         seed: fixes all that is random.
         progress: wraps the loop over the generations, e.g. ``tqdm``; silent by default.
 
-    Returns:
-        (N, C, H, W), in [0, 1]: the last champion of each class.
+    Yields:
+        (N, C, H, W), in [0, 1]: the champion of each class after each generation.
 
     Raises:
         ValueError: model in training mode; an unknown class or encoding; unknown size of the model's images; steps,
@@ -67,31 +76,11 @@ def fooling_evolution(
     Source:
         Nguyen, Yosinski and Clune 2015, arXiv:1412.1897.
     """
-    generations = fooling_evolution_steps(
-        model, classes, encoding=encoding, steps=steps, samples=samples, image_shape=image_shape,
-        batch_size=batch_size, seed=seed,
-    )  # fmt: skip
-    _check_counts(steps=steps)
-    for _ in progress(range(steps)):
-        images = next(generations)
-    return images
-
-
-def fooling_evolution_steps(
-    model: nn.Module,
-    classes: Tensor,
-    *,
-    encoding: str = "direct",
-    steps: int = 300,
-    samples: int = 100,
-    image_shape: Shape | None = None,
-    batch_size: int = 200,
-    seed: int = 0,
-) -> Iterator[Tensor]:
-    """The champions after each generation of `fooling_evolution`: `steps` tensors (N, C, H, W), each its own copy."""
     shape = expected_image_shape(model, image_shape)
-    _check(model, classes, encoding, shape)
-    _check_counts(steps=steps, samples=samples, batch_size=batch_size)
+    check_eval(model)
+    check_classes(classes)
+    check_choice(ENCODINGS, encoding=encoding)
+    check_counts(steps=steps, samples=samples, batch_size=batch_size)
     draw, mutate, paint = ENCODINGS[encoding]
     rng = torch.Generator(classes.device).manual_seed(seed)
     labels, place = classes.unique(return_inverse=True)
@@ -99,27 +88,44 @@ def fooling_evolution_steps(
     count = int(population.max()) + 1
     first = torch.arange(count, device=classes.device)[:, None]  # times the members of one: where a population begins
 
-    champions, images, odds = (), None, None  # the champion of population i and label j is at i * len(labels) + j
-    genomes = draw(count * samples, shape, rng)
-    for _ in range(steps):
+    def best_of(genomes: Genomes) -> tuple[Genomes, Tensor, Tensor]:
+        """Of each population's children the one that the network is surest of, for each label: genomes, images, odds.
+        That of population i and label j is at i * len(labels) + j."""
         children, scores = _judged(model, genomes, paint, shape, labels, batch_size)
-        best, child = scores.view(count, samples, len(labels)).max(1)
-        best, child = best.flatten(), (child + samples * first).flatten()
-        if images is None:
-            champions, images, odds = tuple(gene[child] for gene in genomes), children[child], best
-        better = best > odds
-        for kept, new in zip((*champions, images), (*genomes, children), strict=True):
-            kept[better] = new[child[better]]
-        odds = odds.maximum(best)
-        yield images[population * len(labels) + place]
-        parents = torch.randint(len(labels), (count, samples), generator=rng, device=classes.device)
-        parents = (parents + len(labels) * first).flatten()
-        genomes = mutate(tuple(gene[parents] for gene in champions), rng)
+        odds, child = scores.view(count, samples, len(labels)).max(1)
+        child = (child + samples * first).flatten()
+        return tuple(gene[child] for gene in genomes), children[child], odds.flatten()
+
+    first_champions = best_of(draw(count * samples, shape, rng))
+
+    def champions_after() -> Iterator[Tensor]:
+        champions, images, odds = first_champions
+        for step in progress(range(steps)):
+            if step:
+                parents = torch.randint(len(labels), (count, samples), generator=rng, device=classes.device)
+                parents = (parents + len(labels) * first).flatten()
+                genomes, children, their_odds = best_of(mutate(tuple(gene[parents] for gene in champions), rng))
+                better = their_odds > odds
+                for kept, new in zip((*champions, images, odds), (*genomes, children, their_odds), strict=True):
+                    kept[better] = new[better]
+            yield images[population * len(labels) + place]
+
+    return champions_after()
 
 
-def _judged(model, genomes: Genomes, paint, shape: Shape, labels: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
-    """The images, and for each and every label the log-odds (N, L) that the network sees it: they rise with its
-    confidence, but still tell two images apart when that is rounded to 1."""
+fooling_evolution = last_of(fooling_evolution_steps)
+
+
+def _judged(
+    model: nn.Module,
+    genomes: Genomes,
+    paint: Callable[[Genomes, Shape], Tensor],
+    shape: Shape,
+    labels: Tensor,
+    batch_size: int,
+) -> tuple[Tensor, Tensor]:
+    """The images, and for every label the log-odds (N, L) that the network sees it: they rise with its confidence, but
+    still tell two images apart when that is rounded to 1."""
     images, scores = [], []
     for batch in zip(*(gene.split(batch_size) for gene in genomes), strict=True):
         images.append(paint(batch, shape))
@@ -159,8 +165,8 @@ UNITS = 16  # before the colours
 CONNECTED = 0.4  # of all possible connections, at the start
 SPREAD = 1.5  # standard deviation of a new weight
 FUNCTIONS = (torch.sin, torch.sigmoid, lambda values: torch.exp(-values * values), torch.abs, lambda values: values)
-NUDGED, NUDGE = 0.1, 0.5  # the share of weights that a mutation changes, and by how much (standard deviation)
-TOGGLED, SWAPPED = 0.01, 0.02  # the shares of connections that come or go, and of functions drawn anew
+NUDGED, NUDGE = 0.1, 0.5  # the fraction of weights that a mutation changes, and by how much (standard deviation)
+TOGGLED, SWAPPED = 0.01, 0.02  # the fractions of connections that come or go, and of functions drawn anew
 
 
 def _draw_networks(count: int, shape: Shape, rng: torch.Generator) -> Genomes:
@@ -208,18 +214,3 @@ ENCODINGS = {
     "direct": Encoding(_draw_pixels, _mutate_pixels, _paint_pixels),
     "smooth": Encoding(_draw_networks, _mutate_networks, _paint_networks),
 }
-
-
-def _check(model: nn.Module, classes: Tensor, encoding: str, shape: Shape) -> None:
-    if not isinstance(classes, Tensor) or classes.ndim != 1 or len(classes) == 0:
-        got = f"shape {tuple(classes.shape)}" if isinstance(classes, Tensor) else repr(classes)
-        raise ValueError(f"classes must be int64 of shape (N,), N at least 1, got {got}")
-    check_batch(model, torch.zeros(1, device=classes.device).expand(len(classes), *shape), classes)
-    if encoding not in ENCODINGS:
-        raise ValueError(f"unknown encoding {encoding!r}; known encodings: {', '.join(ENCODINGS)}")
-
-
-def _check_counts(**counts: int) -> None:
-    for name, value in counts.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be an integer from 1 up, got {value!r}")

@@ -12,12 +12,12 @@ def test_everything_becomes_a_truck():
     shares = model(found.images).softmax(1)[:, truck[0]]
     assert (shares >= 0.8).all()
     assert torch.allclose(shares, found.confidence, atol=1e-3)
-    assert torch.equal(found.noise, found.images - images)
+    assert torch.equal(found.perturbations, found.images - images)
     assert found.steps[9] == 0  # the truck was one already
     assert torch.equal(found.images[9], images[9])
     assert (found.steps[:9] > 0).all()
-    assert (found.noise.flatten(1).norm(dim=1) <= 0.05 * found.steps + 1e-5).all()
-    assert found.noise.flatten(1).norm(dim=1).amax() < 1.5  # of 55, the largest distance in the box
+    assert (found.perturbations.flatten(1).norm(dim=1) <= 0.05 * found.steps + 1e-5).all()
+    assert found.perturbations.flatten(1).norm(dim=1).amax() < 1.5  # of 55, the largest distance in the box
 
 
 def test_on_a_linear_model_it_goes_straight_to_the_plane(linear):
@@ -25,7 +25,7 @@ def test_on_a_linear_model_it_goes_straight_to_the_plane(linear):
     inside = slice(1, None, 2)  # images that the box does not stop
     step = 0.001
     found = iterative_targeted(model, images[inside], 1 - classes[inside], confidence=0.5, step_size=step, steps=5000)
-    assert torch.allclose(found.noise.flatten(1).norm(dim=1), closest["l2"][inside], atol=1.01 * step)
+    assert torch.allclose(found.perturbations.flatten(1).norm(dim=1), closest["l2"][inside], atol=1.01 * step)
     assert torch.equal(found.steps, (closest["l2"][inside] / step).ceil().long())
 
 
@@ -58,15 +58,15 @@ def test_it_gives_up_after_the_last_step():
     found = iterative_targeted(model, images, (classes + 1) % 10, steps=2)
     assert found.steps.tolist() == [2, 2, 2]
     assert (found.confidence < 0.9).all()
-    assert (found.noise.flatten(1).norm(dim=1) <= 0.1 + 1e-6).all()
+    assert (found.perturbations.flatten(1).norm(dim=1) <= 0.1 + 1e-6).all()
 
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("confidence", 1, "confidence must lie between 0 and 1, got 1"),
-        ("step_size", 0, "step_size must be above 0, got 0"),
-        ("steps", 0, "steps must be at least 1, got 0"),
+        ("confidence", 1, r"confidence must lie in \(0, 1\), got 1"),
+        ("step_size", 0, "step_size must be a number above 0, got 0"),
+        ("steps", 0, "steps must be a whole number from 1 up, got 0"),
     ],
 )
 def test_it_says_what_it_would_accept(option, value, message):

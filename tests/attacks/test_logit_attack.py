@@ -58,10 +58,10 @@ def test_a_sweep_over_beta_trades_the_logit_for_likeness():
     [
         ("penalty_weight", -1.0, "penalty_weight must be a number from 0 up, or 2 of them, got -1.0"),
         ("penalty_weight", torch.ones(3), "penalty_weight must be a number from 0 up, or 2 of them"),
-        ("start", "zero", "start must be 'image' or 'noise', got 'zero'"),
-        ("noise", -0.1, "noise must be from 0 up, got -0.1"),
-        ("steps", 0, "steps must be at least 1, got 0"),
-        ("step_size", 0, "step_size must be above 0, got 0"),
+        ("start", "zero", r"start must be one of \['image', 'noise'\], got 'zero'"),
+        ("noise", -0.1, "noise must be a number from 0 up, got -0.1"),
+        ("steps", 0, "steps must be a whole number from 1 up, got 0"),
+        ("step_size", 0, "step_size must be a number above 0, got 0"),
     ],
 )
 def test_it_says_what_it_would_accept(option, value, message):

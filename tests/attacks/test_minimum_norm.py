@@ -3,9 +3,9 @@ import torch
 from torch import nn
 
 from labkit import data, models
+from labkit.attacks._norms import NORMS
 from labkit.attacks.fgsm import fgsm
 from labkit.attacks.minimum_norm import minimum_norm
-from labkit.attacks.pgd import NORMS
 
 
 @pytest.mark.parametrize("targeted", [False, True])
@@ -68,12 +68,12 @@ def test_an_image_on_the_border_ends_the_search():
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("attack", "cw", "attack must be 'fgsm' or 'pgd', got 'cw'"),
+        ("attack", "cw", r"attack must be one of \['fgsm', 'pgd'\], got 'cw'"),
         ("norm", "l1", r"norm must be one of \['linf', 'l2'\], got 'l1'"),
-        ("steps", 0, "steps must be at least 1, got 0"),
-        ("batch_size", 0, "batch_size must be at least 1, got 0"),
-        ("largest", 0.0, "largest must be a number above 0, in pixel units, got 0.0"),
-        ("tolerance", 0, "tolerance must lie between 0 and 1, got 0"),
+        ("steps", 0, "steps must be a whole number from 1 up, got 0"),
+        ("batch_size", 0, "batch_size must be a whole number from 1 up, got 0"),
+        ("largest", 0.0, "largest must be a number above 0, got 0.0"),
+        ("tolerance", 0, r"tolerance must lie in \(0, 1\), got 0"),
     ],
 )
 def test_it_says_what_it_would_accept(option, value, message):

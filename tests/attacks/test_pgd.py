@@ -4,8 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit import data, models
+from labkit.attacks._gradient import CHUNK
+from labkit.attacks._norms import NORMS
 from labkit.attacks.fgsm import fgsm
-from labkit.attacks.pgd import CHUNK, NORMS, pgd, pgd_steps
+from labkit.attacks.pgd import pgd, pgd_steps
 from labkit.core import log_odds
 
 
@@ -134,9 +136,9 @@ def test_the_seed_decides_the_start():
     ("option", "value", "message"),
     [
         ("eps", -1, "eps must be a number from 0 up"),
-        ("steps", 0, "steps must be at least 1, got 0"),
-        ("restarts", 0, "restarts must be at least 1, got 0"),
-        ("step_size", 0.0, "step_size must be above 0, got 0.0"),
+        ("steps", 0, "steps must be a whole number from 1 up, got 0"),
+        ("restarts", 0, "restarts must be a whole number from 1 up, got 0"),
+        ("step_size", 0.0, "step_size must be a number above 0, got 0.0"),
         ("norm", "l1", r"norm must be one of \['linf', 'l2'\], got 'l1'"),
     ],
 )

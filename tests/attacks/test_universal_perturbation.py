@@ -44,10 +44,10 @@ def test_each_step_has_the_length_that_was_asked_for_and_eps_is_kept():
     ("option", "value", "message"),
     [
         ("eps", -0.1, "eps must be a number from 0 up"),
-        ("confidence", 0, "confidence must be above 0 and at most 1, got 0"),
-        ("steps", 0, "steps must be at least 1, got 0"),
-        ("batch_size", 0, "batch_size must be at least 1, got 0"),
-        ("step_size", 0, "step_size must be above 0, got 0"),
+        ("confidence", 0, r"confidence must lie in \(0, 1\], got 0"),
+        ("steps", 0, "steps must be a whole number from 1 up, got 0"),
+        ("batch_size", 0, "batch_size must be a whole number from 1 up, got 0"),
+        ("step_size", 0, "step_size must be a number above 0, got 0"),
     ],
 )
 def test_it_says_what_it_would_accept(option, value, message):

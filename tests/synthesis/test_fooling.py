@@ -8,7 +8,8 @@ from torch import nn
 
 from labkit import data, models
 from labkit.data import ImageSet
-from labkit.synthesis.fooling import costs, fooling, fooling_steps, layer_values
+from labkit.layers import layer_values
+from labkit.synthesis.fooling import costs, fooling, fooling_steps
 
 
 def samples(n: int = 300) -> ImageSet:
@@ -153,10 +154,10 @@ def test_what_cannot_be_searched():
         r"int64 of shape \(N,\)": {"classes": [3]},
         "it holds 0": {"reference": nothing},
         "no image of class 3": {"reference": reference.subset(reference.labels != 3)},
-        "steps must be an integer from 1 up, got 0": {"steps": 0},
-        "patience must be an integer from 1 up, got 0": {"patience": 0},
-        "memory must be an integer from 1 up, got -1": {"memory": -1},
-        "between 0 and 1, got 1.5": {"confidence": 1.5},
+        "steps must be a whole number from 1 up, got 0": {"steps": 0},
+        "patience must be a whole number from 1 up, got 0": {"patience": 0},
+        "memory must be a whole number from 1 up, got -1": {"memory": -1},
+        r"lie in \(0, 1\), got 1.5": {"confidence": 1.5},
         "above 0, got 0": {"learning_rate": 0},
         "unknown layer 'conv9'; the network has input, normalize": {"layers": {"conv9": 1.0}},
         "eval mode": {"model": models.mnist()},

@@ -150,13 +150,13 @@ def test_a_mutated_network_never_reads_ahead_and_stays_near_its_parent():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"encoding": "wavy"}, "unknown encoding 'wavy'; known encodings: direct, smooth"),
-        ({"steps": 0}, "steps must be an integer from 1 up, got 0"),
-        ({"samples": 0}, "samples must be an integer from 1 up, got 0"),
-        ({"batch_size": 0}, "batch_size must be an integer from 1 up, got 0"),
+        ({"encoding": "wavy"}, r"encoding must be one of \['direct', 'smooth'\], got 'wavy'"),
+        ({"steps": 0}, "steps must be a whole number from 1 up, got 0"),
+        ({"samples": 0}, "samples must be a whole number from 1 up, got 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number from 1 up, got 0"),
         ({"classes": torch.tensor([10])}, r"classes must lie in 0\.\.9, got 10"),
         ({"classes": torch.tensor(3)}, r"classes must be int64 of shape \(N,\)"),
-        ({"classes": torch.tensor([], dtype=torch.int64)}, r"got shape \(0,\)"),
+        ({"classes": torch.tensor([], dtype=torch.int64)}, r"of shape \(0,\)"),
         ({"image_shape": (28, 28)}, "image_shape must be"),
         (
             {"model": nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval()},
