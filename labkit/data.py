@@ -30,6 +30,8 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from labkit.core import check_counts
+
 SAMPLES = Path(__file__).parent / "samples"
 SAMPLES_PER_CLASS = 200
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")  # in scikit-image's wheel
@@ -150,8 +152,7 @@ def examples(name: str, n: int) -> tuple[Tensor, Tensor]:
         ValueError: unknown name; n is not in 1..2000.
     """
     _check_name(name)
-    if not 1 <= n <= 10 * SAMPLES_PER_CLASS:
-        raise ValueError(f"n must lie in 1..{10 * SAMPLES_PER_CLASS}, got {n}")
+    check_counts(most=10 * SAMPLES_PER_CLASS, n=n)
     chosen = sample(name).subset(slice(n))
     return chosen.images, chosen.labels
 

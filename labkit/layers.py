@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from labkit.core import check_batch
+from labkit.core import check_batch, check_counts
 from labkit.data import ImageSet
 
 Pair = tuple[int, int]  # down, across
@@ -128,7 +128,7 @@ def layer_outputs(
     pixels = pixels_of(images)
     check_batch(model, pixels)
     find_layer(model, layer)
-    check_batch_size(batch_size)
+    check_counts(batch_size=batch_size)
     return _batches(model, pixels, layer, batch_size)
 
 
@@ -142,12 +142,6 @@ def _batches(model: nn.Module, pixels: Tensor, layer: str, batch_size: int) -> I
 def pixels_of(images: Float[Tensor, "n c h w"] | ImageSet) -> Float[Tensor, "n c h w"]:
     """The images themselves, of a tensor or of an ImageSet."""
     return images.images if isinstance(images, ImageSet) else images
-
-
-def check_batch_size(batch_size: int) -> None:
-    """Refuse a batch of no images: raises ValueError unless batch_size is an integer from 1 up."""
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be an integer from 1 up, got {batch_size!r}")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
 from labkit.attacks.pgd import pgd
+from labkit.core import check_choice, check_counts, check_positive, check_within
 from labkit.data import ImageSet
 from labkit.extras import needs
 from labkit.files import replacing
@@ -211,19 +212,14 @@ def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    whole = {"epochs": 1, "batch_size": 1, "shift": 0, "images": options["batch_size"]}
-    for name, least in whole.items():
-        if not isinstance(options[name], int) or options[name] < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, got {options[name]!r}")
+    for name, least in {"epochs": 1, "batch_size": 1, "shift": 0, "images": options["batch_size"]}.items():
+        check_counts(least=least, **{name: options[name]})
     if options["attack"] is not None and "eps" not in options["attack"]:
         raise ValueError(f"attack must be options of labkit.attacks.pgd, with eps at least, got {options['attack']!r}")
-    if options["optimizer"] not in ("adam", "sgd"):
-        raise ValueError(f"optimizer must be 'adam' or 'sgd', got {options['optimizer']!r}")
-    if not options["learning_rate"] > 0:
-        raise ValueError(f"learning_rate must be positive, got {options['learning_rate']!r}")
-    for name, (low, high) in {"weight_decay": (0, 1), "warmup": (0, 0.99), "label_smoothing": (0, 0.99)}.items():
-        if not low <= options[name] <= high:
-            raise ValueError(f"{name} must lie in [{low}, {high}], got {options[name]!r}")
+    check_choice(("adam", "sgd"), optimizer=options["optimizer"])
+    check_positive(learning_rate=options["learning_rate"])
+    for name, high in {"weight_decay": 1, "warmup": 0.99, "label_smoothing": 0.99}.items():
+        check_within(0, high, **{name: options[name]})
 
 
 def _optimizer(model: nn.Module, name: str, weight_decay: float) -> torch.optim.Optimizer:

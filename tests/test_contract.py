@@ -8,6 +8,8 @@ import ast
 import dataclasses
 import importlib.util
 import inspect
+import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,7 @@ EXAMPLES = {
     "image_shape": (1, 28, 28),
 }
 SECTIONS = ("Args:", "Returns:", "Raises:", "Source:")
+FACADES = ("plot", "scratch", "widgets")
 ONLY_HERE = {"matplotlib": "plot", "ipywidgets": "widgets"}  # library -> the one package that imports it
 
 
@@ -167,7 +170,24 @@ def refuses_bad_input(path):
         pytest.fail(f"{path.name} accepts {what}; it must raise a ValueError")
 
 
-RULES = [has_its_folders_signature, writes_its_docstring_in_full, leaves_everything_as_it_was, refuses_bad_input]
+def counts_in_whole_numbers(path):
+    function = function_of(path)
+    good = arguments_for(path, function)
+    counts = [p.name for p in inspect.signature(function).parameters.values() if p.annotation is int]
+    for name, value in itertools.product(counts, (2.5, True)):
+        if name == "seed":
+            continue  # any whole number will do
+        with pytest.raises(ValueError, match=re.escape(repr(value))):
+            function(**good | {name: value})
+
+
+RULES = [
+    has_its_folders_signature,
+    writes_its_docstring_in_full,
+    leaves_everything_as_it_was,
+    refuses_bad_input,
+    counts_in_whole_numbers,
+]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -182,9 +202,9 @@ def test_every_method_has_a_test_of_its_own():
     assert not missing
 
 
-def test_init_files_are_empty_but_for_the_two_facades():
+def test_init_files_are_empty_but_for_the_facades():
     written = {path.parent for path in PACKAGE.rglob("__init__.py") if path.read_text().strip()}
-    assert written == {PACKAGE / folder for folder in ONLY_HERE.values()}  # these hand on what their rooms hold
+    assert written == {PACKAGE / folder for folder in FACADES}  # these hand on what their rooms hold
 
 
 def test_drawing_and_widgets_are_each_known_to_one_package_only():
@@ -211,10 +231,10 @@ def imports(path: Path) -> set[str]:
 
 GOOD = '''
 import torch
-from labkit.core import check_batch, input_gradient
+from labkit.core import check_batch, check_counts, input_gradient
 
 
-def probe(model, images, classes, *, samples=2):
+def probe(model, images, classes, *, samples: int = 2):
     """What it does.
 
     Args:
@@ -233,15 +253,16 @@ def probe(model, images, classes, *, samples=2):
         a paper
     """
     check_batch(model, images, classes)
+    check_counts(samples=samples)
     return input_gradient(model, images, classes)
 '''
 BREAKS = {
     "another name": (has_its_folders_signature, "def probe", "def prod"),
-    "options by position": (has_its_folders_signature, "classes, *, samples=2", "classes, samples=2"),
+    "options by position": (has_its_folders_signature, "classes, *, samples", "classes, samples"),
     "arguments in another order": (has_its_folders_signature, "model, images, classes", "images, model, classes"),
     "no source": (writes_its_docstring_in_full, "Source:", "Paper:"),
     "an option without a word": (writes_its_docstring_in_full, "        samples: how many.\n", ""),
-    "an unknown required option": (leaves_everything_as_it_was, "samples=2", "strange"),
+    "an unknown required option": (leaves_everything_as_it_was, "samples: int = 2", "strange"),
     "modified images": (leaves_everything_as_it_was, "    return", "    images.mul_(0.5)\n    return"),
     "modified weights": (leaves_everything_as_it_was, "    return", "    model.conv1.weight.data.zero_()\n    return"),
     "gradients on weights": (
@@ -250,6 +271,7 @@ BREAKS = {
         "    model(images).sum().backward()\n    return",
     ),
     "global randomness": (leaves_everything_as_it_was, "    return", "    torch.rand(1)\n    return"),
+    "counts unchecked": (counts_in_whole_numbers, "    check_counts(samples=samples)\n", ""),
     "nothing checked": (refuses_bad_input, "    check_batch(model, images, classes)\n", ""),
 }
 

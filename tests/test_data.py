@@ -102,7 +102,7 @@ def test_photos(name):
         (lambda: data.load("imagenet", "test"), "unknown data set 'imagenet'; known data sets: mnist, cifar10"),
         (lambda: data.load("mnist", "val"), "unknown split 'val'; known splits: train, test"),
         (lambda: data.sample("MNIST"), "unknown data set 'MNIST'"),
-        (lambda: data.examples("mnist", 0), "n must lie in 1..2000, got 0"),
+        (lambda: data.examples("mnist", 0), "n must be a whole number from 1 to 2000, got 0"),
         (lambda: data.photo("dog"), "unknown photo 'dog'; known photos: astronaut, chelsea, coffee, rocket"),
     ],
 )

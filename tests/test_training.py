@@ -147,12 +147,12 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
+        ({"epochs": 0}, "epochs must be a whole number from 1 up, got 0"),
         ({"epochs": 1.5}, "got 1.5"),
-        ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
-        ({"batch_size": 401}, "images must be an integer of at least 401, got 400"),
-        ({"optimizer": "adamw"}, "optimizer must be 'adam' or 'sgd', got 'adamw'"),
-        ({"learning_rate": 0}, "learning_rate must be positive, got 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number from 1 up, got 0"),
+        ({"batch_size": 401}, "images must be a whole number from 401 up, got 400"),
+        ({"optimizer": "adamw"}, "optimizer must be one of ['adam', 'sgd'], got 'adamw'"),
+        ({"learning_rate": 0}, "learning_rate must be a number above 0, got 0"),
         ({"learning_rate": float("nan")}, "got nan"),
         ({"label_smoothing": 1}, "label_smoothing must lie in [0, 0.99], got 1"),
         ({"warmup": -0.1}, "got -0.1"),

@@ -110,7 +110,8 @@ def _gradient(
 
     def loss(found: Tensor) -> tuple[Tensor, Tensor]:
         logits = model((images + found[group]).clamp(0, 1))
-        return cross_entropy(logits, classes, reduction="sum"), log_odds(logits, classes).sigmoid().detach()
+        confidences = log_odds(logits, classes).sigmoid().detach()
+        return cross_entropy(logits, classes, reduction="sum"), confidences
 
     (_, confidences), gradient = value_and_grad(loss, perturbations, has_aux=True)
     return gradient, confidences

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attribution._versions import broadcast, gradients
-from labkit.core import check_batch
-from labkit.layers import check_batch_size
+from labkit.core import check_batch, check_counts
 
 
 def integrated_gradients(
@@ -45,9 +44,7 @@ def integrated_gradients(
         Sundararajan, Taly and Yan 2017, arXiv:1703.01365.
     """
     check_batch(model, images, classes)
-    check_batch_size(batch_size)
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
+    check_counts(steps=steps, batch_size=batch_size)
     start = broadcast(baseline, images, "baseline")
     way = images - start
     nodes, weights = np.polynomial.legendre.leggauss(steps)  # on the line from -1 to 1, of length 2

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attribution._incremental import occluded_logits
-from labkit.core import check_batch, log_odds
+from labkit.core import check_batch, check_counts, check_logits, check_within
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,10 @@ def occlusion(
     window, stride = _pair("window", window), _pair("stride", stride)
     if any(w > s for w, s in zip(window, size, strict=True)):
         raise ValueError(f"the window must fit into the image of {size[0]} x {size[1]} pixels, got {window}")
-    if not 0 <= fill <= 1:
-        raise ValueError(f"fill must lie in [0, 1], got {fill}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    check_within(0, 1, fill=fill)
+    check_counts(batch_size=batch_size)
     clean = model(images)
-    log_odds(clean, classes)  # refuses what is not one of its classes
+    check_logits(clean, classes)
     rows, columns = ((s - w) // step + 1 for s, w, step in zip(size, window, stride, strict=True))
     logits = torch.stack([occluded_logits(model, image[None], window, stride, fill, batch_size) for image in images])
     logits = logits.view(len(images), rows, columns, -1)
@@ -117,8 +115,10 @@ def average_over_windows(
     return total / count.clamp_min(1)
 
 
-def _pair(name: str, value) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(each, int) and each >= 1 for each in pair):
-        raise ValueError(f"{name} must be an integer of at least 1, or two of them, got {value!r}")
+def _pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2:
+        raise ValueError(f"{name} must be a whole number from 1 up, or two of them, got {value!r}")
+    for each in pair:
+        check_counts(**{name: each})
     return pair

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attribution.saliency import saliency
-from labkit.core import check_batch, importance
+from labkit.core import check_batch, check_counts, check_not_negative, check_positive, importance
 from labkit.extras import needs
 
 
@@ -52,12 +52,11 @@ def segment(
         Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034; Rother, Kolmogorov and Blake 2004, "GrabCut".
     """
     check_batch(model, images, classes)
-    if not (inside > 0 and outside > 0 and inside + outside <= 1):
-        raise ValueError(f"inside and outside must be above 0 and together at most 1, got {inside} and {outside}")
-    if not 0 <= blur < float("inf"):
-        raise ValueError(f"blur must be a share of the images' height, from 0 up, got {blur}")
-    if iterations < 1:
-        raise ValueError(f"iterations must be at least 1, got {iterations}")
+    check_positive(inside=inside, outside=outside)
+    if inside + outside > 1:
+        raise ValueError(f"inside and outside must together be at most 1, got {inside} and {outside}")
+    check_not_negative(blur=blur)
+    check_counts(iterations=iterations)
     if images.shape[1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels, got {images.shape[1]} in shape {tuple(images.shape)}")
     values = importance(saliency(model, images, classes) if maps is None else maps, images).float().cpu().numpy()

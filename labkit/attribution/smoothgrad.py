@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attribution._versions import gradients
-from labkit.core import check_batch
-from labkit.layers import check_batch_size
+from labkit.core import check_batch, check_counts, check_not_negative
 
 
 def smoothgrad(
@@ -43,11 +42,8 @@ def smoothgrad(
         Smilkov et al. 2017, arXiv:1706.03825; squared: Hooker et al. 2019, arXiv:1806.10758.
     """
     check_batch(model, images, classes)
-    check_batch_size(batch_size)
-    if not 0 <= noise < float("inf"):
-        raise ValueError(f"noise must be a fraction of the image's range, from 0 up, got {noise}")
-    if samples < 1:
-        raise ValueError(f"samples must be at least 1, got {samples}")
+    check_counts(samples=samples, batch_size=batch_size)
+    check_not_negative(noise=noise)
     rng = torch.Generator(images.device).manual_seed(seed)
     spread = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
     noisy = (

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attribution._versions import broadcast, over_versions
-from labkit.core import check_batch, importance, log_odds
-from labkit.layers import check_batch_size
+from labkit.core import check_batch, check_counts, importance, log_odds
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,10 @@ def insertion(
 @torch.no_grad()
 def _curve(model, images, classes, maps, steps, fill, seed, batch_size, *, insert: bool) -> Curve:
     check_batch(model, images, classes)
-    check_batch_size(batch_size)
+    check_counts(batch_size=batch_size)
     ranks = _ranks(importance(maps, images), seed)[:, None]
     pixels = ranks[0].numel()
-    if not isinstance(steps, int) or not 1 <= steps <= pixels:
-        raise ValueError(f"steps must lie in 1..{pixels}, the number of pixels, got {steps!r}")
+    check_counts(most=pixels, steps=steps)
     counts = [round(pixels * step / steps) for step in range(steps + 1)]
     blanks = broadcast(fill, images, "fill")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labkit.core import check_batch
+from labkit.core import check_batch, check_counts
 from labkit.evaluation.intervals import wilson_interval
 from labkit.training import predict
 
@@ -66,6 +66,7 @@ def robust_accuracy(
         ValueError: as the attack; an attack that returns images of another shape or with pixels outside [0, 1].
     """
     check_batch(model, images, labels)
+    check_counts(batch_size=batch_size)
     right = (predict(model, images).argmax(1) == labels).nonzero()[:, 0]
     fooled = 0
     for part in progress(right.split(batch_size)):

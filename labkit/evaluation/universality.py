@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.attacks.universal_perturbation import UniversalPerturbations
-from labkit.core import check_batch, log_odds
+from labkit.core import check_batch, check_counts, check_logits
 from labkit.evaluation.intervals import wilson_interval
 
 
@@ -64,11 +64,12 @@ def universality(
         Moosavi-Dezfooli et al. 2016, arXiv:1610.08401.
     """
     check_batch(model, images, labels)
+    check_counts(batch_size=batch_size)
     wanted, got = tuple(found.perturbations.shape[1:]), tuple(images.shape[1:])
     if wanted != got:
         raise ValueError(f"images must have the perturbations' shape {wanted}, got {got}")
     clean = _predict(model, images, batch_size)
-    log_odds(clean, labels)  # refuses labels that the network does not know
+    check_logits(clean, labels)
     tables = torch.zeros(3, clean.shape[1], len(found.classes), dtype=torch.int64, device=images.device)
     for column, (perturbation, target) in enumerate(zip(found.perturbations, found.classes, strict=True)):
         already = (labels == target) | (clean.argmax(1) == target)

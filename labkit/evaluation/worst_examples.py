@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from labkit.core import check_batch, log_odds
+from labkit.core import check_batch, check_counts, log_odds
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +48,8 @@ def worst_examples(
         The last figure of jalexvig/cnn_backwork.
     """
     check_batch(model, images, labels)
-    if not isinstance(k, int) or not 1 <= k <= len(images):
-        raise ValueError(f"k must lie in 1..{len(images)}, the number of images, got {k!r}")
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be an integer from 1 up, got {batch_size!r}")
+    check_counts(most=len(images), k=k)
+    check_counts(batch_size=batch_size)
     worst, start = None, 0
     for batch, own in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         with torch.no_grad():

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from labkit.core import check_batch
+from labkit.core import check_batch, check_counts
 from labkit.data import ImageSet
-from labkit.layers import check_batch_size, is_sequential, layer_outputs, pixels_of, run
+from labkit.layers import is_sequential, layer_outputs, pixels_of, run
 
 
 def activations(
@@ -58,7 +58,7 @@ def all_activations(
     """
     pixels = pixels_of(images)
     check_batch(model, pixels)
-    check_batch_size(batch_size)
+    check_counts(batch_size=batch_size)
     modules = dict(model.named_modules(remove_duplicate=False))
     if is_sequential(model):
         layers = {name for name in modules if name and "." not in name}

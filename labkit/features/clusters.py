@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor, nn
 
+from labkit.core import check_choice, check_counts
 from labkit.data import ImageSet
 from labkit.layers import layer_outputs
 
@@ -70,15 +71,13 @@ def clusters(
     Source:
         Lloyd 1982, doi:10.1109/TIT.1982.1056489; van der Maaten and Hinton 2008 (t-SNE). Both by scikit-learn.
     """
-    for name, value, known in (("features", features, ("mean", "all")), ("embedding", embedding, ("pca", "tsne"))):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {known}, got {value!r}")
+    check_choice(("mean", "all"), features=features)
+    check_choice(("pca", "tsne"), embedding=embedding)
     outputs = layer_outputs(model, images, layer, batch_size)
     points = torch.cat([_flat(output, features) for output in outputs]).cpu().double().numpy()
     if len(points) < 2:
         raise ValueError(f"images must be at least 2 to be grouped, got {len(points)}")
-    if not isinstance(k, int) or not 1 <= k <= len(points):
-        raise ValueError(f"k must lie in 1..{len(points)}, the number of images, got {k!r}")
+    check_counts(most=len(points), k=k)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of empty clusters, which are refused below, and of points that are all equal
         found = KMeans(k, n_init=STARTS, random_state=seed).fit(points)

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from labkit.core import check_counts
 from labkit.layers import find_layer
 
 
@@ -35,7 +36,6 @@ def filters(model: nn.Module, layer: str, *, count: int = 4, channels: int = 8) 
             f"layer {layer!r} is a {type(found).__name__} and has no filters; "
             f"the network's convolutions: {', '.join(convolutions) or 'none'}"
         )
-    if count < 1 or channels < 1:
-        raise ValueError(f"count and channels must be at least 1, got {count} and {channels}")
+    check_counts(count=count, channels=channels)
     weights = found.weight.detach().clone()
     return weights if weights.shape[1] in (1, 3) else weights[:count, :channels]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from labkit.core import check_counts
 from labkit.data import ImageSet
 from labkit.features.receptive_field import rectangles, spans
 from labkit.layers import layer_outputs, pixels_of
@@ -62,8 +63,7 @@ def top_images(
     """
     pixels = pixels_of(images)
     outputs = layer_outputs(model, images, layer, batch_size)
-    if not isinstance(k, int) or not 1 <= k <= len(pixels):
-        raise ValueError(f"k must lie in 1..{len(pixels)}, the number of images, got {k!r}")
+    check_counts(most=len(pixels), k=k)
     values, indices, places = None, None, None
     start = 0
     for output in outputs:

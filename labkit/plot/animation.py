@@ -8,6 +8,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from labkit.core import check_counts, check_not_negative, check_positive
+
 FORMATS = (".gif", ".webp")
 
 
@@ -34,10 +36,9 @@ def animate(
     path = Path(path)
     if path.suffix not in FORMATS:
         raise ValueError(f"path must end in one of {list(FORMATS)}, got {path.name!r}")
-    if not seconds > 0 or not hold >= 0:
-        raise ValueError(f"seconds must be above 0 and hold from 0 up, got {seconds!r} and {hold!r}")
-    if not isinstance(zoom, int) or zoom < 1:
-        raise ValueError(f"zoom must be a whole number of at least 1, got {zoom!r}")
+    check_positive(seconds=seconds)
+    check_not_negative(hold=hold)
+    check_counts(zoom=zoom)
     pictures = [_picture(frame, zoom) for frame in frames]
     if not pictures:
         raise ValueError("frames must hold at least one image, got none")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from labkit.core import check_counts
 from labkit.plot.colors import CORRECT, INK, WRONG
 from labkit.plot.drawing import bare, check_length, checked, image_grid, in_percent, outline, show_pixels
 from labkit.plot.style import WIDTH, Picture, house_style
@@ -30,8 +31,8 @@ def gallery(images: Tensor, captions: Sequence[str], columns: int | None, colors
     images = checked("images", images, "N", "C", "H", "W")
     if images.shape[1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels, got {images.shape[1]} in shape {tuple(images.shape)}")
-    if columns is not None and columns < 1:
-        raise ValueError(f"columns must be at least 1, got {columns}")
+    if columns is not None:
+        check_counts(columns=columns)
     if len(captions):
         check_length("captions", captions, len(images))
     if len(colors):

@@ -143,11 +143,13 @@ def test_each_pixel_gets_the_mean_of_the_windows_that_cover_it():
     ("options", "message"),
     [
         ({"window": 29}, "28 x 28 pixels, got"),
-        ({"window": 0}, "window must be an integer of at least 1"),
-        ({"window": 6, "stride": 0}, "stride must be an integer of at least 1.*got 0"),
-        ({"window": (6, 2.5)}, "window must be an integer"),
+        ({"window": 0}, "window must be a whole number from 1 up"),
+        ({"window": 6, "stride": 0}, "stride must be a whole number from 1 up.*got 0"),
+        ({"window": (6, 2.5)}, "window must be a whole number from 1 up, got 2.5"),
+        ({"window": True}, "window must be a whole number from 1 up, got True"),
+        ({"window": (6, 6, 6)}, "or two of them, got"),
         ({"window": 6, "fill": 1.5}, "fill must lie in .*got 1.5"),
-        ({"window": 6, "batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"window": 6, "batch_size": 0}, "batch_size must be a whole number from 1 up, got 0"),
     ],
 )
 def test_refuses_what_makes_no_sense(options, message):

@@ -116,7 +116,7 @@ def test_a_whole_set_will_do(network):
 def test_bad_arguments_are_refused(network, images, function):
     with pytest.raises(ValueError, match="unknown layer 'conv9'; the network has normalize, conv1"):
         function(network, images, "conv9")
-    with pytest.raises(ValueError, match="batch_size must be an integer from 1 up, got 0"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number from 1 up, got 0"):
         function(network, images, "conv1", batch_size=0)
     with pytest.raises(ValueError, match=r"pixels must lie in \[0, 1\]"):
         function(network, images * 255, "conv1")

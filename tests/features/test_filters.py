@@ -37,8 +37,8 @@ def test_the_weights_are_not_the_networks_own():
         ({"layer": "conv9"}, "unknown layer 'conv9'; the network has normalize, conv1, relu1"),
         ({"layer": "conv1.weight"}, "unknown layer 'conv1.weight'; 'conv1' has no layers inside it"),
         ({"layer": "fc1"}, "is a Linear and has no filters; the network's convolutions: conv1, conv2$"),
-        ({"layer": "conv2", "count": 0}, "at least 1, got 0 and 8"),
-        ({"layer": "conv2", "channels": -1}, "at least 1, got 4 and -1"),
+        ({"layer": "conv2", "count": 0}, "count must be a whole number from 1 up, got 0"),
+        ({"layer": "conv2", "channels": -1}, "channels must be a whole number from 1 up, got -1"),
     ],
 )
 def test_bad_arguments_are_refused(options, message):

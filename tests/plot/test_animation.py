@@ -46,8 +46,8 @@ def test_a_generator_of_growing_digits_is_small(tmp_path):
         ([torch.zeros(2, 8, 6)], {}, r"got \(2, 8, 6\)"),
         ([torch.zeros(1, 8, 6), torch.zeros(1, 6, 8)], {}, "one size"),
         ([torch.full((1, 8, 6), 255.0)], {}, r"pixels must lie in \[0, 1\]"),
-        (FRAMES, {"seconds": 0}, "seconds must be above 0"),
-        (FRAMES, {"hold": -1}, "hold from 0 up"),
+        (FRAMES, {"seconds": 0}, "seconds must be a number above 0"),
+        (FRAMES, {"hold": -1}, "hold must be a number from 0 up"),
         (FRAMES, {"zoom": 0}, "zoom .* got 0"),
     ],
 )

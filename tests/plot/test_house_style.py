@@ -135,7 +135,7 @@ def test_pyplot_is_not_imported():
         (lambda: plot.images(NOISE[:, :2]), "1 or 3 channels, got 2"),
         (lambda: plot.images(NOISE[:0]), r"got \(0, 3, 32, 32\)"),
         (lambda: plot.images(NOISE, captions=["one"]), "captions must have 6 entries.*got 1"),
-        (lambda: plot.images(NOISE, columns=0), "columns must be at least 1, got 0"),
+        (lambda: plot.images(NOISE, columns=0), "columns must be a whole number from 1 up, got 0"),
         (lambda: plot.predictions(NOISE, torch.zeros(5), LOGITS, CLASSES), "labels must have 6 entries.*got 5"),
         (lambda: plot.predictions(NOISE, torch.zeros(6), LOGITS[:2], CLASSES), "logits must have 6 entries.*got 2"),
         (lambda: plot.predictions(NOISE, torch.zeros(6), LOGITS, CLASSES[:2]), "all 3 columns.*got 2 names"),
