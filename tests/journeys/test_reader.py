@@ -1,0 +1,113 @@
+"""A reader's walk through the built book, from disk and offline, by links only: to a slider, the live lab, an exercise.
+
+Nothing is opened by its address but the first page; everything else is a click on something that can be seen.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.book.browsing import BOOK
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.browser
+PICTURE = """slider => [...slider.closest(".cell_output").querySelectorAll("img")]
+    .filter(image => image.offsetParent !== null).map(image => image.src.length + image.src.slice(-500)).join()"""
+
+
+@pytest.fixture
+def tab(browser):
+    """A tab on the first page; whatever is asked for over a network is refused, and fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(60_000)
+    page, outside = context.new_page(), []
+
+    def guard(route):
+        if route.request.url.startswith(("file:", "data:", "blob:")):
+            return route.continue_()
+        outside.append(route.request.url)
+        return route.abort()
+
+    page.route("**/*", guard)
+    page.goto((BOOK / "index.html").as_uri())
+    yield page
+    context.close()
+    assert outside == []
+
+
+def follow(tab: Page, words: str) -> None:
+    """Click the first link in the page's text that says this."""
+    tab.locator("article a", has_text=re.compile(words, re.IGNORECASE)).first.click()
+    tab.wait_for_load_state()
+
+
+def first_chapter(tab: Page) -> None:
+    tab.locator("article .toctree-wrapper a").first.click()
+    tab.wait_for_load_state()
+    assert "/basics/01_" in tab.url
+
+
+def test_from_the_index_to_a_slider_that_moves(tab):
+    first_chapter(tab)
+    slider = tab.locator('.cell_output [role="slider"]').first
+    slider.scroll_into_view_if_needed()
+    before = slider.evaluate(PICTURE)
+    assert before
+    slider.focus()
+    slider.press("End")
+    for _ in range(100):
+        if slider.evaluate(PICTURE) != before:
+            break
+        tab.wait_for_timeout(50)
+    assert slider.evaluate(PICTURE) != before
+
+
+def test_from_the_index_to_the_live_lab_and_to_a_drawn_digit(tab):
+    follow(tab, "live lab")
+    assert "/lab/" in tab.url
+    tab.locator(".lab-load").first.click()
+    expect(tab.get_by_role("button", name="Clear").first).to_be_visible(timeout=60_000)
+    tab.get_by_role("button", name="pick a test 4").first.click()
+    expect(tab.locator(".lab").first).to_contain_text(re.compile("4"), timeout=60_000)
+
+
+def test_from_a_chapter_to_its_exercise(tab):
+    first_chapter(tab)
+    with tab.expect_download() as waiting:
+        tab.locator("article a.download", has_text="convolution").first.click()
+    notebook = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    text = "".join("".join(cell["source"]) for cell in notebook["cells"])
+    assert "raise NotImplementedError" in text
+    assert "HIDDEN" not in text
+    assert text == "".join(
+        "".join(cell["source"])
+        for cell in json.loads((ROOT / "exercises/convolution/convolution.ipynb").read_text("utf-8"))["cells"]
+    )
+
+
+def test_by_search_to_the_chapter_about_a_word(tab):
+    """By the keyboard: the field that the search button opens, a word, the first chapter that is found."""
+    tab.locator("button.search-button, button.search-button-field").locator("visible=true").first.click()
+    field = tab.locator('input[name="q"]').locator("visible=true").first
+    field.fill("occlusion")
+    field.press("Enter")
+    tab.wait_for_url("**/search.html*")
+    found = tab.locator("#search-results li a", has_text=re.compile("cover|occlusion", re.IGNORECASE)).first
+    found.wait_for()
+    chapter = tab.locator('#search-results li a[href*="08_occlusion"]').first
+    chapter.click()
+    tab.wait_for_load_state()
+    expect(tab.locator("article h1")).to_be_visible()
+    assert "08_occlusion" in tab.url
+
+
+def test_every_exercise_is_linked_by_a_chapter():
+    linked = {
+        name
+        for page in BOOK.rglob("*.html")
+        for name in re.findall(r"_downloads/\w+/(\w+)\.ipynb", page.read_text("utf-8"))
+    }
+    assert linked >= {path.name for path in (ROOT / "exercises").iterdir() if path.is_dir()}
