@@ -25,9 +25,10 @@ QUESTIONS: dict[str, tuple[str, dict, float]] = {
     "occlusion map": ("occlusion", {"window": 6}, 1000),
 }
 ASK = """async ([name, task, values]) => {
-    labTimings[name].length = 0;
-    await lab.timed(name, task, { network: "mnist", image: lab.digit, ...values });
-    return labTimings[name][0];
+    const { engine, benches: [{ digit: image }] } = liveLab;
+    engine.timings[name] = [];
+    await engine.timed(name, task, "mnist", { image, ...values });
+    return engine.timings[name][0];
 }"""
 
 
@@ -38,7 +39,7 @@ def ask(tab: Page, name: str) -> Run:
 
 def draw(tab: Page) -> Run:
     """A stroke of 24 moves; the middle one of the times until a move had its answer."""
-    tab.evaluate(f"labTimings['{DRAWING}'].length = 0")
+    tab.evaluate(f"liveLab.engine.timings['{DRAWING}'].length = 0")
     box = tab.locator(".lab-pad").bounding_box()
     assert box, "the pad is not on the page"
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in STROKE]
@@ -48,7 +49,7 @@ def draw(tab: Page) -> Run:
         tab.mouse.move(*place, steps=6)
     tab.mouse.up()
     tab.wait_for_timeout(500)
-    return Run(median(tab.evaluate(f"[...labTimings['{DRAWING}']]")) / 1000)
+    return Run(median(tab.evaluate(f"[...liveLab.engine.timings['{DRAWING}']]")) / 1000)
 
 
 def section(options: Options) -> Iterator[Race]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tools.environment import javascript
 from tools.environment.debian import install
 from tools.release_exercises import assignments, differences
 from tools.website.build_book import INDEX, build_book
@@ -167,6 +168,7 @@ STEPS = (
     Step("spelling", spelling, spelling),
     Step("workflows", workflows, workflows),
     Step("types", types, types),
+    Step("JavaScript", javascript.check, javascript.check),
     Step("notebooks stripped", stripped, stripped),
     Step("data sets", data_sets),
     Step("pytest", all_tests, quick_tests),

@@ -2,15 +2,17 @@
 // Loaded before the theme's scripts.
 
 // The theme's FontAwesome would replace each <i> by an <svg>, which crashes the widgets that hold on to their <i>.
-window.FontAwesomeConfig = { autoReplaceSvg: "nest" };
+Object.assign(window, { FontAwesomeConfig: { autoReplaceSvg: "nest" } });
 
 // Widgets typeset their labels by MathJax 2's Hub.Queue, the book has MathJax 3: translate, whenever it arrives.
 (() => {
-  const typeset = ([, , element]) => {
-    const mathjax = window.MathJax;
-    mathjax.startup?.promise?.then(() => mathjax.typesetPromise([element])).catch(console.error);
-  };
+  /** @type {{ startup?: { promise?: Promise<void> }, typesetPromise(elements: Element[]): Promise<void> } | undefined} */
   let current;
+  /** @param {[string, unknown, Element]} queued */
+  const typeset = ([, , element]) => {
+    const mathjax = current;
+    mathjax?.startup?.promise?.then(() => mathjax.typesetPromise([element])).catch(console.error);
+  };
   Object.defineProperty(window, "MathJax", {
     configurable: true,
     get: () => current,
@@ -23,20 +25,23 @@ window.FontAwesomeConfig = { autoReplaceSvg: "nest" };
 
 // Names for what has none, so that a screen reader can say it; widgets arrive late and come anew, hence the observer.
 document.addEventListener("DOMContentLoaded", () => {
-  const label = (element) => element.querySelector(".widget-label")?.textContent.trim();
+  /** @param {Element | null | undefined} element */
+  const label = (element) => element?.querySelector(".widget-label")?.textContent?.trim();
   const name = () => {
     for (const handle of document.querySelectorAll(".widget-slider .noUi-handle")) {
       const slider = handle.closest(".widget-slider");
-      const value = slider.querySelector(".widget-readout")?.textContent;
+      const value = slider?.querySelector(".widget-readout")?.textContent;
       if (!handle.ariaLabel) handle.ariaLabel = label(slider) || "slider";
       if (value && handle.ariaValueText !== value) handle.ariaValueText = value; // not the number of the choice
     }
     for (const button of document.querySelectorAll(".widget-play button:not([aria-label])")) {
-      const action = ["play or pause", "stop", "repeat"][[...button.parentElement.children].indexOf(button)];
+      const action = ["play or pause", "stop", "repeat"][[...(button.parentElement?.children ?? [])].indexOf(button)];
       button.setAttribute("aria-label", `${action} ${label(button.closest(".widget-box") ?? button) ?? ""}`.trim());
     }
     // Wide formulas scroll, which must be possible without a mouse too.
-    for (const formula of document.querySelectorAll('mjx-container[display="true"]:not([tabindex])')) {
+    for (const formula of /** @type {NodeListOf<HTMLElement>} */ (
+      document.querySelectorAll('mjx-container[display="true"]:not([tabindex])')
+    )) {
       if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
     }
   };
@@ -47,9 +52,9 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const button of document.querySelectorAll(".search-button-field, .theme-switch-button, details > summary")) {
     button.removeAttribute("aria-label");
   }
-  document.querySelector(".navbar-brand")?.parentElement.setAttribute("role", "banner");
+  document.querySelector(".navbar-brand")?.parentElement?.setAttribute("role", "banner");
   for (const toggle of document.querySelectorAll("summary:has(> .toctree-toggle)")) {
-    const page = toggle.closest("li").querySelector("a").textContent.trim();
+    const page = toggle.closest("li")?.querySelector("a")?.textContent?.trim();
     toggle.setAttribute("aria-label", `pages of ${page}`);
   }
   // Sphinx writes a function's parameters as definitions without a term: they are a list.

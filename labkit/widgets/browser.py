@@ -76,7 +76,7 @@ def browse(
         f'unit to unit, page up and page down from map to map"><img src="{found[0]["sheets"][0]}" '
         f'alt="{found[0]["count"]} maps of {html.escape(layers[0])}">{BOX}</div>'
         f'<output aria-live="polite"></output><script type="application/json">{data}</script></div>'
-        f"<script>{script}</script>"
+        f'<script type="module">{script}</script>'
     )
 
 

@@ -33,6 +33,7 @@ def test_steps_come_after_what_they_need():
         "spelling",
         "types",
         "workflows",
+        "JavaScript",
         "notebooks stripped",
         "pytest",
     }

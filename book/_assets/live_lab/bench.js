@@ -1,0 +1,263 @@
+// A bench: the pad, what the networks see in the digit on it, and views of it, one at a time.
+import palette from "../../../labkit/plot/palette.json" with { type: "json" };
+import { Painter } from "./colours.js";
+import { SIZE } from "./digit.js";
+import { element, menu } from "./dom.js";
+import { newest, sentence } from "./failure.js";
+import { extent, median } from "./numbers.js";
+import { Pad } from "./pad.js";
+import { Bars } from "./probabilities.js";
+import { formatAddress, Settings } from "./settings.js";
+
+/** @import {Engine} from "./engine.js" */
+/** @import {Picture} from "./colours.js" */
+/** @import {BuiltView, View} from "./types.js" */
+/** @typedef {{ image: Float32Array, settled: boolean, start: number }} Drawn */
+/** @typedef {BuiltView & { view: View, settings: Settings, tab: HTMLElement, panel: HTMLElement }} Shown */
+
+const SETTLE = 120; // milliseconds without a change before the slower views follow
+const BLANK =
+  "Nothing is drawn, and still each network names a digit: it can choose among ten, and “none” is not one of " +
+  "them. What it says here is a preference that it has for no reason you could see.";
+const HELP = [
+  ["pad", "arrow keys move the pen, space puts it down or lifts it, Backspace undoes, Escape clears"],
+  ["tabs", "left and right arrow, Home, End"],
+  ["maps", "arrow keys go from unit to unit, Page Up and Page Down from map to map"],
+  ["sliders", "arrow keys, Home, End"],
+];
+
+let count = 0;
+
+export class Bench {
+  /** @type {Float32Array} */
+  digit = new Float32Array(SIZE * SIZE);
+  /** What each network says about the digit. @type {Record<string, Float32Array>} */
+  logits = {};
+  /** Grows whenever a network is changed. */
+  version = 0;
+  /** @type {Shown[]} */
+  #views = [];
+  /** @type {Shown | null} */
+  #shown = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #settle;
+  #alert = element("p", { class: "lab-alert", role: "alert", hidden: true });
+  #blank = element("p", { class: "lab-blank", hidden: true }, BLANK);
+  #speed = element("p", { class: "lab-timings" });
+
+  /** @param {{ engine: Engine, views: View[], moved?: (address: string) => void }} options `moved` hears of each new
+   *  address */
+  constructor({ engine, views, moved = () => {} }) {
+    this.engine = engine;
+    this.moved = moved;
+    this.id = `bench-${count++}`;
+    this.names = engine.names;
+    const facts = engine.facts.networks[this.names[0]];
+    this.classes = facts.classes;
+    this.size = { height: facts.shape[1], width: facts.shape[2] };
+    this.painter = new Painter(palette);
+    this.bars = new Bars(engine.facts.networks);
+    this.pad = new Pad({
+      painter: this.painter,
+      pixels: engine.digits,
+      labels: engine.facts.labels,
+      changed: (image, change) => this.setDigit(image, change),
+    });
+    this.failed = this.failed.bind(this);
+    this.look = newest(this.#look.bind(this), this.failed);
+    this.#views = views.map((view) => this.#build(view));
+    engine.addEventListener("networks", () => {
+      this.version += 1;
+      this.names.forEach((name) => this.bars.mark(name, engine.patched(name).length > 0));
+      this.setDigit(this.digit, { settled: true, start: performance.now() });
+    });
+    const left = element(
+      "section",
+      { class: "lab-left", "aria-label": "the digit, and what the networks see in it" },
+      ...this.pad.content,
+      ...this.bars.content,
+      this.#blank,
+    );
+    const right = element(
+      "section",
+      { class: "lab-right", "aria-label": "views of the digit" },
+      ...(views.length > 1 ? this.#tabs() : []),
+      this.#alert,
+      ...this.#views.map(({ panel }) => panel),
+    );
+    const help = element(
+      "details",
+      { class: "lab-help" },
+      element("summary", {}, "Keyboard"),
+      element("dl", {}, ...HELP.flatMap(([what, keys]) => [element("dt", {}, what), element("dd", {}, keys)])),
+    );
+    this.content = [element("div", { class: "lab-bench" }, left, right), help, this.#speed];
+  }
+
+  /** @param {string} name */
+  label(name) {
+    return this.engine.facts.networks[name].label;
+  }
+
+  /** Ask a network; the answer is null if a newer question of this bench has overtaken it.
+   *  @param {string} name of the kind of answer, for the line of times @param {string} task @param {string} network
+   *  @param {object} values @param {(part: any) => void} [progress] */
+  async ask(name, task, network, values, progress) {
+    const answer = await this.engine.timed(name, task, network, values, { asker: this.id, progress });
+    this.#speed.textContent = summary(this.engine.timings);
+    return answer;
+  }
+
+  /** For each network a heading, a row of pictures and, where wanted, words beside or below it.
+   *  @template {Record<string, Picture>} T
+   *  @param {(network: string) => T} make @param {{ words?: "beside" | "below" }} [options] */
+  rows(make, { words } = {}) {
+    const parts = Object.fromEntries(this.names.map((name) => [name, make(name)]));
+    const outputs = Object.fromEntries(this.names.map((name) => [name, element("output", { class: "lab-words" })]));
+    const content = this.names.flatMap((name) => {
+      const figures = Object.values(parts[name]).map(({ figure }) => figure);
+      return [
+        element("h4", { class: `lab-heading lab-${this.label(name)}` }, `${this.label(name)} network`),
+        element("div", { class: "lab-pictures" }, ...figures, ...(words === "beside" ? [outputs[name]] : [])),
+        ...(words === "below" ? [outputs[name]] : []),
+      ];
+    });
+    return { parts, words: outputs, content };
+  }
+
+  /** Say what went wrong; everything stays as it is, and can be asked for again. @param {unknown} error */
+  failed(error) {
+    console.error(error);
+    const again = element("button", { type: "button", onclick: () => this.retry() }, "Try again");
+    this.#alert.replaceChildren(sentence(error, "Press “Try again”, or draw on."), " ", again);
+    this.#alert.hidden = false;
+  }
+
+  /** Ask everything about the digit anew. */
+  retry() {
+    return this.setDigit(this.digit, { settled: true, start: performance.now() });
+  }
+
+  /** A new digit: while one is being looked at, only the newest of those drawn meanwhile is kept.
+   *  @param {Float32Array} image @param {{ settled: boolean, start: number }} change */
+  setDigit(image, change) {
+    this.digit = image;
+    return this.look({ image, ...change });
+  }
+
+  /** @param {Drawn} drawn */
+  async #look({ image, settled, start }) {
+    this.#blank.hidden = extent(image) > 0.01;
+    await Promise.all(
+      this.names.map(async (name) => {
+        const { logits } = await this.engine.ask("predict", name, { image }, { asker: this.id });
+        this.logits[name] = logits;
+        this.bars.show(name, logits);
+      }),
+    );
+    this.engine.took("drawing to probabilities", performance.now() - start);
+    this.#alert.hidden = true;
+    clearTimeout(this.#settle);
+    if (this.#shown?.live) await this.#shown.update();
+    else this.#settle = setTimeout(() => this.#refresh(), settled ? 0 : SETTLE);
+    if (settled) this.moved(this.address());
+  }
+
+  async #refresh() {
+    if (!this.#shown || this.names.some((name) => !this.logits[name])) return;
+    try {
+      await this.#shown.update();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** @param {View} view @returns {Shown} */
+  #build(view) {
+    const settings = new Settings(view.settings, () => this.moved(this.address()));
+    const built = view.build(this, settings);
+    const [tabId, panelId] = [`${this.id}-tab-${view.name}`, `${this.id}-${view.name}`];
+    const tab = element(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        class: `lab-tab-${view.name}`,
+        id: tabId,
+        "aria-controls": panelId,
+        "aria-selected": "false",
+        tabindex: -1,
+        onclick: () => this.show(view.name),
+      },
+      view.title,
+    );
+    const prose = [...document.querySelectorAll(`.lab-view-${view.name}`)];
+    const panel = element(
+      "div",
+      { role: "tabpanel", class: `lab-panel-${view.name}`, id: panelId, "aria-labelledby": tabId, hidden: true },
+      ...prose,
+      ...built.content,
+    );
+    return { ...built, view, settings, tab, panel };
+  }
+
+  /** Tabs, and a menu in their place where there is no room for them. */
+  #tabs() {
+    const choices = this.#views.map(({ view }) => /** @type {[string, string]} */ ([view.name, view.title]));
+    this.menu = menu("view", choices, (name) => this.show(name));
+    this.menu.element.classList.add("lab-view-menu");
+    const tabs = element(
+      "div",
+      { class: "lab-tabs", role: "tablist", "aria-label": "views" },
+      ...this.#views.map(({ tab }) => tab),
+    );
+    tabs.addEventListener("keydown", (event) => {
+      const at = this.#views.findIndex((each) => each === this.#shown);
+      const last = this.#views.length - 1;
+      const to = /** @type {Record<string, number>} */ ({ ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: last })[
+        event.key
+      ];
+      if (to === undefined) return;
+      event.preventDefault();
+      const next = this.#views[(to + last + 1) % (last + 1)];
+      this.show(next.view.name);
+      next.tab.focus();
+    });
+    return [this.menu.element, tabs];
+  }
+
+  /** Show a view; the first one if there is none of this name. @param {string} name */
+  show(name) {
+    const chosen = this.#views.find(({ view }) => view.name === name) ?? this.#views[0];
+    if (this.#shown !== chosen) this.#shown?.hide?.();
+    this.#shown = chosen;
+    this.menu?.show(chosen.view.name);
+    for (const each of this.#views) {
+      each.tab.setAttribute("aria-selected", String(each === chosen));
+      each.tab.tabIndex = each === chosen ? 0 : -1;
+      each.panel.hidden = each !== chosen;
+    }
+    this.moved(this.address());
+    return this.#refresh();
+  }
+
+  /** Show what an address says. @param {{ view: string, pairs: Record<string, string> }} address */
+  take({ view, pairs }) {
+    const named = this.#views.find((each) => each.view.name === view);
+    named?.settings.take(pairs);
+    this.show(view);
+    this.pad.take(pairs);
+  }
+
+  /** The address of what is shown now. */
+  address() {
+    if (!this.#shown) return "";
+    return formatAddress(this.#shown.view.name, { ...this.pad.pairs(), ...this.#shown.settings.pairs() });
+  }
+}
+
+/** @param {Record<string, number[]>} timings */
+function summary(timings) {
+  const parts = Object.entries(timings).map(([what, values]) => `${what} ${median(values).toFixed(0)} ms`);
+  return `Computed in this page, on your machine: ${parts.join(" · ")}`;
+}

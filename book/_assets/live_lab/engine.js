@@ -1,0 +1,191 @@
+// The networks, behind a worker. The worker answers each question by its number. A question may be overtaken by a newer
+// one of the same kind, about the same network, from the same asker: its answer is then null, and there is nothing to
+// show. A worker that dies is started again by the next question.
+import { Failure } from "./failure.js";
+import { inflate } from "./packed.js";
+
+/** @import {Answer, Contents, Facts} from "./types.js" */
+/** @typedef {{ resolve(result: any): void, reject(error: Error): void, progress?: (part: any) => void }} Open */
+
+const KEPT = 200; // times of each kind
+
+export class Engine extends EventTarget {
+  /** How long a worker may be silent while somebody waits for it, in milliseconds. */
+  patience = 20_000;
+  /** How long answers took, in milliseconds, by name. @type {Record<string, number[]>} */
+  timings = {};
+  /** The kernels of each network's first layer, as they are now. @type {Record<string, Float32Array>} */
+  kernels = {};
+  /** @type {Worker | null} */
+  #worker = null;
+  /** @type {Promise<void> | null} */
+  #starting = null;
+  /** @type {Map<number, Open>} */
+  #open = new Map();
+  #asked = 0;
+  #strikes = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #alarm;
+  /** The kernels that readers have put in, for a worker that is started again.
+   *  @type {Map<string, { network: string, filter: number, kernel: number[] }>} */
+  #patches = new Map();
+
+  /** @param {{ files: Record<string, string>, facts: Facts, digits: Uint8Array, source: Blob }} parts */
+  constructor({ files, facts, digits, source }) {
+    super();
+    this.files = files;
+    this.facts = facts;
+    this.digits = digits;
+    this.source = source;
+    this.names = Object.keys(facts.networks);
+  }
+
+  /** Load the scripts that hold the files, one after the other, and start the worker.
+   *  @param {string} folder the address of the scripts @param {Contents} contents @param {string} worker its script
+   *  @param {(text: string) => void} report */
+  static async load(folder, contents, worker, report) {
+    for (const [nth, script] of contents.scripts.entries()) {
+      report(`Loading ${nth + 1} of ${contents.scripts.length} …`);
+      await loadScript(folder, script);
+    }
+    report("Starting the networks …");
+    const files = globalThis.labFiles ?? {};
+    const text = new TextDecoder();
+    const facts = JSON.parse(text.decode(await inflate("facts", files.facts)));
+    const runtime = text.decode(await inflate("ort.wasm.min.js", files["ort.wasm.min.js"]));
+    const source = new Blob([runtime, "\n", worker], { type: "text/javascript" });
+    const engine = new Engine({ files, facts, digits: await inflate("digits", files.digits), source });
+    await engine.start();
+    return engine;
+  }
+
+  /** Start the worker where there is none. */
+  start() {
+    this.#starting ??= this.#start().catch((error) => {
+      this.#stop();
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  async #start() {
+    const address = URL.createObjectURL(this.source);
+    this.#worker = new Worker(address);
+    this.#worker.onmessage = ({ data }) => this.#hear(data);
+    this.#worker.onerror = (event) => this.#died(event.message);
+    this.#worker.onmessageerror = () => this.#died("its answer could not be read");
+    const { kernels } = await this.#send("load", "", { files: this.files, networks: this.facts.networks });
+    URL.revokeObjectURL(address);
+    this.kernels = kernels;
+    for (const { network, ...values } of this.#patches.values()) {
+      this.kernels[network] = (await this.#send("patch", network, values)).kernels;
+    }
+  }
+
+  /** Ask a network.
+   *  @param {string} task @param {string} network @param {object} values
+   *  @param {{ asker?: string, progress?: (part: any) => void }} options */
+  async ask(task, network, values, { asker = "", progress } = {}) {
+    await this.start();
+    return this.#send(task, network, values, asker, progress);
+  }
+
+  /** As `ask`, and note under this name how long the answer took.
+   *  @param {string} name @param {string} task @param {string} network @param {object} values
+   *  @param {{ asker?: string, progress?: (part: any) => void }} options */
+  async timed(name, task, network, values, options = {}) {
+    const start = performance.now();
+    const answer = await this.ask(task, network, values, options);
+    if (answer) this.took(name, performance.now() - start);
+    return answer;
+  }
+
+  /** @param {string} name @param {number} milliseconds */
+  took(name, milliseconds) {
+    const times = (this.timings[name] ??= []);
+    times.push(milliseconds);
+    if (times.length > KEPT) times.shift();
+  }
+
+  /** Put a kernel into a network's first layer, or with null the one it came with.
+   *  @param {string} network @param {number} filter @param {number[] | null} kernel */
+  async patch(network, filter, kernel) {
+    const { kernels } = await this.ask("patch", network, { filter, kernel });
+    this.kernels[network] = kernels;
+    if (kernel) this.#patches.set(`${network} ${filter}`, { network, filter, kernel });
+    else this.#patches.delete(`${network} ${filter}`);
+    this.dispatchEvent(new Event("networks"));
+  }
+
+  /** Which filters of a network somebody has changed. @param {string} network */
+  patched(network) {
+    return [...this.#patches.values()].filter((patch) => patch.network === network).map(({ filter }) => filter);
+  }
+
+  /** @param {string} task @param {string} network @param {object} values @param {string} asker
+   *  @param {(part: any) => void} [progress] @returns {Promise<any>} */
+  #send(task, network, values, asker = "", progress = undefined) {
+    return new Promise((resolve, reject) => {
+      const id = ++this.#asked;
+      this.#open.set(id, { resolve, reject, progress });
+      this.#worker?.postMessage({ id, task, asker, network, values });
+      this.#listen();
+    });
+  }
+
+  /** @param {Answer} answer */
+  #hear({ id, result, part, error }) {
+    this.#strikes = 0;
+    const question = this.#open.get(id);
+    if (part) question?.progress?.(part);
+    else {
+      this.#open.delete(id);
+      if (error === undefined) question?.resolve(result);
+      else question?.reject(new Error(error));
+    }
+    this.#listen();
+  }
+
+  /** Give up a worker that says nothing twice in a row; once may be a computer that was asleep. */
+  #listen() {
+    clearTimeout(this.#alarm);
+    if (!this.#open.size) return;
+    this.#alarm = setTimeout(() => {
+      this.#strikes += 1;
+      if (this.#strikes > 1) this.#died(`it was silent for ${Math.round((2 * this.patience) / 1000)} seconds`);
+      else this.#listen();
+    }, this.patience);
+  }
+
+  /** @param {string} reason */
+  #died(reason) {
+    const waiting = [...this.#open.values()];
+    this.#stop();
+    const failure = new Failure(
+      `The networks stopped (${reason}). Your digit is still here: draw on, or press “Try again”, and they start anew.`,
+    );
+    for (const { reject } of waiting) reject(failure);
+  }
+
+  #stop() {
+    clearTimeout(this.#alarm);
+    this.#worker?.terminate();
+    [this.#worker, this.#starting, this.#strikes] = [null, null, 0];
+    this.#open.clear();
+  }
+}
+
+/** @param {string} folder @param {string} script @returns {Promise<void>} */
+function loadScript(folder, script) {
+  return new Promise((resolve, reject) => {
+    const made = Object.assign(document.createElement("script"), { src: folder + script });
+    made.onload = () => resolve();
+    made.onerror = () => {
+      made.remove();
+      reject(
+        new Failure(`The file ${script} could not be loaded. Is the network there? Press the button to try again.`),
+      );
+    };
+    document.head.append(made);
+  });
+}

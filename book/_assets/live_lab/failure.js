@@ -1,0 +1,39 @@
+// Whatever goes wrong is said in one sentence that also says what to do.
+
+/** A failure whose message is a whole sentence for the reader. */
+export class Failure extends Error {}
+
+const MEMORY = /memory|alloc|RangeError|out of bounds/i;
+
+/** @param {unknown} error @param {string} next what the reader can do */
+export function sentence(error, next) {
+  if (error instanceof Failure) return error.message;
+  const reason = (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+  if (MEMORY.test(reason)) return `There is not enough memory here (${reason}). Close other tabs. ${next}`;
+  return `That failed: ${reason}. ${next}`;
+}
+
+/** A function that does its work for the newest value only, one at a time. Whatever fails is handed to `failed`, and the
+ *  next value has its turn all the same.
+ *  @template T @param {(value: T) => Promise<void>} work @param {(error: unknown) => void} failed
+ *  @returns {(value: T) => Promise<void>} */
+export function newest(work, failed) {
+  /** @type {{ value: T } | undefined} */
+  let waiting;
+  let busy = false;
+  return async (value) => {
+    waiting = { value };
+    if (busy) return;
+    busy = true;
+    while (waiting) {
+      const next = waiting.value;
+      waiting = undefined;
+      try {
+        await work(next);
+      } catch (error) {
+        failed(error);
+      }
+    }
+    busy = false;
+  };
+}

@@ -1,0 +1,116 @@
+// Where a page has room for the live lab, or for one view of it: a button that loads the networks, and then the bench.
+import { Bench } from "./bench.js";
+import { element } from "./dom.js";
+import { Engine } from "./engine.js";
+import { sentence } from "./failure.js";
+import { parseAddress } from "./settings.js";
+import { activations } from "./views/activations.js";
+import { attack } from "./views/attack.js";
+import { ideal } from "./views/ideal.js";
+import { kernel } from "./views/kernel.js";
+import { occlusion } from "./views/occlusion.js";
+import { saliency } from "./views/saliency.js";
+
+/** @import {View} from "./types.js" */
+/** @typedef {{ engine: Engine | null, benches: Bench[] }} LiveLab */
+
+const VIEWS = [activations, saliency, occlusion, attack, ideal, kernel];
+const script = /** @type {HTMLScriptElement} */ (document.currentScript).src;
+const folder = script.replace(/[^/]*$/, ""); // where this script lies; files to load are named from there
+
+/** What the page holds, for tests and for the console. @type {LiveLab} */
+const lab = { engine: null, benches: [] };
+globalThis.liveLab = lab;
+
+/** @type {Promise<Engine> | null} */
+let loading = null; // one engine for all benches of a page
+
+/** @param {(text: string) => void} report */
+function load(report) {
+  loading ??= Engine.load(folder, CONTENTS, WORKER_SOURCE, report).catch((error) => {
+    loading = null; // so that it can be tried again
+    throw error;
+  });
+  return loading;
+}
+
+/** Put a button into a place, and after the click a bench. @param {HTMLElement} place */
+function offer(place) {
+  place.replaceChildren(); // the sentence for readers without JavaScript
+  if (
+    [globalThis.WebAssembly, globalThis.DecompressionStream, globalThis.Worker].includes(/** @type {any} */ (undefined))
+  ) {
+    place.append(
+      element(
+        "p",
+        { class: "lab-note" },
+        "This browser lacks WebAssembly or one of its companions, so the networks cannot run here: the figures on this page have to do.",
+      ),
+    );
+    return;
+  }
+  const address = parseAddress(place.dataset.state ?? location.hash);
+  const one = place.dataset.state === undefined ? null : view(address.view);
+  const megabytes = (CONTENTS.bytes / 1e6).toFixed(1);
+  const note = element("p", { class: "lab-note", role: "status" });
+  const words = one ? `Try it on a digit of your own: ${one.title}` : "Start the live lab";
+  const button = element("button", { type: "button", class: "lab-load" }, `${words} (loads ${megabytes} MB)`);
+  const offered = element("div", { class: "lab-offer" }, button, note);
+  const report = (/** @type {string} */ text) => {
+    note.textContent = text;
+  };
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      lab.engine = await load(report);
+      const bench = one ? mount(place, lab.engine, one) : open(place, lab.engine);
+      offered.remove();
+      bench.take(one || view(parseAddress(location.hash).view) === undefined ? address : parseAddress(location.hash));
+      bench.pad.canvas.focus({ preventScroll: true });
+    } catch (error) {
+      console.error(error);
+      button.disabled = false;
+      report(sentence(error, "Press the button to try again."));
+    }
+  });
+  place.append(offered);
+}
+
+/** @param {string} name */
+const view = (name) => VIEWS.find((each) => each.name === name);
+
+/** The whole lab, whose state is the page's address. @param {HTMLElement} place @param {Engine} engine */
+function open(place, engine) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let later; // browsers refuse too many changes of the address in a short time
+  const moved = (/** @type {string} */ address) => {
+    clearTimeout(later);
+    later = setTimeout(() => {
+      if (location.hash !== address) history.replaceState(null, "", address);
+    }, 200);
+  };
+  const bench = new Bench({ engine, views: VIEWS, moved });
+  addEventListener("hashchange", () => {
+    const address = parseAddress(location.hash);
+    if (view(address.view)) bench.take(address);
+  });
+  place.append(...bench.content);
+  document.body.classList.add("lab-is-live");
+  lab.benches.push(bench);
+  return bench;
+}
+
+/** One view in a chapter, with a link to the same state in the lab. @param {HTMLElement} place @param {Engine} engine
+ *  @param {View} one */
+function mount(place, engine, one) {
+  const link = element("a", { href: place.dataset.lab ?? "" }, "Open this in the live lab, with all its views");
+  const moved = (/** @type {string} */ address) => {
+    link.href = `${place.dataset.lab}${address}`;
+  };
+  const bench = new Bench({ engine, views: [one], moved });
+  place.append(...bench.content, element("p", { class: "lab-more" }, link));
+  lab.benches.push(bench);
+  return bench;
+}
+
+for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".live-lab"))) offer(place);

@@ -1,0 +1,79 @@
+// What the parts of the live lab hand to each other.
+
+/** What a network looks like from outside; written by tools/website/pack_live_lab.py. */
+export interface NetworkFacts {
+  label: string;
+  shape: [channels: number, height: number, width: number];
+  classes: number;
+  /** Names of its files. */
+  forward: string;
+  gradient: string;
+  weights: string;
+  layers: LayerFacts[];
+  kernels: { tensor: string; count: number; size: [number, number] };
+}
+
+/** A layer whose maps can be looked at: how many there are, and which pixels each row and column of units sees. */
+export interface LayerFacts {
+  name: string;
+  title: string;
+  count: number;
+  rows: [first: number, last: number][];
+  columns: [first: number, last: number][];
+}
+
+export interface Facts {
+  networks: Record<string, NetworkFacts>;
+  /** Classes of the test digits, whose pixels are in a file of their own. */
+  labels: number[];
+}
+
+export type Palette = "grey" | "heat" | "signed";
+
+/** What there is to load, known before anything is loaded. */
+export interface Contents {
+  scripts: string[];
+  bytes: number;
+}
+
+export interface Question {
+  id: number;
+  task: string;
+  asker: string;
+  network: string;
+  values: object;
+}
+
+export type Answer = { id: number; result?: unknown; part?: object; error?: string };
+
+/** One look at the digit; a module each in views/. */
+export interface View {
+  /** Its name in the address. */
+  name: string;
+  /** The words on its tab. */
+  title: string;
+  /** The chapter that explains it, as a path below the book without its ending, and its name. */
+  chapter: { path: string; title: string };
+  /** What can be set in it, which is also what its address says. */
+  settings: Record<string, import("./settings.js").Setting>;
+  build(bench: import("./bench.js").Bench, settings: import("./settings.js").Settings): BuiltView;
+}
+
+export interface BuiltView {
+  content: Node[];
+  /** Show what it has to say about the bench's digit. */
+  update(): void | Promise<void>;
+  /** Follow the pen while it moves, instead of waiting until it rests. */
+  live?: boolean;
+  /** Called when the view is no longer the one that is shown. */
+  hide?(): void;
+}
+
+declare global {
+  const ort: typeof import("onnxruntime-common");
+  /** The worker's own script, put here by the bundler. */
+  const WORKER_SOURCE: string;
+  const CONTENTS: Contents;
+  var labFiles: Record<string, string> | undefined;
+  var liveLab: import("./main.js").LiveLab;
+}

@@ -1,0 +1,160 @@
+"""Whatever fails in the live lab, a sentence says so, and the lab goes on."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.book.browsing import BOOK
+from tests.book.lab_page import BENCH, SEVEN, begin, digit, draw, eventually, open_view, opened, verdict
+from tools.website.fetch_assets import as_script
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
+
+PROVOKED = ("That failed", "The networks stopped", "not enough memory", "Error", "console: ", "failed request")
+ALTERED = re.compile(r'(labFiles\["mnist\.safetensors"\] = "H4s.{5000})(.)')
+
+
+@pytest.fixture
+def lab(browser):
+    with opened(browser, allowed=PROVOKED) as tab:
+        yield tab
+
+
+def alert(tab):
+    return tab.locator(".lab-alert")
+
+
+def goes_on(tab):
+    """A drawing is read, the sentence is gone, and a view answers."""
+    tab.get_by_role("button", name="Clear").click()
+    draw(tab, SEVEN)
+    for network in ("ordinary", "robust"):
+        expect(verdict(tab, network)).to_have_text("7")
+    expect(alert(tab)).to_be_hidden()
+    panel = open_view(tab, "attack")
+    expect(panel.locator("output.lab-words").first).to_contain_text("ooled")
+
+
+def test_an_answer_fails(lab):
+    lab.evaluate(f"{BENCH}.setDigit(new Float32Array(5), {{ settled: true, start: 0 }})")
+    expect(alert(lab)).to_contain_text("That failed: ")
+    expect(alert(lab)).to_contain_text("Press “Try again”, or draw on.")
+    goes_on(lab)
+
+
+def test_a_views_answer_fails_and_can_be_asked_for_again(lab):
+    open_view(lab, "saliency")
+    lab.evaluate(f"{BENCH}.ask('gradient', 'saliency', 'nobody', {{}}).catch({BENCH}.failed)")
+    expect(alert(lab)).to_contain_text("there is no network nobody")
+    alert(lab).get_by_role("button", name="Try again").click()
+    expect(alert(lab)).to_be_hidden()
+    goes_on(lab)
+
+
+def test_the_worker_throws(lab):
+    before = digit(lab)
+    values = f"{{ image: {BENCH}.digit, window: 3 }}"
+    lab.evaluate(f"void {BENCH}.ask('occlusion map', 'occlusion', 'mnist', {values}).catch({BENCH}.failed)")
+    lab.workers[0].evaluate("() => void setTimeout(() => { throw new Error('enough of it') })")
+    expect(alert(lab)).to_contain_text("The networks stopped (Uncaught Error: enough of it). Your digit is still here")
+    assert digit(lab) == before
+    alert(lab).get_by_role("button", name="Try again").click()
+    expect(alert(lab)).to_be_hidden()
+    goes_on(lab)
+
+
+def test_the_worker_is_gone_without_a_word(lab):
+    lab.evaluate("liveLab.engine.patience = 400")
+    lab.workers[0].evaluate("() => close()")
+    draw(lab, SEVEN)
+    expect(alert(lab)).to_contain_text("The networks stopped (it was silent for 1 seconds)")
+    lab.evaluate("liveLab.engine.patience = 20000")
+    alert(lab).get_by_role("button", name="Try again").click()
+    expect(alert(lab)).to_be_hidden()
+    goes_on(lab)
+
+
+def test_a_kernel_that_was_put_in_survives_the_worker(lab):
+    panel = open_view(lab, "kernel")
+    panel.get_by_role("button", name="Put this kernel into it").click()
+    expect(lab.locator(".lab-verdict.lab-ordinary .lab-name")).to_have_text("ordinary, changed by you")
+    before = lab.evaluate("[...liveLab.engine.kernels.mnist.slice(0, 9)]")
+    lab.evaluate("liveLab.engine.patience = 400")
+    lab.workers[0].evaluate("() => close()")
+    lab.get_by_role("button", name="pick a test 4").click()
+    expect(alert(lab)).to_be_visible()
+    lab.evaluate("liveLab.engine.patience = 20000")
+    alert(lab).get_by_role("button", name="Try again").click()
+    expect(verdict(lab, "ordinary")).to_have_text("4")
+    assert lab.evaluate("[...liveLab.engine.kernels.mnist.slice(0, 9)]") == before == [1, 0, -1] * 3
+
+
+def test_memory_is_refused(lab):
+    """50,000 copies of a digit need five gigabytes in the first layer alone, and wasm has four."""
+    values = f"{{ image: {BENCH}.digit, digit: 7, noise: 0, samples: 50000 }}"
+    lab.evaluate(f"void {BENCH}.ask('SmoothGrad', 'smoothgrad', 'mnist', {values}).catch({BENCH}.failed)")
+    expect(alert(lab)).to_contain_text("There is not enough memory here", timeout=90_000)
+    goes_on(lab)
+
+
+def test_a_tab_in_the_background_is_not_taken_for_a_failure(lab):
+    session = lab.context.new_cdp_session(lab)
+    lab.evaluate("liveLab.engine.patience = 500")
+    lab.get_by_role("button", name="pick a test 4").click()
+    session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    lab.wait_for_timeout(2500)
+    session.send("Page.setWebLifecycleState", {"state": "active"})
+    expect(verdict(lab, "ordinary")).to_have_text("4")
+    expect(alert(lab)).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda text: ALTERED.sub(lambda found: found[1] + ("A" if found[2] != "A" else "B"), text), "is damaged"),
+        (
+            lambda text: text + as_script({"mnist.safetensors": b"\x02" + 7 * b"\0" + b"{}"}).decode(),
+            "the ordinary network cannot be opened: there is no tensor conv1.weight",
+        ),
+        (lambda text: "", "the file mnist.onnx has not been loaded"),
+    ],
+    ids=["a bit flipped", "other weights", "an empty script"],
+)
+def test_a_broken_weight_file(browser, spoil, sentence):
+    with opened(browser, start=False, allowed=PROVOKED) as tab:
+        text = (BOOK / "_static/lab/networks/mnist.js").read_text()
+        assert spoil(text) != text
+        tab.route("**/networks/mnist.js", lambda route: route.fulfill(body=spoil(text), content_type="text/javascript"))
+        tab.locator(".lab-load").click()
+        note = tab.locator(".lab-note")
+        expect(note).to_contain_text(sentence, timeout=90_000)
+        expect(note).to_contain_text("Press the button to try again.")
+        tab.unroute("**/networks/mnist.js")
+        begin(tab)
+        goes_on(tab)
+
+
+def test_a_missing_file_is_named_and_can_be_tried_again(browser):
+    with opened(browser, start=False, allowed=PROVOKED) as tab:
+        tab.route("**/networks/digits.js", lambda route: route.abort())
+        tab.locator(".lab-load").click()
+        expect(tab.locator(".lab-note")).to_contain_text(
+            "networks/digits.js could not be loaded. Is the network there?"
+        )
+        tab.unroute("**/networks/digits.js")
+        begin(tab)
+        goes_on(tab)
+
+
+def test_questions_asked_while_it_starts_anew_all_have_answers(lab):
+    lab.evaluate("liveLab.engine.patience = 400")
+    lab.workers[0].evaluate("() => close()")
+    lab.get_by_role("button", name="pick a test 4").click()
+    expect(alert(lab)).to_be_visible()
+    lab.evaluate("liveLab.engine.patience = 20000")
+    for each in "0123456789":
+        lab.get_by_role("button", name=f"pick a test {each}").click()
+    expect(verdict(lab, "robust")).to_have_text("9")
+    eventually(lambda: lab.evaluate("[...document.querySelectorAll('.lab-alert')].every(each => each.hidden)"))

@@ -1,0 +1,17 @@
+// Bundles the live lab into one classic script, which a page opened from disk may load; its worker is in it as text.
+// node tools/website/bundle.js SOURCES CONTENTS OUTPUT
+import { readFile } from "node:fs/promises";
+import { build } from "esbuild";
+
+const [sources, contents, output] = process.argv.slice(2);
+
+/** @satisfies {import("esbuild").BuildOptions} */
+const options = { bundle: true, format: "iife", target: "es2022", minify: true, charset: "utf8", logLevel: "warning" };
+
+const worker = await build({ ...options, entryPoints: [`${sources}/worker/main.js`], write: false });
+await build({
+  ...options,
+  entryPoints: [`${sources}/main.js`],
+  outfile: output,
+  define: { WORKER_SOURCE: JSON.stringify(worker.outputFiles[0].text), CONTENTS: await readFile(contents, "utf8") },
+});

@@ -1,0 +1,86 @@
+"""Two MyST directives: ``live-lab``, the whole lab, and ``live-view``, one view of it inside a chapter.
+
+    ```{live-view} attack&digit=7&eps=0.15
+    ```
+
+The argument is the state to begin with, written as in the lab's own addresses. Nothing is loaded before the reader
+clicks. The content of ``live-lab`` is what readers without JavaScript see.
+"""
+
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
+from sphinx.writers.html5 import HTML5Translator
+
+from tools.website import pack_live_lab
+
+LAB = "lab/19_live_lab"
+
+
+class live_view(nodes.General, nodes.Element):
+    """The place that the lab's script fills; `state` is None for the whole lab."""
+
+
+class LiveView(SphinxDirective):
+    """``live-view``: one view of the lab, beginning with the digit and the settings of the argument."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0].partition("&")[0]
+        known = sorted(path.stem for path in (pack_live_lab.SOURCES / "views").glob("*.js"))
+        if name not in known:
+            raise self.error(f"unknown view {name!r}; there are {', '.join(known)}")
+        return [live_view(state=self.arguments[0])]
+
+
+class LiveLab(SphinxDirective):
+    """``live-lab``: the whole lab, whose state is the page's address."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        place = live_view(state=None)
+        self.state.nested_parse(self.content, self.content_offset, place)
+        return [place]
+
+
+def visit(self: HTML5Translator, node: live_view) -> None:
+    """Open the place; in a chapter it holds a sentence with a link until the script has filled it."""
+    if node["state"] is None:
+        self.body.append(self.starttag(node, "div", CLASS="live-lab"))
+        return
+    lab = self.builder.get_relative_uri(self.builder.current_docname, LAB)
+    data = {"data-state": node["state"], "data-lab": lab}
+    self.body.append(self.starttag(node, "div", CLASS="live-lab lab-in-chapter", **data))
+    self.body.append(f'<p>With JavaScript, a view of <a href="{lab}">the live lab</a> stands here.</p>')
+
+
+def depart(self: HTML5Translator, node: live_view) -> None:
+    self.body.append("</div>\n")
+
+
+def add_script(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Load the lab's script and style on those pages that have a place for it."""
+    if doctree is not None and next(iter(doctree.findall(live_view)), None):
+        app.add_css_file("lab/page/lab.css")
+        app.add_js_file("lab/page/lab.js", loading_method="defer")
+
+
+def pack(app: Sphinx, config: Config) -> None:
+    """Bring the lab's files up to date and have Sphinx copy them."""
+    config.html_static_path.append(str(pack_live_lab.main()))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("live-view", LiveView)
+    app.add_directive("live-lab", LiveLab)
+    app.add_node(live_view, html=(visit, depart))
+    app.connect("config-inited", pack)
+    app.connect("html-page-context", add_script)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
