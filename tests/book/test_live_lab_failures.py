@@ -16,10 +16,18 @@ PROVOKED = ("That failed", "The networks stopped", "not enough memory", "Error",
 ALTERED = re.compile(r'(labFiles\["mnist\.safetensors"\] = "H4s.{5000})(.)')
 
 
-@pytest.fixture
-def lab(browser):
+@pytest.fixture(scope="module")
+def running(browser):
     with opened(browser, allowed=PROVOKED) as tab:
         yield tab
+
+
+@pytest.fixture
+def lab(running):
+    """One lab for all: each test leaves it usable, which is what it is about."""
+    running.evaluate("liveLab.engine.patience = 20000")
+    goes_on(running)
+    return running
 
 
 def alert(tab):
@@ -89,10 +97,12 @@ def test_a_kernel_that_was_put_in_survives_the_worker(lab):
     alert(lab).get_by_role("button", name="Try again").click()
     expect(verdict(lab, "ordinary")).to_have_text("4")
     assert lab.evaluate("[...liveLab.engine.kernels.mnist.slice(0, 9)]") == before == [1, 0, -1] * 3
+    open_view(lab, "kernel").get_by_role("button", name="Give its own back").click()
+    expect(lab.locator(".lab-verdict.lab-ordinary .lab-name")).to_have_text("ordinary")
 
 
 def test_memory_is_refused(lab):
-    """50,000 copies of a digit need five gigabytes in the first layer alone, and wasm has four."""
+    """50,000 copies of a digit need five gigabytes in the first layer alone, and wasm can count up to four."""
     values = f"{{ image: {BENCH}.digit, digit: 7, noise: 0, samples: 50000 }}"
     lab.evaluate(f"void {BENCH}.ask('SmoothGrad', 'smoothgrad', 'mnist', {values}).catch({BENCH}.failed)")
     expect(alert(lab)).to_contain_text("There is not enough memory here", timeout=90_000)

@@ -3,7 +3,7 @@
 /** A failure whose message is a whole sentence for the reader. */
 export class Failure extends Error {}
 
-const MEMORY = /memory|alloc|RangeError|out of bounds/i;
+const MEMORY = /memory|alloc|out of bounds|overflow/i; // as browsers and the runtime put it
 
 /** @param {unknown} error @param {string} next what the reader can do */
 export function sentence(error, next) {

@@ -210,7 +210,7 @@ export const kernel = {
             "div",
             { class: "lab-kernel" },
             element("p", { class: "lab-label" }, "kernel: edit me"),
-            element("div", { class: "lab-nine", role: "group", "aria-label": "kernel" }, ...inputs),
+            element("div", { class: "lab-nine", role: "group", "aria-label": "weights of the kernel" }, ...inputs),
             element("p", { class: "lab-label" }, "pixel × weight"),
             element("div", { class: "lab-nine lab-products" }, ...products),
           ),
