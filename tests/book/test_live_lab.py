@@ -403,7 +403,7 @@ def test_with_a_finger_on_a_dark_phone(browser):
         expect(verdict(tab, "ordinary")).to_have_text("7")
         assert pad.bounding_box()["y"] == box["y"], "the finger scrolled the page"
         for name in VIEWS:
-            tab.get_by_label("view", exact=True).select_option(name)
+            tab.get_by_role("combobox", name="view", exact=True).select_option(name)
             panel = tab.locator(f".lab-panel-{name}")
             expect(panel).to_be_visible()
             tab.wait_for_timeout(200)
