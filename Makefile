@@ -30,7 +30,7 @@ lab: $(SET_UP) ## open JupyterLab on the exercises, the chapters beside them
 	@jupyter lab --LabApp.default_url=/lab/tree/exercises
 
 data: $(SET_UP) ## fetch MNIST and CIFAR-10 into the cache
-	@python -m labkit.data
+	@labkit data
 
 bench: $(SET_UP) $(ASSETS) ## run every benchmark, one after the other, and print their tables
 	@python -m tools.run_benchmarks

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,28 +30,38 @@ class Step(NamedTuple):
     name: str
     run: Callable[[], bool | str]
     quick: Callable[[], bool | str] | None = None  # what `make check` runs instead, if anything
+    beside: bool = False  # needs one processor and nothing that another step makes, so it runs beside the others
 
 
 def run_steps(steps: Sequence[Step], *, quick: bool = False) -> bool:
     """Run the steps and print what came of each; True if none failed."""
-    results = []
-    for step in steps:
-        run = step.quick if quick else step.run
-        if run is not None:
-            print(f"\n=== {step.name}", flush=True)
-            start = time.monotonic()
-            outcome = run()
-            results.append((step.name, time.monotonic() - start, outcome))
-    summarise(results)
+    chosen = {step: run for step in steps if (run := step.quick if quick else step.run)}
+    start = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        beside = {step: pool.submit(timed, run) for step, run in chosen.items() if step.beside}
+        results = []
+        for step, run in chosen.items():
+            if step not in beside:
+                print(f"\n=== {step.name}", flush=True)
+                results.append((step.name, *timed(run)))
+        results += [(step.name, *result.result()) for step, result in beside.items()]
+    summarise(results, time.monotonic() - start)
     return not any(outcome is False for _, _, outcome in results)
 
 
-def summarise(results: list[tuple[str, float, bool | str]]) -> None:
+def timed(run: Callable[[], bool | str]) -> tuple[float, bool | str]:
+    """Seconds, and what came of it."""
+    start = time.monotonic()
+    outcome = run()
+    return time.monotonic() - start, outcome
+
+
+def summarise(results: list[tuple[str, float, bool | str]], seconds: float) -> None:
     """Print the table of steps, then what was not run and why, then one closing line."""
     print(f"\n{'step':<22}{'seconds':>9}  result")
-    for name, seconds, outcome in results:
-        print(f"{name:<22}{seconds:>9.1f}  {'passed' if outcome is True else 'not run' if outcome else 'FAILED'}")
-    print(f"{'all':<22}{sum(seconds for _, seconds, _ in results):>9.1f}")
+    for name, took, outcome in results:
+        print(f"{name:<22}{took:>9.1f}  {'passed' if outcome is True else 'not run' if outcome else 'FAILED'}")
+    print(f"{'all':<22}{seconds:>9.1f}")
     for name, _, outcome in results:
         if isinstance(outcome, str):
             print(f"not run: {name}: {outcome}")
@@ -78,7 +89,7 @@ def two_at_a_time(*arguments: str) -> bool:
 
 def data_sets() -> bool | str:
     """Fetch what is missing, so that the tests and chapters below see the full sets where they can be had."""
-    fetched = command("labkit.data")
+    fetched = command("labkit.cli", "data")
     return fetched or "they cannot be fetched here; what follows uses the bundled samples"
 
 
@@ -100,7 +111,9 @@ def formatted() -> bool:
 
 
 def types() -> bool:
-    return command("basedpyright")
+    found = subprocess.run([sys.executable, "-m", "basedpyright"], cwd=ROOT, capture_output=True, text=True)
+    print(f"\n=== types\n{found.stdout.strip()}", flush=True)  # in one piece: it runs beside other steps
+    return found.returncode == 0
 
 
 def stripped() -> bool | str:
@@ -167,7 +180,7 @@ STEPS = (
     Step("ruff format", formatted, formatted),
     Step("spelling", spelling, spelling),
     Step("workflows", workflows, workflows),
-    Step("types", types, types),
+    Step("types", types, types, beside=True),
     Step("JavaScript", javascript.check, javascript.check),
     Step("notebooks stripped", stripped, stripped),
     Step("data sets", data_sets),

@@ -1,5 +1,7 @@
 """The runner: every step runs, what did not run is named with its reason, and a failure is a failure."""
 
+import threading
+
 from tools.check import STEPS, Step, run_steps
 
 
@@ -21,6 +23,14 @@ def test_the_quick_part_leaves_out_what_is_slow(capsys):
     steps = [Step("always", lambda: True, lambda: True), Step("long", lambda: False)]
     assert run_steps(steps, quick=True)
     assert "long" not in capsys.readouterr().out
+
+
+def test_a_step_beside_the_others_is_counted_and_printed_last(capsys):
+    met = threading.Barrier(2, timeout=30)  # passed only by two steps at the same time
+    steps = [Step("types", lambda: met.wait() >= 0, beside=True), Step("tests", lambda: met.wait() >= 0)]
+    assert run_steps([*steps, Step("wrong", lambda: False, beside=True)]) is False
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.endswith(("passed", "FAILED"))] == ["tests", "types", "wrong"]
 
 
 def test_steps_come_after_what_they_need():

@@ -14,7 +14,7 @@ INDEX = ROOT / "_build/html/index.html"
 def build_book() -> bool:
     """True if the book was built without a warning; prints what a reader needs to know either way."""
     start = time.monotonic()
-    data = subprocess.run([sys.executable, "-m", "labkit.data"], cwd=ROOT)
+    data = subprocess.run([sys.executable, "-m", "labkit.cli", "data"], cwd=ROOT)
     shutil.rmtree(REPORTS, ignore_errors=True)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "-W", "--keep-going", "book/"]
     built = subprocess.run(command, cwd=ROOT).returncode == 0
