@@ -22,7 +22,7 @@ CASES = {"mnist": (10, 100), "cifar10": (10, 30), "efficientnet_lite0": (1, 15)}
 
 
 def bare(model: nn.Module, classes: Tensor, steps: int) -> None:
-    images = torch.full((len(classes), *model.image_shape), 0.5)
+    images = torch.full((len(classes), *models.expected_image_shape(model)), 0.5)
     for _ in range(steps):
         backward(model, images, classes)
 
@@ -35,7 +35,7 @@ def of_lucent(model: nn.Module, classes: Tensor, steps: int, *, moving: bool) ->
         warnings.simplefilter("ignore")
         from lucent.optvis import objectives, param, render
 
-    height, width = model.image_shape[1:]
+    height, width = models.expected_image_shape(model)[1:]
     render.render_vis(
         model,
         objectives.channel("fc", classes[0].item()),
@@ -59,7 +59,7 @@ def section(name: str, options: Options) -> Iterator[Race]:
         "labkit": partial(class_model, model, classes, steps=steps),
     }
     wanted = {"labkit": {"bare passes": 1.2}}
-    if model.image_shape[1] >= 224:  # lucent enlarges what is smaller
+    if models.expected_image_shape(model)[1] >= 224:  # lucent enlarges what is smaller
         lanes["torch-lucent, Fourier"] = partial(of_lucent, model, classes, steps, moving=False)
         lanes["torch-lucent"] = partial(of_lucent, model, classes, steps, moving=True)
         wanted["labkit"]["torch-lucent"] = 1

@@ -8,18 +8,21 @@ the checksums below. `python -m labkit.data` fills the cache.
 import argparse
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +34,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from labkit.core import check_counts
+from labkit.files import replacing
 
 SAMPLES = Path(__file__).parent / "samples"
 SAMPLES_PER_CLASS = 200
@@ -219,8 +223,9 @@ def _central_square(image: Image.Image, image_shape: tuple[int, int, int]) -> Te
 
 def checksum(arrays: Arrays) -> str:
     """sha256 over the images' bytes, then the labels' bytes."""
-    digest = hashlib.sha256(np.ascontiguousarray(arrays["images"]))
-    digest.update(np.ascontiguousarray(arrays["labels"]))
+    digest = hashlib.sha256()
+    for name in ("images", "labels"):
+        digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()
 
 
@@ -244,7 +249,7 @@ def _pixels(path: Path) -> np.ndarray:
 # The cache: one file a split, written whole or not at all, believed only if its checksum is right.
 
 
-def _read_cached(path: Path, name: str, split: str) -> dict | None:
+def _read_cached(path: Path, name: str, split: str) -> dict[str, Any] | None:
     try:
         arrays = load_file(path)
     except (FileNotFoundError, SafetensorError):
@@ -255,22 +260,23 @@ def _read_cached(path: Path, name: str, split: str) -> dict | None:
 
 
 def _write_cached(path: Path, arrays: Arrays) -> None:
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, partial)
 
 
 # The downloads: each source gives both splits, decoded.
 
-_failed: dict[tuple[str, Path], str] = {}  # asked in this process already; asking again would only cost time
+PAUSE = 60  # seconds before a download that failed is tried again: the other split of a set is asked for at once
+_failed: dict[tuple[str, Path], tuple[float, str]] = {}  # when, and why
 
 
-def _download(name: str, cache: Path) -> dict[str, dict]:
+def _download(name: str, cache: Path) -> dict[str, dict[str, Any]]:
     """Both splits from the first source that has them, now in the cache. Raises ConnectionError when none has."""
     if os.environ.get("LABKIT_OFFLINE"):
         raise ConnectionError(f"{name} is not in {cache} and LABKIT_OFFLINE is set")
-    if (name, cache) in _failed:
-        raise ConnectionError(_failed[name, cache])
+    when, reason = _failed.get((name, cache), (-math.inf, ""))
+    if time.monotonic() < when + PAUSE:
+        raise ConnectionError(reason)
     reasons = []
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -278,8 +284,9 @@ def _download(name: str, cache: Path) -> dict[str, dict]:
         raise ConnectionError(f"{name} has no place to be downloaded to ({error})") from error
     with FileLock(cache / f".{name}.lock"):  # a second process waits here, then finds what the first one fetched
         found = {split: _read_cached(cache / f"{name}-{split}.safetensors", name, split) for split in ("train", "test")}
-        if all(found.values()):
-            return found
+        complete = {split: arrays for split, arrays in found.items() if arrays is not None}
+        if len(complete) == len(found):
+            return complete
         for stale in cache.glob(f".partial-*{name}*"):  # left by a process that was killed
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
         for source, fetch in SOURCES.items():
@@ -288,14 +295,15 @@ def _download(name: str, cache: Path) -> dict[str, dict]:
                     splits = fetch(name, Path(folder))
                     _verify(name, splits, source)
                 except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
-                    reason = str(error).strip().splitlines() or [type(error).__name__]
-                    reasons.append(f"{source}: {reason[-1]}")
+                    lines = str(error).strip().splitlines() or [type(error).__name__]
+                    reasons.append(f"{source}: {lines[-1]}")
                     continue
                 for split, arrays in splits.items():
                     _write_cached(cache / f"{name}-{split}.safetensors", arrays)
                 return {split: arrays | {"source": source} for split, arrays in splits.items()}
-    _failed[name, cache] = f"{name} could not be downloaded ({'; '.join(reasons)})"
-    raise ConnectionError(_failed[name, cache])
+    reason = f"{name} could not be downloaded ({'; '.join(reasons)})"
+    _failed[name, cache] = time.monotonic(), reason
+    raise ConnectionError(reason)
 
 
 def _verify(name: str, splits: dict[str, Arrays], source: str) -> None:

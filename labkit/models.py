@@ -1,16 +1,14 @@
-"""Every network of the course: its layers by name, its trained weights, its table of sizes.
+"""Every network of the course: its layers by name, its trained weights.
 
 A network maps pixels in [0, 1], (N, C, H, W), to logits (N, K); normalisation is its own first layer. Each one is an
 `nn.Sequential` with named children, so that a layer is addressed by name and any prefix or suffix can be run alone.
 """
 
-import hashlib
 import importlib
-import json
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,17 +17,26 @@ from torch import Tensor, nn
 
 from labkit import data
 from labkit.extras import needs
-from labkit.layers import run
+from labkit.files import read_json, sha256
 
 WEIGHTS = Path(__file__).parent / "weights"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Normalize(nn.Module):
-    """Subtract each channel's mean and divide by its standard deviation, both in pixel units."""
+    """Subtract each channel's mean and divide by its standard deviation, both in pixel units.
 
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]):
+    As the first layer it is also where a network says which images it is for, (C, H, W), if that is known.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, mean: tuple[float, ...], std: tuple[float, ...], image_shape: tuple[int, int, int] | None = None
+    ):
         super().__init__()
+        self.image_shape = image_shape
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
@@ -51,7 +58,7 @@ def mnist_bn() -> nn.Sequential:
 
 
 def _mnist(batch_norm: bool) -> nn.Sequential:
-    layers = {"normalize": Normalize((0.1307,), (0.3081,))}
+    layers: dict[str, nn.Module] = {"normalize": Normalize((0.1307,), (0.3081,), (1, 28, 28))}
     channels = 1
     for n in (1, 2):
         layers[f"conv{n}"] = nn.Conv2d(channels, 32, kernel_size=3, padding=1)
@@ -66,7 +73,7 @@ def _mnist(batch_norm: bool) -> nn.Sequential:
         layers["bn3"] = nn.BatchNorm1d(500)
     layers["relu3"] = nn.ReLU()
     layers["fc2"] = nn.Linear(500, 10)
-    return _sequential(layers, (1, 28, 28))
+    return _sequential(layers)
 
 
 def cifar10(*, dropout: tuple[float, float, float] = (0.2, 0.3, 0.4)) -> nn.Sequential:
@@ -77,7 +84,9 @@ def cifar10(*, dropout: tuple[float, float, float] = (0.2, 0.3, 0.4)) -> nn.Sequ
     Args:
         dropout: the probability after each of the three poolings. A short training run does better with none.
     """
-    layers = {"normalize": Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))}
+    layers: dict[str, nn.Module] = {
+        "normalize": Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), (3, 32, 32))
+    }
     channels = 3
     for n, filters in enumerate((32, 32, 64, 64, 128, 128), start=1):
         layers[f"conv{n}"] = nn.Conv2d(channels, filters, kernel_size=3, padding=1)
@@ -89,7 +98,7 @@ def cifar10(*, dropout: tuple[float, float, float] = (0.2, 0.3, 0.4)) -> nn.Sequ
         channels = filters
     layers["flatten"] = nn.Flatten()
     layers["fc"] = nn.Linear(128 * 4 * 4, 10)
-    return _sequential(layers, (3, 32, 32))
+    return _sequential(layers)
 
 
 def efficientnet_lite0() -> nn.Sequential:
@@ -112,19 +121,23 @@ def _efficientnet_lite(name: str, size: int) -> nn.Sequential:
 
     with needs("imagenet"):
         import timm  # here: it takes a second, and only ImageNet chapters need it
-    net = timm.create_model(name, pretrained=False)
+    net: Any = timm.create_model(name, pretrained=False)  # whose children its types do not know
     stages = {f"block{n}": block for n, block in enumerate(net.blocks, start=1)}
-    layers = {"normalize": Normalize((0.498,) * 3, (0.502,) * 3), "conv_stem": net.conv_stem, "bn1": net.bn1}
+    layers = {
+        "normalize": Normalize((0.498,) * 3, (0.502,) * 3, (3, size, size)),
+        "conv_stem": net.conv_stem,
+        "bn1": net.bn1,
+    }
     layers |= {**stages, "conv_head": net.conv_head, "bn2": net.bn2, "pool": net.global_pool, "fc": net.classifier}
-    return _without_inplace(_sequential(layers, (3, size, size)))
+    return _without_inplace(_sequential(layers))
 
 
 def vgg16() -> nn.Sequential:
     """VGG16 for 1,000 ImageNet classes, layers named as in its paper (conv1_1 ... pool5, fc6, fc7, fc8); untrained."""
     from labkit._torchvision import torchvision
 
-    net = torchvision.models.vgg16()
-    layers = {"normalize": Normalize(IMAGENET_MEAN, IMAGENET_STD)}
+    net: Any = torchvision.models.vgg16()
+    layers: dict[str, nn.Module] = {"normalize": Normalize(IMAGENET_MEAN, IMAGENET_STD, (3, 224, 224))}
     stage, n = 1, 1
     for layer in net.features:
         if isinstance(layer, nn.Conv2d):
@@ -137,40 +150,46 @@ def vgg16() -> nn.Sequential:
             stage, n = stage + 1, 1
     head = ("fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8")
     layers |= {"avgpool": net.avgpool, "flatten": nn.Flatten(), **dict(zip(head, net.classifier, strict=True))}
-    return _without_inplace(_sequential(layers, (3, 224, 224)))
+    return _without_inplace(_sequential(layers))
 
 
 def resnet50() -> nn.Sequential:
     """ResNet-50 for 1,000 ImageNet classes, torchvision's architecture as named stages; untrained."""
     from labkit._torchvision import torchvision
 
-    net = torchvision.models.resnet50()
-    layers = {"normalize": Normalize(IMAGENET_MEAN, IMAGENET_STD), **dict(net.named_children())}
+    net: Any = torchvision.models.resnet50()
+    layers: dict[str, nn.Module] = {
+        "normalize": Normalize(IMAGENET_MEAN, IMAGENET_STD, (3, 224, 224)),
+        **dict(net.named_children()),
+    }
     fc = layers.pop("fc")
-    return _without_inplace(_sequential({**layers, "flatten": nn.Flatten(), "fc": fc}, (3, 224, 224)))
+    return _without_inplace(_sequential({**layers, "flatten": nn.Flatten(), "fc": fc}))
 
 
-def _sequential(layers: dict[str, nn.Module], image_shape: tuple[int, int, int]) -> nn.Sequential:
-    """Named layers one after the other, with a note on the images (C, H, W) that they are for."""
-    network = nn.Sequential(OrderedDict(layers))
-    network.image_shape = image_shape
-    return network
+def _sequential(layers: dict[str, nn.Module]) -> nn.Sequential:
+    """Named layers one after the other."""
+    return nn.Sequential(OrderedDict(layers))
 
 
 def expected_image_shape(model: nn.Module, given: tuple[int, int, int] | None = None) -> tuple[int, int, int]:
-    """The shape (C, H, W) of the images that a network is for: the one given, or else the one noted on the network.
+    """The shape (C, H, W) of the images that a network is for: the one given, or else what its first layer says.
 
     Raises:
         ValueError: there is neither, as is the case for other people's networks; or it is not three positive integers.
     """
-    shape = getattr(model, "image_shape", None) if given is None else given
+    first = model
+    while isinstance(first, nn.Sequential) and len(first):
+        first = first[0]
+    shape = first.image_shape if given is None and isinstance(first, Normalize) else given
     if shape is None:
         raise ValueError("the size of this model's images is unknown: give image_shape=(channels, height, width)")
-    _check_image_shape(shape)
-    return tuple(shape)
+    check_image_shape(shape)
+    channels, height, width = shape
+    return channels, height, width
 
 
-def _check_image_shape(shape: tuple[int, int, int]) -> None:
+def check_image_shape(shape: tuple[int, int, int]) -> None:
+    """Refuse what is not three positive integers (C, H, W): raises ValueError."""
     if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
         raise ValueError(f"image_shape must be (channels, height, width), three positive integers, got {shape!r}")
 
@@ -179,7 +198,7 @@ def _without_inplace(network: nn.Sequential) -> nn.Sequential:
     """In-place activations overwrite what hooks and prefixes of the network look at."""
     for module in network.modules():
         if hasattr(module, "inplace"):
-            module.inplace = False
+            setattr(module, "inplace", False)  # noqa: B010  not every module has it, so its types do not
     return network
 
 
@@ -241,7 +260,7 @@ def class_names(name: str) -> tuple[str, ...]:
     raise ValueError(f"unknown network {name!r}; known networks: {', '.join([*SHIPPED, *PACKAGED, *TORCHVISION])}")
 
 
-def card(name: str, *, folder: Path | str = WEIGHTS) -> dict:
+def card(name: str, *, folder: Path | str = WEIGHTS) -> dict[str, Any]:
     """What is known about a shipped network: recipe, seed, versions, history per epoch, test accuracy, checksum.
 
     Raises:
@@ -250,7 +269,7 @@ def card(name: str, *, folder: Path | str = WEIGHTS) -> dict:
     """
     if name not in SHIPPED:
         raise ValueError(f"unknown network {name!r}; networks with a card: {', '.join(SHIPPED)}")
-    return json.loads((Path(folder) / f"{name}.json").read_text(encoding="utf-8"))
+    return read_json(Path(folder) / f"{name}.json")
 
 
 def _load_shipped(name: str, folder: Path) -> nn.Sequential:
@@ -268,7 +287,7 @@ def _load_shipped(name: str, folder: Path) -> nn.Sequential:
     wanted = {key: tensor.shape for key, tensor in network.state_dict().items()}
     if {key: tensor.shape for key, tensor in state.items()} != wanted:
         raise ValueError(f"{path} holds the weights of another network than {name!r}")
-    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
+    if sha256(content) != expected["sha256"]:
         raise ValueError(f"{path} is altered: its sha256 is not the one on its card")
     network.load_state_dict(state)
     return network.eval()
@@ -311,97 +330,9 @@ def load_published(build: Callable[[], nn.Sequential], url: str) -> nn.Sequentia
         except OSError as error:  # URLError is one
             wanted = f"fetch it elsewhere and save it as {path}"
             raise FileNotFoundError(f"cannot download {url} ({error}); {wanted}") from error
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     if not digest.startswith(prefix):
         raise ValueError(f"{path} is truncated or altered (its sha256 begins with {digest[:8]}): delete it, load again")
     network = build()
     adopt(network, torch.load(path, weights_only=True, map_location="cpu"))
     return network.eval()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One layer of a network's table. Neurons are the outputs of layers that compute weighted sums."""
-
-    name: str
-    layer: str
-    output: tuple[int, ...]  # without the batch axis
-    parameters: int
-    neurons: int
-
-    @property
-    def parameters_per_neuron(self) -> float:
-        return self.parameters / self.neurons if self.neurons else 0.0
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A network as a table, one row a layer in the order in which they run."""
-
-    rows: tuple[Row, ...]
-
-    @property
-    def parameters(self) -> int:
-        return sum(row.parameters for row in self.rows)
-
-    @property
-    def neurons(self) -> int:
-        return sum(row.neurons for row in self.rows)
-
-    def cells(self) -> list[tuple[str, ...]]:
-        """The table as text: a header, one line a layer, the totals."""
-        lines = [("name", "layer", "output", "parameters", "neurons", "parameters / neuron")]
-        for row in self.rows:
-            each = f"{row.parameters_per_neuron:,.2f}" if row.neurons else ""
-            output = " x ".join(map(str, row.output))
-            lines.append((row.name, row.layer, output, f"{row.parameters:,}", f"{row.neurons:,}", each))
-        return [*lines, ("total", "", "", f"{self.parameters:,}", f"{self.neurons:,}", "")]
-
-    def __str__(self) -> str:
-        lines = self.cells()
-        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-        align = [str.ljust, str.ljust, str.ljust, str.rjust, str.rjust, str.rjust]
-        return "\n".join(
-            "  ".join(pad(cell, width) for pad, cell, width in zip(align, line, widths, strict=True)).rstrip()
-            for line in lines
-        )
-
-    def _repr_html_(self) -> str:
-        header, *body = self.cells()
-        head = "".join(f"<th>{cell}</th>" for cell in header)
-        rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in body)
-        return f'<table class="network-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def summary(model: nn.Module, image_shape: tuple[int, int, int]) -> Summary:
-    """Output shape, parameters and neurons of every layer, measured by sending one blank image through.
-
-    Args:
-        model: any network; its mode and weights are left as they are.
-        image_shape: (C, H, W) of one image.
-
-    Raises:
-        ValueError: image_shape is not three positive integers, or the model cannot take such an image.
-    """
-    _check_image_shape(image_shape)
-    modes = {module: module.training for module in model.modules()}
-    reference = next(model.parameters(), torch.zeros(()))
-    blank = torch.zeros(1, *image_shape, dtype=reference.dtype, device=reference.device)
-    try:
-        with torch.no_grad():
-            outputs = run(model.eval(), blank)
-    except RuntimeError as error:
-        raise ValueError(f"the network cannot take an image of shape {tuple(image_shape)}: {error}") from error
-    finally:
-        for module, training in modes.items():
-            module.training = training
-    modules = dict(model.named_modules(remove_duplicate=False))
-    leaves = {name: output for name, output in outputs.items() if not any(modules[name].children())}
-    return Summary(tuple(_row(name, modules[name], output) for name, output in leaves.items()))
-
-
-def _row(name: str, layer: nn.Module, output: Tensor) -> Row:
-    neurons = output[0].numel() if isinstance(layer, nn.Conv2d | nn.Linear) else 0
-    parameters = sum(p.numel() for p in layer.parameters())
-    return Row(name, type(layer).__name__, tuple(output.shape[1:]), parameters, neurons)

@@ -23,10 +23,11 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from labkit import data, models
+from labkit.core import Progress
 from labkit.extras import needs
 from labkit.files import sha256, write_bytes, write_json
 from labkit.scratch import recipe as scratch_recipe
-from labkit.training import Progress, fit, keep_freed_memory, single_process
+from labkit.training import fit, keep_freed_memory, single_process
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -3,7 +3,7 @@
 import ctypes
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -15,15 +15,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
 from labkit.attacks.pgd import pgd
-from labkit.core import check_choice, check_counts, check_positive, check_within
+from labkit.core import Progress, check_choice, check_counts, check_positive, check_within
 from labkit.data import ImageSet
 from labkit.extras import needs
 from labkit.files import replacing
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 @dataclass
@@ -212,14 +210,15 @@ def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    for name, least in {"epochs": 1, "batch_size": 1, "shift": 0, "images": options["batch_size"]}.items():
-        check_counts(least=least, **{name: options[name]})
-    if options["attack"] is not None and "eps" not in options["attack"]:
-        raise ValueError(f"attack must be options of labkit.attacks.pgd, with eps at least, got {options['attack']!r}")
+    check_counts(epochs=options["epochs"], batch_size=options["batch_size"])
+    check_counts(least=0, shift=options["shift"])
+    check_counts(least=options["batch_size"], images=options["images"])
     check_choice(("adam", "sgd"), optimizer=options["optimizer"])
     check_positive(learning_rate=options["learning_rate"])
-    for name, high in {"weight_decay": 1, "warmup": 0.99, "label_smoothing": 0.99}.items():
-        check_within(0, high, **{name: options[name]})
+    check_within(0, 1, weight_decay=options["weight_decay"])
+    check_within(0, 0.99, warmup=options["warmup"], label_smoothing=options["label_smoothing"])
+    if options["attack"] is not None and "eps" not in options["attack"]:
+        raise ValueError(f"attack must be options of labkit.attacks.pgd, with eps at least, got {options['attack']!r}")
 
 
 def _optimizer(model: nn.Module, name: str, weight_decay: float) -> torch.optim.Optimizer:

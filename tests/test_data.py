@@ -160,6 +160,10 @@ def test_a_source_that_gives_other_images_is_refused_and_the_next_one_asked(tmp_
     with pytest.warns(UserWarning, match="no route to host"):
         data.load("mnist", "test", cache=tmp_path)
     assert asked == ["wrong", "unreachable"]  # and not once more for the other split
+    monkeypatch.setattr(data, "PAUSE", 0)  # later, the same process asks again
+    with pytest.warns(UserWarning, match="no route to host"):
+        data.load("mnist", "test", cache=tmp_path)
+    assert asked == ["wrong", "unreachable"] * 2
     assert list(tmp_path.glob("*.safetensors")) == []
 
 

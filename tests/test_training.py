@@ -149,6 +149,7 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
     [
         ({"epochs": 0}, "epochs must be a whole number from 1 up, got 0"),
         ({"epochs": 1.5}, "got 1.5"),
+        ({"epochs": True}, "got True"),
         ({"batch_size": 0}, "batch_size must be a whole number from 1 up, got 0"),
         ({"batch_size": 401}, "images must be a whole number from 401 up, got 400"),
         ({"optimizer": "adamw"}, "optimizer must be one of ['adam', 'sgd'], got 'adamw'"),

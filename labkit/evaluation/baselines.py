@@ -1,20 +1,23 @@
 """Maps that never look at the network: what every attribution method must beat."""
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from labkit.core import check_batch
 
 
-def random_order(model: nn.Module, images: Tensor, classes: Tensor, *, seed: int = 0) -> Tensor:
+def random_order(
+    model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"], *, seed: int = 0
+) -> Float[Tensor, "n h w"]:
     """A map that knows nothing, (N, H, W): every order of the pixels is equally likely. What any method must beat."""
     check_batch(model, images, classes)
     rng = torch.Generator().manual_seed(seed)
     return torch.rand(len(images), *images.shape[2:], generator=rng).to(images.device)
 
 
-def edges(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+def edges(model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"]) -> Float[Tensor, "n h w"]:
     """A map that knows the image only, (N, H, W): how steep it is at each pixel, by central differences."""
     check_batch(model, images, classes)
     grey = pad(images.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")[:, 0]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.attribution._versions import broadcast, over_versions
@@ -14,31 +15,31 @@ class Curve:
     """What becomes of each image's class as more and more of its pixels are replaced.
 
     Attributes:
-        shares: (steps + 1,), the share of the pixels that have been replaced or put in, from 0 to 1.
+        fractions: (steps + 1,), of the pixels that have been replaced or put in, from 0 to 1.
         probabilities: (N, steps + 1), of each image's class.
         area: (N,), the mean of each curve: low is good for deletion, high for insertion.
     """
 
-    shares: Tensor
-    probabilities: Tensor
+    fractions: Float[Tensor, " k"]
+    probabilities: Float[Tensor, "n k"]
 
     @property
-    def area(self) -> Tensor:
-        return torch.trapezoid(self.probabilities, self.shares, dim=1)
+    def area(self) -> Float[Tensor, " n"]:
+        return torch.trapezoid(self.probabilities, self.fractions, dim=1)
 
 
 def deletion(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
-    maps: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
+    maps: Float[Tensor, "n ..."],
     *,
     steps: int = 20,
     fill: float | Tensor = 0.5,
     seed: int = 0,
     batch_size: int = 100,
 ) -> Curve:
-    """Probability of each image's class as its pixels are replaced, the most important ones first.
+    """Deletion: the probability of each image's class as its pixels are replaced, the most important ones first.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.
@@ -63,16 +64,16 @@ def deletion(
 
 def insertion(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
-    maps: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
+    maps: Float[Tensor, "n ..."],
     *,
     steps: int = 20,
     fill: float | Tensor = 0.5,
     seed: int = 0,
     batch_size: int = 100,
 ) -> Curve:
-    """Probability of each image's class as its pixels are put into an empty image, the most important ones first.
+    """Insertion: the probability of each image's class as its pixels enter an empty image, the most important first.
 
     Arguments, errors and source as for `deletion`; fill is the empty image.
     """
@@ -80,7 +81,18 @@ def insertion(
 
 
 @torch.no_grad()
-def _curve(model, images, classes, maps, steps, fill, seed, batch_size, *, insert: bool) -> Curve:
+def _curve(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    maps: Tensor,
+    steps: int,
+    fill: float | Tensor,
+    seed: int,
+    batch_size: int,
+    *,
+    insert: bool,
+) -> Curve:
     check_batch(model, images, classes)
     check_counts(batch_size=batch_size)
     ranks = _ranks(importance(maps, images), seed)[:, None]

@@ -1,10 +1,13 @@
 """Confidence intervals: of a rate that was counted, of a mean over independent runs."""
 
 import torch
+from jaxtyping import Float, Num
 from torch import Tensor
 
 
-def wilson_interval(successes: Tensor, trials: Tensor, *, z: float = 1.96) -> tuple[Tensor, Tensor]:
+def wilson_interval(
+    successes: Num[Tensor, "..."], trials: Num[Tensor, "..."], *, z: float = 1.96
+) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
     """The ends of Wilson's interval for a rate, z standard errors wide to each side; NaN where nothing was tried.
 
     Source:

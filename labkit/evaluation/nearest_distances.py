@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.data import ImageSet
@@ -11,13 +12,13 @@ from labkit.layers import layer_values
 
 def nearest_distances(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
     *,
     reference: ImageSet,
     layers: Sequence[str],
     batch_size: int = 250,
-) -> dict[str, Tensor]:
+) -> dict[str, Float[Tensor, " n"]]:
     """How far each image is from the nearest reference image of its class, at several layers.
 
     Args:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.core import check_batch, importance
@@ -21,12 +22,17 @@ class Cascade:
     """
 
     layers: tuple[str, ...]
-    maps: Tensor
-    correlations: Tensor
+    maps: Float[Tensor, "stages n h w"]
+    correlations: Float[Tensor, "stages n"]
 
 
 def cascade(
-    model: nn.Module, images: Tensor, classes: Tensor, method: Callable[..., Tensor], *, seed: int = 0
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
+    method: Callable[..., Tensor],
+    *,
+    seed: int = 0,
 ) -> Cascade:
     """A method's maps, and how much of them is left, as layers are randomised one after the other from the top.
 
@@ -74,14 +80,14 @@ def randomised(model: nn.Module, *, seed: int = 0) -> Iterator[tuple[str, nn.Mod
         with torch.random.fork_rng(devices=[]):  # layers know their fresh weights by the global generator only
             torch.set_rng_state(random)
             for module in child.modules():
-                if hasattr(module, "reset_parameters"):
-                    module.reset_parameters()
+                if callable(reset := getattr(module, "reset_parameters", None)):
+                    reset()
             random = torch.get_rng_state()
         if not isinstance(child, nn.modules.batchnorm._NormBase):
             yield name, copy.deepcopy(network).to(home)
 
 
-def rank_correlation(maps: Tensor, others: Tensor) -> Tensor:
+def rank_correlation(maps: Float[Tensor, "n h w"], others: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
     """Spearman's correlation of each map (N, H, W) with its counterpart, (N,); 0 where a map is the same all over."""
     ranks = [_mean_ranks(values.flatten(1)) for values in (maps, others)]
     first, second = (rank - rank.mean(1, keepdim=True) for rank in ranks)

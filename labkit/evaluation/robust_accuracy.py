@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.core import check_batch, check_counts
+from labkit.core import Progress, check_batch, check_counts
 from labkit.evaluation.intervals import wilson_interval
 from labkit.training import predict
 
@@ -40,13 +41,13 @@ class RobustAccuracy:
 
 def robust_accuracy(
     model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    images: Float[Tensor, "n c h w"],
+    labels: Int64[Tensor, " n"],
     attack: Callable[[nn.Module, Tensor, Tensor], Tensor],
     *,
     source: nn.Module | None = None,
     batch_size: int = 100,
-    progress: Callable = iter,
+    progress: Progress = iter,
 ) -> RobustAccuracy:
     """Attack the images that a network gets right, and count what is left of them.
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.attacks.universal_perturbation import UniversalPerturbations
@@ -20,25 +21,25 @@ class Universality:
         excluded: (K, T) int64, images that were not: of the target class, or taken for it unperturbed.
     """
 
-    successes: Tensor
-    trials: Tensor
-    excluded: Tensor
+    successes: Int64[Tensor, "k t"]
+    trials: Int64[Tensor, "k t"]
+    excluded: Int64[Tensor, "k t"]
 
     @property
-    def rates(self) -> Tensor:
+    def rates(self) -> Float[Tensor, "k t"]:
         """(K, T), NaN where nothing was tried."""
         return self.successes / self.trials
 
     @property
-    def intervals(self) -> tuple[Tensor, Tensor]:
+    def intervals(self) -> tuple[Float[Tensor, "k t"], Float[Tensor, "k t"]]:
         """The ends of each rate's 95% interval, (K, T) each."""
         return wilson_interval(self.successes, self.trials)
 
 
 def universality(
     model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    images: Float[Tensor, "n c h w"],
+    labels: Int64[Tensor, " n"],
     found: UniversalPerturbations,
     *,
     strength: float = 1.0,

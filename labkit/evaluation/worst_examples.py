@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.core import check_batch, check_counts, log_odds
@@ -18,13 +19,18 @@ class WorstExamples:
         logits: (k, K), all that the network says of them.
     """
 
-    indices: Tensor
-    probabilities: Tensor
-    logits: Tensor
+    indices: Int64[Tensor, " k"]
+    probabilities: Float[Tensor, " k"]
+    logits: Float[Tensor, "k classes"]
 
 
 def worst_examples(
-    model: nn.Module, images: Tensor, labels: Tensor, *, k: int = 8, batch_size: int = 500
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    labels: Int64[Tensor, " n"],
+    *,
+    k: int = 8,
+    batch_size: int = 500,
 ) -> WorstExamples:
     """The k images of a set to whose label the network gives the lowest probability.
 
@@ -50,15 +56,15 @@ def worst_examples(
     check_batch(model, images, labels)
     check_counts(most=len(images), k=k)
     check_counts(batch_size=batch_size)
-    worst, start = None, 0
+    found: list[tuple[Tensor, Tensor, Tensor]] = []  # log-odds, indices and logits of the worst so far
+    start = 0
     for batch, own in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         with torch.no_grad():
             logits = model(batch)
-        found = (log_odds(logits, own), torch.arange(start, start + len(own), device=labels.device), logits)
+        found.append((log_odds(logits, own), torch.arange(start, start + len(own), device=labels.device), logits))
         start += len(own)
-        if worst is not None:
-            found = tuple(torch.cat(pair) for pair in zip(worst, found, strict=True))
-        order = found[0].sort(stable=True).indices[:k]
-        worst = tuple(each[order] for each in found)
-    odds, indices, logits = worst
+        odds, indices, logits = (torch.cat(parts) for parts in zip(*found, strict=True))
+        order = odds.sort(stable=True).indices[:k]
+        found = [(odds[order], indices[order], logits[order])]
+    odds, indices, logits = found[0]
     return WorstExamples(indices, odds.sigmoid(), logits)

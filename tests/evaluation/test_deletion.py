@@ -29,7 +29,7 @@ def spot(row: int, column: int) -> torch.Tensor:
 
 def test_a_map_that_names_the_one_pixel_that_matters():
     curve = deletion(OnePixel().eval(), WHITE, ONE, spot(1, 2), steps=16, fill=0)
-    assert curve.shares.tolist() == [step / 16 for step in range(17)]
+    assert curve.fractions.tolist() == [step / 16 for step in range(17)]
     assert curve.probabilities[0].round().tolist() == [1] + [0] * 16
     assert curve.area.item() == pytest.approx(1 / 32, abs=1e-4)  # a triangle over the first sixteenth
     curve = insertion(OnePixel().eval(), WHITE, ONE, spot(1, 2), steps=16, fill=0)
@@ -93,7 +93,7 @@ def test_both_ends_belong_to_each_other():
         ({"steps": 0}, "steps must be a whole number from 1 to 784, got 0"),
         ({"steps": 785}, "got 785"),
         ({"fill": 2.0}, "fill must .* got values from 2 to 2"),
-        ({"batch_size": 0}, "batch_size must .* got 0"),
+        ({"batch_size": 0}, "batch_size must be .* got 0"),
     ],
 )
 def test_bad_options(options, message):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from labkit import models
 from labkit.features.activations import activations
 from labkit.features.receptive_field import receptive_field
+from labkit.summary import summary
 
 
 def averaging(network: nn.Sequential) -> nn.Sequential:
@@ -57,7 +58,7 @@ NETWORKS = {"mnist": (models.mnist_bn, (1, 28, 28)), "cifar10": (models.cifar10,
 def test_small_networks_at_corners_edges_and_in_the_middle(name):
     build, shape = NETWORKS[name]
     network = build().eval()
-    averages, sizes = averaging(network), models.summary(network, shape).rows
+    averages, sizes = averaging(network), summary(network, shape).rows
     layers = [row for row in sizes if len(row.output) == 3]
     assert len(layers) > 8
     for row in layers:

@@ -43,7 +43,10 @@ def test_what_is_measured_of_a_network():
 def test_a_tiny_study(tmp_path, monkeypatch):
     """One arm of two rounds: every network and every set of images is kept on the way, and nothing is made twice."""
     monkeypatch.setattr(retraining, "ROUNDS", {"fooling 1,000": [10, 10]})
-    monkeypatch.setattr(retraining, "SEARCH", retraining.SEARCH | {"steps": 5})
+    monkeypatch.setattr(retraining, "SEARCH", retraining.SEARCH | {"steps": 3})
+    monkeypatch.setattr(retraining, "ANOTHER_SEARCH", retraining.ANOTHER_SEARCH | {"steps": 3})
+    monkeypatch.setattr(retraining, "TRAINING_STEPS", 3)
+    monkeypatch.setattr(retraining, "REFERENCE", 10)
     few = data.sample("mnist", "train").subset(slice(600)), data.sample("mnist").subset(slice(200))
     monkeypatch.setattr(retraining, "_sets", lambda images: few)
     monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / "cache"))
