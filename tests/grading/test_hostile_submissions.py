@@ -22,7 +22,7 @@ from tests.grading import tiny
 
 ATTACKS = {
     name: function
-    for module in ("processes", "lies", "cells", "files", "archives")
+    for module in ("processes", "lies", "replies", "cells", "files", "archives")
     for name, function in inspect.getmembers(importlib.import_module(f"tests.grading.hostile_submissions.{module}"))
     if inspect.isfunction(function) and list(inspect.signature(function).parameters) == ["place"]
 }
@@ -33,13 +33,37 @@ REFUSED = {
     "json_nested_deep": "nested too deep",
     "ten_megabytes_of_cells": "characters",
     "a_million_empty_cells": "cells",
+    "sixteen_megabytes_of_empty_cells": "cells|memory",
+    "cells_of_other_types": "a cell is not an object",
+    "cells_in_an_object": "not a notebook",
+    "an_old_format": "not a notebook",
+    "compressed_in_place": "cannot be read",
+    "nothing_in_it": "cannot be read",
+    "zeros_only": "cannot be read",
     "notebook_that_is_a_link": "is a link",
     "folder_that_is_a_link": "is a link",
+    "pipe_with_the_name_of_a_notebook": "is not a file",
     "link_in_a_zip": "is a link",
     "zip_bomb": "larger than",
     "zips_in_zips": "zip in a zip in a zip",
     "broken_zip": "not a zip file",
+    "cut_off": "not a zip file",
+    "flipped_bits_in_deflate": "cannot be read from the archive",
+    "flipped_bits_in_lzma": "compressed in an unusual way",
+    "flipped_bits_in_bzip2": "compressed in an unusual way",
+    "a_dictionary_of_four_gigabytes": "compressed in an unusual way",
+    "an_unknown_way_of_compression": "compressed in an unusual way",
+    "flipped_bits_in_the_list_of_files": "zip|no notebook",
+    "a_wrong_checksum": "cannot be read from the archive",
+    "smaller_than_it_says": "cannot be read from the archive",
+    "locked_with_a_password": "cannot be read from the archive",
+    "claims_of_four_gigabytes_and_more": "list of files that is too long",
+    "a_list_of_files_of_ten_megabytes": "list of files that is too long",
+    "ten_thousand_files": "at most 10000",
     "two_notebooks": "which notebook counts",
+    "the_same_name_twice": "which notebook counts",
+    "entries_that_share_one_file": "which notebook counts",
+    "a_dozen_large_notebooks": "which notebook counts",
 }
 SECRET = str(tiny.WORDS["temperature"].split()[-1])
 
@@ -70,17 +94,19 @@ def batch(tmp_path_factory):
         command = [sys.executable, "-m", "labkit.grading.cli", folder / "solutions" / "tiny", submissions, "--out", out]
         limits = [
             "--cell-seconds",
-            "3",
+            "2",
             "--call-seconds",
-            "2",
+            "1",
             "--total-seconds",
-            "25",
+            "12",
             "--memory",
-            "1.5",
+            "1",
             "--workers",
-            "2",
+            "6",
         ]
-        done = subprocess.run([*command, *limits], env=environment, capture_output=True, text=True, cwd=folder)
+        done = subprocess.run(
+            [*command, *limits, "--workers", "6"], env=environment, capture_output=True, text=True, cwd=folder
+        )
         assert done.returncode == 0, done.stderr
     lines = (out / "grades.csv").read_text(encoding="utf-8").splitlines()
     rows = {row["student"].lstrip("'"): row for row in csv.DictReader(lines)}
@@ -131,7 +157,7 @@ def _row(batch, name):
 
 
 def test_there_are_enough():
-    assert len(ATTACKS) >= 35
+    assert len(ATTACKS) >= 130
 
 
 @pytest.mark.slow

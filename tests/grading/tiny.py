@@ -31,6 +31,7 @@ def hidden(student, reference, rng):
 check.here(hidden, globals())
 ### END HIDDEN TESTS
 """
+FIGURE = "curve = mean(np.ones(3))\nplot.lines([1], {'a': curve})"
 WORDS = {
     "mean": "def mean(values):\n    return values.sum() / len(values)",
     "spread": "def spread(values):\n    return values.max() - values.min()",
@@ -54,7 +55,8 @@ def solution():
     for name, source in WORDS.items():
         hidden = TEMPERATURE if name == "temperature" else HIDDEN.replace("NAME", name)
         cells += [task(name, f"### BEGIN SOLUTION\n{source}\n### END SOLUTION"), test(name, VISIBLE[name] + hidden)]
-    return notebook([*cells, answer("### BEGIN SOLUTION\nBecause.\n### END SOLUTION")])
+    figure = new_code_cell(FIGURE, id="figure")
+    return notebook([*cells, figure, answer("### BEGIN SOLUTION\nBecause.\n### END SOLUTION")])
 
 
 def honest():

@@ -205,11 +205,11 @@ def figure_names(source: str) -> set[str] | None:
     called = call.func if isinstance(call, ast.Call) else None
     if not (isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name)):
         return None
-    plain = all(isinstance(line, ast.Assign) and all(map(_is_name, line.targets)) for line in before)
-    plain = plain and not any(isinstance(node, ast.NamedExpr) for node in ast.walk(tree))
+    assigned = [line for line in before if isinstance(line, ast.Assign) and all(map(_is_name, line.targets))]
+    plain = assigned == before and not any(isinstance(node, ast.NamedExpr) for node in ast.walk(tree))
     if called.value.id not in ("plot", "widgets") or not plain:
         return None
-    targets = [node for line in before for target in line.targets for node in ast.walk(target)]
+    targets = [node for line in assigned for target in line.targets for node in ast.walk(target)]
     return {node.id for node in targets if isinstance(node, ast.Name)}
 
 

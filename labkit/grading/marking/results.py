@@ -65,7 +65,8 @@ class Result:
 
 def task_from(found: dict[str, Any]) -> Task:
     """A task from its `asdict`. Raises TypeError or KeyError where it is something else."""
-    return Task(**found | {"parts": [Part(**part) for part in found["parts"]]})
+    parts = [Part(**part) for part in found["parts"]]
+    return Task(**{name: value for name, value in found.items() if name != "parts"}, parts=parts)
 
 
 def result_from(found: dict[str, Any]) -> Result:

@@ -249,9 +249,8 @@ def mark_on_worker(name: str, settings: Settings, submission: Submission) -> Res
     with needs("grade"):
         from distributed import get_worker
 
-    worker = get_worker()
-    keeper = worker.plugins.setdefault(name, MarkersOfWorker(settings))
-    return keeper.mark(submission)
+    plugins: dict[str, Any] = get_worker().plugins
+    return plugins.setdefault(name, MarkersOfWorker(settings)).mark(submission)
 
 
 class MarkersOfWorker:

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from labkit.extras import needs
 from labkit.grading.authoring.assignments import Assignment
@@ -34,9 +35,8 @@ def fill_gradebook(url: str, assignment: Assignment, results: list[Result]) -> i
         gradebook.update_or_create_assignment(assignment.name)
         gradebook.update_or_create_notebook(assignment.name, assignment.name)
         for cell in [*assignment.tests, *assignment.by_hand]:
-            gradebook.update_or_create_grade_cell(
-                cell.name, assignment.name, assignment.name, max_score=cell.points, cell_type=cell.kind
-            )
+            settings: dict[str, Any] = {"max_score": cell.points, "cell_type": cell.kind}
+            gradebook.update_or_create_grade_cell(cell.name, assignment.name, assignment.name, **settings)
         graded = [result for result in results if not result.problem]
         for result in graded:
             gradebook.update_or_create_student(result.student)

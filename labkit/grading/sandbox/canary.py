@@ -92,9 +92,9 @@ def leaks(boxes: Boxes, hidden: list[Path]) -> list[str]:
     os.environ["LABKIT_CANARY"] = secret
     try:
         with _listeners() as (port, unix), boxes.open() as box:
-            hidden = [str(path.absolute()) for path in hidden if path.exists()]
+            there = [str(path.absolute()) for path in hidden if path.exists()]
             _exchange(box, {"do": "run", "cell": CELL})
-            arguments = [secret, hidden, port, unix, boxes.limits.memory, boxes.limits.processes]
+            arguments = [secret, there, port, unix, boxes.limits.memory, boxes.limits.processes]
             answer = _exchange(box, {"do": "call", "name": "leaks", "arguments": arguments, "options": {}})
     finally:
         del os.environ["LABKIT_CANARY"]

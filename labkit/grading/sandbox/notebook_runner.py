@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from labkit.grading.sandbox import transport
 from labkit.grading.sandbox.shell import new_shell
 
@@ -26,7 +28,7 @@ def serve(channel: socket.socket) -> None:
     """Answer until the other side hangs up."""
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
-    sys.modules["torch"].set_num_threads = lambda number: None  # one each: the processors are shared
+    torch.set_num_threads = lambda number: None  # type: ignore[assignment]  # one each: processors are shared
     sys.path.insert(0, "")  # the notebook's folder comes first, as in Jupyter
     shell = new_shell()
     sys.modules["__main__"] = shell.user_module

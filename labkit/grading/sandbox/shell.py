@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -33,7 +33,7 @@ class Shell(InteractiveShell):
     def enable_gui(self, gui: str | None = None) -> None:
         pass
 
-    def _tee(self, channel: str) -> AbstractContextManager[None]:  # IPython 9 would keep a copy of what is printed
+    def _tee(self, channel: str) -> Any:  # IPython 9 would keep a copy of what is printed
         return nullcontext()
 
 
@@ -45,8 +45,9 @@ def new_shell() -> Shell:
     settings.InteractiveShell.colors = "nocolor"
     settings.InteractiveShell.cache_size = 0
     shell = Shell(config=settings)
-    shell.display_formatter.format = lambda *arguments, **options: ({}, {})
-    shell.display_pub.publish = lambda *arguments, **options: None
+    parts: Any = shell  # traitlets hide the kinds of what they hold
+    parts.display_formatter.format = lambda *arguments, **options: ({}, {})
+    parts.display_pub.publish = lambda *arguments, **options: None
     return shell
 
 

@@ -168,7 +168,7 @@ def _blob(value: np.ndarray | np.generic | Tensor, blobs: list[memoryview]) -> d
         raise TypeError(f"an array of kind {array.dtype} cannot be sent, only numbers can")
     dtype = array.dtype.newbyteorder("<")
     array = np.ascontiguousarray(array, dtype if dtype.str in DTYPES else WIDEST[array.dtype.kind])
-    blobs.append(memoryview(array.reshape(-1).view(np.uint8)))
+    blobs.append(array.reshape(-1).view(np.uint8).data)
     return {"place": len(blobs) - 1, "dtype": array.dtype.str, "shape": list(np.shape(value))}
 
 

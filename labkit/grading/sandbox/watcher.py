@@ -22,6 +22,7 @@ INTERVAL = 0.05  # seconds between two looks
 GRACE = 2  # seconds for a process that was told that its time is up
 PATIENCE = 10  # nothing lasts longer than so many times its limit, whoever held the processors
 FEW = 8  # open files of a process that are not counted
+INODE = 1024  # bytes that the kernel needs for an empty file
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -109,7 +110,7 @@ class Watcher:
         for place in self._in_memory:
             with contextlib.suppress(OSError):
                 files = os.statvfs(place)
-                elsewhere += (files.f_blocks - files.f_bfree) * files.f_frsize
+                elsewhere += (files.f_blocks - files.f_bfree) * files.f_frsize + INODE * (files.f_files - files.f_ffree)
         if resident + elsewhere > self._limits.memory:  # pages that processes share were counted for each
             with contextlib.suppress(OSError, ValueError, IndexError):
                 resident = sum(_kilobytes(folder / "smaps_rollup", "Pss_Anon", "Pss_Shmem") for folder in processes)

@@ -54,9 +54,6 @@ def test_test_cells_are_not_run(assignment):
     assert [cell.name for cell in assignment.to_run(cells)] == ["", "mean", "spread", "temperature"]
 
 
-FIGURE = "curve = mean(np.ones(3))\nplot.lines([1], {'a': curve})"
-
-
 @pytest.mark.parametrize(
     ("other", "runs"),
     [
@@ -70,13 +67,11 @@ FIGURE = "curve = mean(np.ones(3))\nplot.lines([1], {'a': curve})"
     ],
 )
 def test_an_authors_figure_is_left_out_where_nothing_can_depend_on_it(tmp_path, other, runs):
-    book = tiny.solution()
-    book.cells.append(tiny.new_code_cell(FIGURE, id="figure"))
-    tiny.write(book, tmp_path / "tiny.ipynb")
+    tiny.write(tiny.solution(), tmp_path / "tiny.ipynb")
     assignment = read_assignment(tmp_path / "tiny.ipynb")
-    found = assignment.to_run([Cell("code", FIGURE), Cell("code", other)])
-    assert [cell.source for cell in found] == ([FIGURE] if runs else []) + [other]
-    changed = Cell("code", FIGURE.replace("[1]", "[2]"))
+    found = assignment.to_run([Cell("code", tiny.FIGURE), Cell("code", other)])
+    assert [cell.source for cell in found] == ([tiny.FIGURE] if runs else []) + [other]
+    changed = Cell("code", tiny.FIGURE.replace("[1]", "[2]"))
     assert assignment.to_run([changed]) == [changed], "a student's own is always run"
 
 

@@ -1,6 +1,7 @@
 """Notebooks whose cells and metadata are not what was released."""
 
 import copy
+import gzip
 import json
 
 from nbformat.v4 import new_output
@@ -159,3 +160,163 @@ def script_in_answers(place):
 
 def formula_in_a_name(place):
     hand_in(tiny.honest(), place.with_name(f'=HYPERLINK("http:")&{place.name}'))
+
+
+def as_json(place, change=lambda book: None, encoding="utf-8"):
+    """The honest notebook, changed as plain JSON, which nbformat would refuse to write."""
+    book = json.loads(json.dumps(tiny.honest()))
+    change(book)
+    place.mkdir(parents=True)
+    (place / "tiny.ipynb").write_bytes(json.dumps(book).encode(encoding))
+
+
+def half_a_surrogate_pair_in_a_name(place):
+    def change(book):
+        for cell in book["cells"]:
+            cell["metadata"]["nbgrader"] = {"grade_id": "\ud800mean", "grade": False, "solution": True}
+
+    as_json(place, change)
+
+
+def half_a_surrogate_pair_as_a_kind(place):
+    as_json(place, lambda book: book["cells"].append({"cell_type": "\udfff", "source": "\ud800"}))
+
+
+def half_a_surrogate_pair_in_an_answer(place):
+    as_json(place, lambda book: book["cells"][-1].update(source="I think \ud800 so."))
+
+
+def half_a_surrogate_pair_in_code(place):
+    as_json(place, lambda book: book["cells"].append({"cell_type": "code", "source": "x = '\ud83d'"}))
+
+
+def name_of_twenty_megabytes(place):
+    def change(book):
+        marks = {"nbgrader": {"grade_id": "x" * 20_000_000, "solution": True, "grade": False}}
+        book["cells"].append({"cell_type": "code", "source": "1 / 0", "metadata": marks})
+
+    as_json(place, change)
+
+
+def kind_of_a_megabyte(place):
+    as_json(place, lambda book: book["cells"][4].update(cell_type="y" * 10**6))
+
+
+def sixteen_megabytes_of_empty_cells(place):
+    as_json(place, lambda book: book["cells"].extend([{}] * 4_000_000))
+
+
+def two_thousand_failing_cells(place):
+    cells = [{"cell_type": "code", "source": f"raise ValueError('{'x' * 100}')", "metadata": {}}] * 1900
+    as_json(place, lambda book: book["cells"].extend(cells))
+
+
+def copies_of_a_figure_and_a_long_cell(place):
+    """Whatever looks for the names of one cell in all others has a lot to do."""
+    figure = {"cell_type": "code", "source": tiny.FIGURE, "metadata": {}}
+    long = {"cell_type": "code", "source": "y = [" + "x, " * 200_000 + "]", "metadata": {}}
+    as_json(place, lambda book: book["cells"].extend([figure] * 1500 + [long]))
+
+
+def an_f_string_of_150_000_pieces(place):
+    text = "'" + "{x}" * 150_000 + "'"
+    as_json(place, lambda book: book["cells"].append({"cell_type": "code", "source": f"x = 1\ny = f{text}"}))
+
+
+def brackets_without_end(place):
+    as_json(place, lambda book: book["cells"].append({"cell_type": "code", "source": "(" * 500_000}))
+
+
+def minus_without_end(place):
+    as_json(place, lambda book: book["cells"].append({"cell_type": "code", "source": "-" * 500_000 + "1"}))
+
+
+def null_bytes_in_code(place):
+    as_json(place, lambda book: book["cells"].append({"cell_type": "code", "source": "x = '\0'\0"}))
+
+
+def points_beyond_numbers(place):
+    def change(book):
+        strange = [10**400, float("nan"), float("inf"), -1e308, True, "3"]
+        for cell, points in zip(book["cells"][2:], strange, strict=False):
+            cell["metadata"]["nbgrader"]["points"] = points
+
+    as_json(place, change)
+
+
+def sources_of_other_types(place):
+    strange = [None, 7, {"a": 1}, [1, [2]], ["x = ", None, {}], True]
+    as_json(place, lambda book: book["cells"].extend({"cell_type": "code", "source": each} for each in strange))
+
+
+def cells_of_other_types(place):
+    as_json(place, lambda book: book["cells"].extend([None, 7, "x", []]))
+
+
+def cells_in_an_object(place):
+    as_json(place, lambda book: book.update(cells={"0": book["cells"]}))
+
+
+def an_old_format(place):
+    as_json(place, lambda book: book.update(worksheets=[{"cells": book.pop("cells")}], nbformat=3))
+
+
+def utf_16(place):
+    as_json(place, encoding="utf-16")
+
+
+def a_mark_before_the_text(place):
+    as_json(place, encoding="utf-8-sig")
+
+
+def compressed_in_place(place):
+    place.mkdir(parents=True)
+    (place / "tiny.ipynb").write_bytes(gzip.compress(json.dumps(tiny.honest()).encode()))
+
+
+def nothing_in_it(place):
+    place.mkdir(parents=True)
+    (place / "tiny.ipynb").write_bytes(b"")
+
+
+def zeros_only(place):
+    place.mkdir(parents=True)
+    (place / "tiny.ipynb").write_bytes(bytes(10**6))
+
+
+def twenty_megabytes_of_pictures(place):
+    """Honest: large outputs and attachments."""
+
+    def change(book):
+        picture = {"output_type": "display_data", "data": {"image/png": "A" * 20_000_000}, "metadata": {}}
+        book["cells"][1]["outputs"] = [picture]
+        book["cells"][0]["attachments"] = {"a.png": {"image/png": "B" * 1_000_000}}
+
+    as_json(place, change)
+
+
+def metadata_nested_deep(place):
+    def change(book):
+        nested = {}
+        for _ in range(400):
+            nested = {"nbgrader": nested}
+        book["cells"][1]["metadata"] = nested
+
+    as_json(place, change)
+
+
+def an_answer_of_a_megabyte(place):
+    as_json(place, lambda book: book["cells"][-1].update(source="I think so. " * 80_000))
+
+
+def an_answer_that_turns_the_text_round(place):
+    as_json(place, lambda book: book["cells"][-1].update(source="\u202e\u2066 .os kniht I \x1b[2J"))
+
+
+def formula_in_an_answer_and_in_an_error(place):
+    def change(book):
+        book["cells"][-1]["source"] = '=HYPERLINK("http://x")'
+        source = "raise ValueError('=1+1;\\uff1d1+1|-cmd')"
+        book["cells"].append({"cell_type": "code", "source": source, "metadata": {"nbgrader": {"grade_id": "=1+1"}}})
+
+    as_json(place, change)
