@@ -10,7 +10,6 @@ import runpy
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 
 from labkit.grading.authoring import check
@@ -92,8 +91,7 @@ def hidden_check(source, names):
 
 
 def marks(hidden, student, reference):
-    """What was tried -> None, or what is wrong."""
-    return dict(hidden(check.Here(student), check.Here(reference), np.random.default_rng(0)))
+    return list(check.parts(hidden, check.Here(student), check.Here(reference), 0))
 
 
 def mistaken(mistake, solution):
@@ -125,7 +123,7 @@ def test_wrong_answers_are_told_what_is_wrong(path):
         hidden = hidden_check(next(cell.source for cell in cells if cell.id == f"check-{task}"), solved)
         parts = marks(hidden, names, solved)
         assert len(parts) >= 2, f"{task}: no partial credit"
-        assert not any(parts.values()), f"{task}: {parts}"
+        assert not any(part.words for part in parts), f"{task}: {parts}"
         assert len(mistakes) >= 2
         for mistake in mistakes:
             answer, words = mistaken(mistake, solution)
@@ -134,8 +132,7 @@ def test_wrong_answers_are_told_what_is_wrong(path):
             told = message(released[f"check-{task}"].source, names)
             if not re.search(words, told):
                 problems.append(f"{task}: expected {words!r}, told {told!r} for {mistake[:-1]}")
-            parts = marks(hidden, names, solved)
-            shares.append(sum(words is None for words in parts.values()) / len(parts))
+            shares.append(check.fraction(marks(hidden, names, solved)))
             if shares[-1] == 1 and not any(each in words for each in UNSEEN):
                 problems.append(f"{task}: the hidden check does not see {mistake[:-1]}")
             exec(solution, names)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.grading.authoring.check import TOKENS, plain
+from labkit.grading.authoring.values import TOKENS, plain
 
 LARGEST = 64 * 2**20  # bytes of a frame
 LARGEST_JSON = 2 * 2**20

@@ -187,7 +187,7 @@ def endless_nesting(place):
 
 def token_as_a_result(place):
     """A name that travels in the other direction: `os.system`, to be looked up by whoever reads it."""
-    hand_in(returning("from labkit.grading.authoring.check import Function", "Function('os.system')"), place)
+    hand_in(returning("from labkit.grading.authoring.values import Function", "Function('os.system')"), place)
 
 
 def nan_and_infinity(place):
