@@ -26,24 +26,24 @@ MISTAKES = {
         ("sleeping", "maps.sum((2, 3), keepdim=True) == 0", 1.5),
     ],
     "attacks": [
-        ("iterate", "fgsm(model, images,", 2.4),
-        ("iterate", "targeted=False", 1.2),
-        ("random-push", "torch.randint(0, 2, images.shape)", 0.67),
+        ("iterate", "fgsm(model, images,", 1.2),
+        ("iterate", "now.clamp(now - eps, now + eps)", 1.2),
+        ("random-push", "torch.randint(0, 2, images.shape)", 0.8),
     ],
     "class_models": [
         ("total-variation", "return across", 1.5),
         ("objective", "images.square().sum((1, 2, 3)).sqrt()", 1.6),
-        ("class-model", ".mean(), x)", 0.86),
+        ("class-model", ".mean(), x)", 0.75),
     ],
     "convolution": [
-        ("output-size", "(w - f + 2 * p) // s + 1", 2.68),
+        ("output-size", "(w - f + 2 * p) // s + 1", 2.14),
         ("convolve2d", "right(i, k, padding)", 2.4),
         ("pool", "right(image, size, np.max)", 0.75),
     ],
     "fooling": [
         ("nearest", ".square().amin(1).mean(1)", 2),
         ("cost", "weight * nearest(images, reference)", 1),
-        ("search", "x.detach() + step_size", 4.8),
+        ("search", "x.detach() + step_size", 3.2),
     ],
     "layers": [
         ("output-shape", '/ layer["stride"] + 1', 3.57),
@@ -51,9 +51,9 @@ MISTAKES = {
         ("mnist-network", '"units": 128}', 1),
     ],
     "occlusion": [
-        ("covered", "image.shape[2] - window + 1, 1", 2.5),
-        ("occlusion", ".view(columns, rows), shares", 3.75),
-        ("spread", "= values", 1.6),
+        ("occluded", "image.shape[2] - window + 1, 1", 2.5),
+        ("occlusion", ".view(columns, rows), probabilities", 3.75),
+        ("average_over_windows", "= values", 1.6),
     ],
     "saliency_and_smoothgrad": [
         ("saliency", ".mean()", 1.25),
@@ -62,7 +62,7 @@ MISTAKES = {
     ],
     "training_loop": [
         ("cross-entropy", ".sum()", 1.33),
-        ("fit", "    return model.eval()", 3),
+        ("fit", "    return model.eval()", 4),
         ("accuracy", "return hits / len(images[:batch_size])", 1),
     ],
 }

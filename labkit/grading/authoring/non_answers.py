@@ -142,7 +142,7 @@ def attempts(expected: Any) -> dict[str, Attempt]:
     found |= {f"{name}, of the right type too": partial(_filled, (leaf,), True) for name, leaf in LEAVES.items()}
     if isinstance(expected, tuple | list | dict) and 1 < len(expected) <= 4:
         names = list(LEAVES) if len(expected) == 2 else list(LEAVES)[: COMBINED // 2]
-        for pair in islice(product(names, names[:COMBINED], *[names[:3]] * (len(expected) - 2)), 400):
+        for pair in islice(product(names, names[:COMBINED], *[names[:3]] * (len(expected) - 2)), 250):
             leaves = tuple(LEAVES[name] for name in pair)
             found[" and ".join(pair)] = partial(_filled, leaves, True)
     return found
@@ -224,7 +224,7 @@ def _fill(expected, leaf: Leaf, typed: bool, question: Question):
     if isinstance(expected, tuple | list):
         return type(expected)(_fill(value, leaf, typed, question) for value in expected)
     if isinstance(expected, str) or expected is None or isinstance(expected, check.Raised):
-        return expected if isinstance(expected, str) else None
+        return "" if isinstance(expected, str) else None
     array = np.asarray(expected)
     with np.errstate(all="ignore"):
         made = np.asarray(leaf(array, question))
