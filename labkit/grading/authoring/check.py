@@ -15,9 +15,10 @@ plain variable. Each `yield` is one part of the task: what was tried, and None i
 tried has the same words whatever the seed. A part that an answer without thought gets right too is `check.easy`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -150,7 +151,17 @@ def parts(hidden: Callable, student, reference, seed: int) -> Iterator[Part]:
         yield found if isinstance(found, Part) else Part(*found)
 
 
-def fraction(found: list[Part]) -> float:
+class Judged(Protocol):
+    """A part, wherever it comes from."""
+
+    @property
+    def words(self) -> str | None: ...
+
+    @property
+    def easy(self) -> bool: ...
+
+
+def fraction(found: Sequence[Judged]) -> float:
     """The fraction of a task's points: that of its parts that are right; none as long as only easy ones are."""
     right = [part for part in found if part.words is None]
     return len(right) / len(found) if any(not part.easy for part in right) else 0.0

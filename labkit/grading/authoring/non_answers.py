@@ -178,7 +178,7 @@ def earned(
 
     Args:
         hidden: the check, as `check.collecting` hands it over.
-        solution: the functions of the solved notebook; they are asked often, so `marking.Memory` saves time.
+        solution: the functions of the solved notebook; they are asked often, so `solution.Reference` saves time.
         seed: of the inputs.
         others: functions of other tasks, whose answers are tried too.
 

@@ -1,15 +1,19 @@
 """What was asked and answered while a task was marked: what a student can try again, and an instructor look up."""
 
+import base64
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.grading.authoring import code, compare
+import numpy as np
+from torch import Tensor
+
+from labkit.grading.authoring import check, code, compare
 from labkit.grading.authoring.values import Raised
 from labkit.grading.sandbox import transport
 
-LARGEST = 4 * 2**20  # bytes of a submission's answers that are kept
+LARGEST = 2**20  # bytes of a task's answers that are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,23 +29,73 @@ class Call:
         return self.arguments[0] if self.name == "value" else code.call(self.name, self.arguments, self.options)
 
 
-class Watched:
-    """A student whose calls are noted."""
+class Kept:
+    """What a student's functions answered in one task, as text that is written into the record."""
 
-    def __init__(self, student: Any, answers: list | None = None):
-        self._student, self._answers = student, [] if answers is None else answers
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._room = LARGEST
+
+    def add(self, answer: Any) -> None:
+        """Keep an answer if it is not too large; else say so in its place."""
+        size = _size(answer)
+        if size > self._room:
+            answer = Raised("TooLarge", f"an answer of {size:,} bytes, which is not kept")
+        item = {"raised": [answer.kind, answer.message]} if isinstance(answer, Raised) else {"answer": answer}
+        piece = base64.b64encode(zlib.compress(transport.encode(item), 1)).decode()
+        self._room -= len(piece)
+        self._pieces.append(piece)
+
+    def text(self) -> str:
+        return " ".join(self._pieces)
+
+
+def answers(text: str) -> list:
+    """What `Kept.text` gave, as values again.
+
+    Raises:
+        TransportError: it cannot be read.
+    """
+    found = []
+    for piece in text.split():
+        try:
+            item = transport.decode(zlib.decompress(base64.b64decode(piece)))
+            found.append(Raised(*item["raised"]) if "raised" in item else item["answer"])
+        except (zlib.error, ValueError, KeyError, TypeError) as error:
+            raise transport.TransportError("no record that can be read") from error
+    return found
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value takes when it is sent."""
+    if isinstance(value, Tensor | np.ndarray):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(_size(key) + _size(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return 8 + sum(map(_size, value))
+    return len(value) if isinstance(value, str) else 8
+
+
+class Watched:
+    """A student whose calls are noted, and whose answers are kept."""
+
+    def __init__(self, student: Any):
+        self._student = student
+        self.kept = Kept()
         self.calls: list[Call] = []
 
     def __getattr__(self, name: str) -> Callable:
         return lambda *arguments, **options: self._noted(Call(name, arguments, options), getattr(self._student, name))
 
-    def value(self, name: str):
+    def value(self, name: str) -> Any:
+        """The value of a variable."""
         return self._noted(Call("value", (name,), {}), self._student.value)
 
-    def _noted(self, call: Call, ask: Callable):
+    def _noted(self, call: Call, ask: Callable) -> Any:
         answer = ask(*call.arguments, **call.options)
         self.calls.append(call)
-        self._answers.append(answer)
+        self.kept.add(answer)
         return answer
 
 
@@ -84,54 +138,21 @@ class Tried:
         return tuple(wrong[:1]) or self.calls
 
 
-def tried(parts: Callable[[Any], Iterator], student: Any, answers: list | None = None) -> Iterator[Tried]:
+def tried(parts: Iterator[check.Part], watched: Watched) -> Iterator[Tried]:
     """The parts of a hidden check with their calls.
 
     Args:
-        parts: starts the check on a student.
-        student: whose functions are called.
-        answers: a list to which everything that came back is added, whatever happens.
+        parts: of the check on this student.
+        watched: the student.
     """
-    watched, seen = Watched(student, answers), 0
+    seen = 0
     last: tuple[Call, ...] = ()
-    running = parts(watched)
     while True:
         with compare.noted() as comparisons:
-            part = next(running, None)
+            part = next(parts, None)
         if part is None:
             return
         last = tuple(watched.calls[seen:]) or last  # several parts may look at one answer
         seen = len(watched.calls)
         decided = [each for each in comparisons if each.words] or comparisons
         yield Tried(part.what, part.words, part.easy, last, decided[-1] if decided else None)
-
-
-def packed(answers: dict[str, list]) -> bytes:
-    """Answers of each task as bytes; what is larger than may be kept becomes a `Raised` that says so."""
-    room, kept = LARGEST, {}
-    for task, values in answers.items():
-        kept[task] = []
-        for value in values:
-            item = {"raised": [value.kind, value.message]} if isinstance(value, Raised) else {"answer": value}
-            size = len(transport.encode(item))
-            if size > room:
-                item = {"raised": ["TooLarge", f"an answer of {size:,} bytes, which is not kept"]}
-            room -= size if size <= room else 0
-            kept[task].append(item)
-    return zlib.compress(transport.encode(kept))
-
-
-def unpacked(content: bytes) -> dict[str, list]:
-    """The answers again.
-
-    Raises:
-        TransportError: they cannot be read.
-    """
-    try:
-        kept = transport.decode(zlib.decompress(content))
-        return {
-            task: [Raised(*item["raised"]) if "raised" in item else item["answer"] for item in items]
-            for task, items in kept.items()
-        }
-    except (zlib.error, AttributeError, KeyError, TypeError) as error:
-        raise transport.TransportError("no record that can be read") from error

@@ -5,13 +5,16 @@ a task asks for is a function (or a variable) with a name, wherever it stands, s
 student's process when its cells have run. A test cell in a submission is never run, so nothing in it can matter.
 """
 
+import contextlib
+import hmac
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-import numpy as np
-
+from labkit.grading.authoring import check
+from labkit.grading.authoring import code as code_of_call
 from labkit.grading.authoring.assignments import Assignment, AssignmentError, Cell
+from labkit.grading.marking import journal
 from labkit.grading.marking.bounds import TooLong, at_most
 from labkit.grading.marking.results import LONGEST_ANSWER, Answer, Part, Result, Task, sentence
 from labkit.grading.marking.session import Session, Student
@@ -19,6 +22,8 @@ from labkit.grading.marking.solution import Reference, solve
 from labkit.grading.marking.submissions import Submission, SubmissionError
 from labkit.grading.sandbox.box import Boxes
 from labkit.grading.sandbox.bubblewrap import BoxError
+
+FAIR = 5  # seeds that are tried until the solution passes its own checks
 
 
 class Marker:
@@ -33,15 +38,40 @@ class Marker:
         self.assignment, self.boxes, self.seed = assignment, boxes, seed
         namespace, self._hidden = solve(assignment)
         self._reference = Reference(namespace)
-        self._parts: dict[str, list[Part]] = {}
+        self._parts = self._own_parts(seed)
+
+    def seed_for(self, content: bytes) -> int:
+        """The seed of a submission's inputs.
+
+        It follows from the run's seed, which nobody outside knows, and from what was handed in: whoever hands in again,
+        with a table made from the own feedback, meets other inputs. Inputs on which rounding trips the solution itself
+        are passed over.
+
+        Raises:
+            AssignmentError: the solution fails its own checks on one seed after the other.
+        """
+        secret = self.seed.to_bytes(32, "big")
+        for attempt in range(FAIR):
+            seed = int.from_bytes(hmac.digest(secret, content + bytes([attempt]), "sha256")[:8], "big")
+            with contextlib.suppress(AssignmentError):
+                self._own_parts(seed)
+                return seed
+        raise AssignmentError(f"the solution fails its own hidden checks on {FAIR} seeds")
+
+    def _own_parts(self, seed: int) -> dict[str, list[check.Part]]:
+        """The parts of all tasks where the solution itself is tried.
+
+        Raises:
+            AssignmentError: it does not pass.
+        """
+        tried = {}
         for name, hidden in self._hidden.items():
-            found = list(parts(hidden, self._reference, self._reference, seed))
+            found = tried[name] = list(check.parts(hidden, self._reference, self._reference, seed))
             wrong = [f"{part.what}: {part.words}" for part in found if part.words]
             if wrong or not found:
-                raise AssignmentError(
-                    f"{name}: the solution itself fails its hidden check: {(wrong or ['no part'])[0]}"
-                )
-            self._parts[name] = found
+                first = (wrong or ["no part"])[0]
+                raise AssignmentError(f"{name}: the solution itself fails its hidden check: {first}")
+        return tried
 
     def mark(
         self,
@@ -64,6 +94,7 @@ class Marker:
             with at_most(self.boxes.limits.cell):
                 cells = submission.cells()
                 code = self.assignment.to_run(cells)
+            result.seed = self.seed_for(submission.content)
             self._mark(cells, code, result, known or {}, begin, done)
         except SubmissionError as error:
             result.problem = str(error)
@@ -93,7 +124,7 @@ class Marker:
             for cell in self.assignment.tests:
                 if cell.name not in known:
                     begin(cell.name)
-                    result.tasks[cell.name] = self._task(cell, Student(session))
+                    result.tasks[cell.name] = self._task(cell, Student(session), result.seed)
                     done(cell.name, result.tasks[cell.name])
                 else:
                     result.tasks[cell.name] = known[cell.name]
@@ -113,31 +144,32 @@ class Marker:
             result.problem = "no cell and no function of this assignment is in it: is it another notebook?"
             result.tasks, result.by_hand = {}, {}
 
-    def _task(self, cell: Cell, student: Student) -> Task:
-        """Points of one task: its points times the fraction of its parts that are right."""
+    def _task(self, cell: Cell, student: Student, seed: int) -> Task:
         wanted, found = self._parts[cell.name], []
         problem = ""
-        running = parts(self._hidden[cell.name], student, self._reference, self.seed)
+        watched = journal.Watched(student)
+        running = journal.tried(check.parts(self._hidden[cell.name], watched, self._reference, seed), watched)
         try:
             while len(found) < len(wanted):
                 with at_most(self.boxes.limits.call):
                     part = next(running, None)
                     if part is None:
                         break
-                    found.append(Part(part.what, None if part.words is None else sentence(part.words), part.easy))
+                    words = None if part.words is None else sentence(part.words)
+                    code = "\n\n".join(map(str, part.deciding))[: code_of_call.LONGEST] if words else ""
+                    found.append(Part(part.what, words, part.easy, code))
         except BoxError:  # none could be made
             raise
         except (Exception, TooLong) as error:  # a value of a kind that the check did not expect, or too large
             kind = "" if isinstance(error, TooLong) else f"{type(error).__name__}: "
             problem = f"the check could not go on with what came back ({kind}{error})"
-        return self.task(cell, found, problem or "it was not reached")
+        return replace(self.task(cell, found, problem or "it was not reached"), answers=watched.kept.text())
 
     def task(self, cell: Cell, found: list[Part], problem: str) -> Task:
         """A task of which some parts were tried, and none of the others because of a problem."""
         rest = [Part(part.what, sentence(problem), part.easy) for part in self._parts[cell.name][len(found) :]]
         tried = [*found, *rest]
-        right = sum(part.words is None for part in tried)
-        return Task(round(cell.points * right / len(tried), 2), cell.points, tried)
+        return Task(round(cell.points * check.fraction(tried), 2), cell.points, tried)
 
     def _by_hand(self, cells: list[Cell], result: Result) -> None:
         for wanted in self.assignment.by_hand:
@@ -145,12 +177,6 @@ class Marker:
             if len(answers) != 1:
                 result.add_notes([f"cell {wanted.name}: there are {len(answers)} of it in the notebook"])
             result.by_hand[wanted.name] = Answer(wanted.points, "\n\n".join(answers)[:LONGEST_ANSWER])
-
-
-def parts(hidden: Callable, student: Any, reference: Any, seed: int) -> Iterator[Part]:
-    """What a hidden check tries, one after the other, on inputs that the seed draws."""
-    for what, words in hidden(student, reference, np.random.default_rng(seed)):
-        yield Part(what, words)
 
 
 def metadata_notes(cells: list[Cell], assignment: Assignment) -> list[str]:

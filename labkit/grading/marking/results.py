@@ -6,7 +6,7 @@ from typing import Any
 LONGEST = 300  # characters of a sentence in a report
 LONGEST_ANSWER = 20_000
 MOST_NOTES = 20
-SCHEMA = 2  # of `Result.as_dict`; a new number whenever a field changes
+SCHEMA = 3  # of `Result.as_dict`; a new number whenever a field changes
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Part:
     what: str
     words: str | None  # what was wrong, None if nothing
     easy: bool = False  # see `check.easy`
+    code: str = ""  # the call behind a wrong part, which its student can try
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Task:
     points: float
     of: float
     parts: list[Part]
+    answers: str = field(default="", repr=False)  # what the student's functions answered, see `journal`
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Result:
 
     student: str
     problem: str = ""  # why it cannot be graded
+    seed: int = 0  # of its inputs, see `Marker.seed_for`
     tasks: dict[str, Task] = field(default_factory=dict)  # by grade_id
     by_hand: dict[str, Answer] = field(default_factory=dict)  # by grade_id
     notes: list[str] = field(default_factory=list)

@@ -15,7 +15,7 @@ MOST_KEPT = 64 * 2**20  # bytes of the questions whose answers are kept
 
 
 class Reference(Here):
-    """The solution's functions. Submissions are tried on the same inputs, so an answer is computed once."""
+    """The solution's functions. What is asked twice is computed once."""
 
     def __init__(self, namespace: dict[str, Any]):
         super().__init__(namespace)

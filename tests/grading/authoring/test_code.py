@@ -9,7 +9,7 @@ from labkit.grading.authoring import check, code
 from labkit.grading.authoring.assignments import read_assignment
 from labkit.grading.authoring.compare import same
 from labkit.grading.marking import journal
-from labkit.grading.marking.marking import Memory, solve
+from labkit.grading.marking.solution import Reference, solve
 
 SOLUTIONS = Path(__file__).parents[3] / "solutions"
 RNG = np.random.default_rng(0)
@@ -75,11 +75,12 @@ def test_what_students_are_shown_gives_what_the_marking_process_got(name):
     """Every call of every hidden check, written down, run as a student would, against the solution's answer."""
     assignment = read_assignment(SOLUTIONS / name)
     namespace, hidden = solve(assignment)
-    solution, told = Memory(namespace), 0
+    solution, told = Reference(namespace), 0
     for running in hidden.values():
-        answers: list = []
-        parts = journal.tried(lambda student, run=running: check.parts(run, student, solution, 3), solution, answers)
+        watched = journal.Watched(solution)
+        parts = journal.tried(check.parts(running, watched, solution, 3), watched)
         calls = list(dict.fromkeys(call for part in parts for call in part.calls))
+        answers = journal.answers(watched.kept.text())
         assert len(calls) == len(answers)
         for call, answer in zip(calls, answers, strict=True):
             snippet = str(call)

@@ -14,7 +14,7 @@ import torch
 
 from labkit.grading.authoring import check, non_answers
 from labkit.grading.authoring.assignments import read_assignment
-from labkit.grading.marking.marking import Memory, solve
+from labkit.grading.marking.solution import Reference, solve
 
 SOLUTIONS = Path(__file__).parents[3] / "solutions"
 NAMES = sorted(path.parent.name for path in SOLUTIONS.glob("*/*.ipynb"))
@@ -26,7 +26,7 @@ MOST = 0.05  # of a task's points
 def solved(name):
     assignment = read_assignment(SOLUTIONS / name)
     namespace, hidden = solve(assignment)
-    return assignment, Memory(namespace), hidden
+    return assignment, Reference(namespace), hidden
 
 
 @pytest.mark.slow
