@@ -12,7 +12,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check lab data bench exercises readme format constraints clean
+.PHONY: help book test coverage check lab data bench exercises readme format constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ book: $(SET_UP) $(ASSETS) ## build the book, warnings as errors, and print where
 
 test: $(SET_UP) $(ASSETS) ## check everything: lint, tests, notebooks, exercises, book, links, browser
 	@python -m tools.check
+
+coverage: $(SET_UP) $(ASSETS) ## measure which lines and branches of labkit the tests run, and name those that none runs
+	@python -m tools.measure_coverage
 
 check: $(SET_UP) ## the quick part of it, under two minutes
 	@python -m tools.check --quick
