@@ -1,0 +1,55 @@
+"""Views of the live lab inside chapters: nothing is loaded before a click, and the way on leads to the same state."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.book.browsing import AXE, BOOK, OVERFLOW
+from tests.book.lab_page import begin, digit, eventually, opened, verdict
+from tools.website.fetch_assets import VENDOR
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
+
+CHAPTER = BOOK / "attacks/15_a_small_push.html"
+
+
+def test_a_chapter_leads_to_the_same_state_in_the_lab(browser):
+    with opened(browser, CHAPTER.as_uri(), start=False) as tab:
+        assert tab.evaluate("typeof labFiles") == "undefined", "nothing is loaded before the click"
+        expect(tab.locator(".lab-load")).to_contain_text("Try it on a digit of your own: Attack it (loads ")
+        begin(tab)
+        expect(verdict(tab, "ordinary")).to_have_text("5")
+        panel = tab.locator(".lab-panel-attack")
+        expect(panel.locator("output.lab-words").first).to_contain_text("Not fooled: it still sees a 5")
+        slider = panel.get_by_role("slider", name="eps")
+        assert slider.input_value() == "0.05"
+        slider.press("End")
+        expect(panel.locator("output.lab-words").first).to_contain_text("Fooled: it now sees a")
+        tab.get_by_role("button", name="pick a test 3").click()
+        link = tab.get_by_role("link", name="Open this in the live lab")
+        eventually(lambda: link.get_attribute("href") == "../lab/19_live_lab.html#attack&digit=3&eps=0.5")
+        assert tab.evaluate("location.hash") == "", "a chapter keeps its own address"
+        before = digit(tab)
+        link.click()
+        begin(tab)
+        expect(verdict(tab, "ordinary")).to_have_text("3")
+        assert digit(tab) == before
+        expect(tab.locator(".lab-panel-attack")).to_be_visible()
+        assert tab.locator(".lab-panel-attack").get_by_role("slider", name="eps").input_value() == "0.5"
+        expect(tab.locator(".lab-panel-attack").get_by_role("link", name="A small push")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_out_of_a_view(browser, scheme):
+    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    with opened(browser, CHAPTER.as_uri(), start=False, **phone) as tab:
+        begin(tab)
+        tab.add_script_tag(path=VENDOR / ".axe/axe.min.js")
+        tab.wait_for_timeout(500)
+        assert tab.evaluate(AXE, {}) == []
+        assert tab.evaluate(OVERFLOW) == []
+
+
+def test_without_javascript_a_chapter_links_to_the_lab(browser):
+    with opened(browser, CHAPTER.as_uri(), start=False, java_script_enabled=False) as tab:
+        expect(tab.locator(".live-lab a")).to_have_attribute("href", "../lab/19_live_lab.html")

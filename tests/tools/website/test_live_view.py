@@ -1,0 +1,69 @@
+"""The directives that put the live lab, or a view of it, into a page."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from sphinx.testing.util import SphinxTestApp
+
+from tools.website import pack_live_lab
+
+ROOT = Path(__file__).parents[3]
+CHAPTERS = (1, 3, 6, 8, 9, 12, 15, 18)
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """A book of these pages, its scripts already made; returns the HTML of a page and what Sphinx warned of."""
+    monkeypatch.setattr(pack_live_lab, "main", lambda: tmp_path / "static")
+    (tmp_path / "static/lab/page").mkdir(parents=True)
+    for name in ("lab.js", "lab.css"):
+        (tmp_path / "static/lab/page" / name).write_text("")
+
+    def run(**pages):
+        source = tmp_path / "source"
+        source.mkdir()
+        (source / "conf.py").write_text("extensions = ['myst_parser', 'tools.website.live_view']\n")
+        pages = {"index": "# Book\n\n```{toctree}\n:glob:\n*\nlab/*\n```\n", "lab/19_live_lab": "# Lab\n"} | pages
+        for name, text in pages.items():
+            (source / name).parent.mkdir(exist_ok=True)
+            (source / f"{name}.md").write_text(text)
+        app = SphinxTestApp("html", srcdir=source, builddir=tmp_path / "build")
+        app.build()
+        app.cleanup()
+        return (lambda page: (Path(app.outdir) / f"{page}.html").read_text()), app.warning.getvalue()
+
+    return run
+
+
+def test_a_view_has_its_state_a_link_to_the_lab_and_the_script(build):
+    page, warnings = build(chapter="# Chapter\n\n```{live-view} attack&digit=7&eps=0.15\n```\n", plain="# Plain\n")
+    assert not warnings
+    assert 'data-state="attack&amp;digit=7&amp;eps=0.15"' in page("chapter")
+    assert 'data-lab="lab/19_live_lab.html"' in page("chapter")
+    assert '<a href="lab/19_live_lab.html">the live lab</a>' in page("chapter"), "for readers without JavaScript"
+    assert re.search(r'<script defer="defer" src="_static/lab/page/lab\.js', page("chapter"))
+    assert "lab/page/lab.css" in page("chapter")
+    assert "lab/page/" not in page("plain"), "pages without a view load nothing"
+
+
+def test_the_lab_shows_its_content_to_readers_without_javascript(build):
+    page, warnings = build(whole="# Whole\n\n:::{live-lab}\nNo *JavaScript* here.\n:::\n".replace(":::", "```"))
+    assert not warnings
+    assert "<p>No <em>JavaScript</em> here.</p>" in page("whole")
+    assert "data-state" not in page("whole")
+
+
+def test_an_unknown_view_is_refused(build):
+    _, warnings = build(chapter="# Chapter\n\n```{live-view} attak&digit=7\n```\n")
+    assert "unknown view 'attak'; there are activations, attack, ideal, kernel, occlusion, saliency" in warnings
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_these_chapters_have_a_view_after_their_prediction(number):
+    (path,) = (ROOT / "book").glob(f"*/{number:02}_*.ipynb")
+    sources = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
+    (place,) = (at for at, source in enumerate(sources) if "```{live-view}" in source)
+    assert "Predict before you run" in sources[0]
+    assert place > 4, "the view must not give away what was asked"
