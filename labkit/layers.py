@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -42,7 +42,7 @@ def _children(module: nn.Module) -> dict[str, nn.Module]:
     return {name: child for name, child in module._modules.items() if child is not None}
 
 
-def run(model: nn.Module, images: Tensor, keep: Iterable[str] | None = None) -> dict[str, Tensor]:
+def run(model: nn.Module, images: Float[Tensor, "n c h w"], keep: Iterable[str] | None = None) -> dict[str, Tensor]:
     """The outputs of some layers, from one pass through the network; an `nn.Sequential` stops after the last of them.
 
     Args:
@@ -53,6 +53,7 @@ def run(model: nn.Module, images: Tensor, keep: Iterable[str] | None = None) -> 
 
     Returns:
         Name -> output, in the order in which the layers ended; of a layer that runs several times, the last output.
+        The network goes on with a copy of what is kept, so that layers that work in place leave it as it was.
 
     Raises:
         ValueError: an unknown layer (the message lists the known ones), or one that is not run.
@@ -84,7 +85,7 @@ def _outputs(module: nn.Module, x: Tensor, wanted: set[str]) -> dict[str, Tensor
         found |= {f"{name}.{each}" if each else name: outputs[each] for each in outputs if each in here}
         if last:
             return found
-        x = outputs[""]
+        x = outputs[""].clone() if "" in here else outputs[""]
     return found | {"": x}
 
 
@@ -92,10 +93,11 @@ def _watched(module: nn.Module, x: Tensor, wanted: set[str]) -> dict[str, Tensor
     """The same of a module that is not a plain sequence, by hooks on what is inside it."""
     found: dict[str, Tensor] = {}
 
-    def keep(name: str):
-        def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+    def keep(name: str) -> Callable[[nn.Module, tuple, Tensor], Tensor]:
+        def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
             found.pop(name, None)  # so that the order is that of the last runs
             found[name] = output
+            return output.clone() if isinstance(output, Tensor) else output
 
         return hook
 
@@ -185,36 +187,59 @@ class Window:
             )
         return count
 
+    def seen(self, axis: int, first: int, count: int) -> tuple[int, int]:
+        """The inputs that some outputs see, as first and count; those before 0 and beyond the last are padding."""
+        return first * self.stride[axis] - self.padding[axis][0], (count - 1) * self.stride[axis] + self.reach(axis)
+
+    def seeing(self, axis: int, first: int, count: int) -> tuple[int, int]:
+        """The outputs that see some inputs, as first and count, at least one; they may lie outside the layer."""
+        begin, step = first + self.padding[axis][0], self.stride[axis]
+        out = -((begin - self.reach(axis) + 1) // -step)  # rounded up
+        return out, max(1, (begin + count - 1) // step - out + 1)
+
 
 def window_of(module: nn.Module) -> Window | None:
-    """The window of a convolution or pooling of maps; None of any other layer."""
-    forward = type(module).forward
-    if forward is nn.Conv2d.forward:
-        dilation, size = module.dilation, module.kernel_size
-        padding = module.padding
-        if padding == "valid":
-            padding = (0, 0)
-        if padding == "same":  # where the sum is odd, one more after
-            total = [d * (k - 1) for d, k in zip(dilation, size, strict=True)]
-            around = tuple((each // 2, each - each // 2) for each in total)
-        else:
-            around = tuple((each, each) for each in padding)
+    """The window of a convolution or pooling of maps; None for any other layer."""
+    forward = type(module).forward  # a subclass with its own may do anything
+    if isinstance(module, nn.Conv2d) and forward is nn.Conv2d.forward:
+        size, stride, dilation = pair(module.kernel_size), pair(module.stride), pair(module.dilation)
         outside = 0.0 if module.padding_mode == "zeros" else None
-        return Window(size, module.stride, around, dilation, outside=outside)
-    if forward is nn.MaxPool2d.forward:
-        size, stride, padding, dilation = map(
-            pair, (module.kernel_size, module.stride, module.padding, module.dilation)
-        )
-        around = tuple((each, each) for each in padding)
-        return Window(size, stride, around, dilation, module.ceil_mode, -math.inf)
-    if forward is nn.AvgPool2d.forward:
-        size, stride, padding = map(pair, (module.kernel_size, module.stride, module.padding))
-        around = tuple((each, each) for each in padding)
-        same_count = (module.count_include_pad or padding == (0, 0)) and not module.ceil_mode
-        return Window(size, stride, around, ceil=module.ceil_mode, outside=0.0 if same_count else None)
+        if module.padding == "same":  # where the sum is odd, one more after
+            total = [d * (k - 1) for d, k in zip(dilation, size, strict=True)]
+            padding = ((total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2))
+        else:
+            padding = _both_sides(0 if isinstance(module.padding, str) else module.padding)
+        return Window(size, stride, padding, dilation, outside=outside)
+    if isinstance(module, nn.MaxPool2d) and forward is nn.MaxPool2d.forward:
+        size, stride, dilation = pair(module.kernel_size), pair(module.stride), pair(module.dilation)
+        return Window(size, stride, _both_sides(module.padding), dilation, module.ceil_mode, -math.inf)
+    if isinstance(module, nn.AvgPool2d) and forward is nn.AvgPool2d.forward:
+        padding = _both_sides(module.padding)
+        fewer = module.ceil_mode or (not module.count_include_pad and padding != ((0, 0), (0, 0)))  # at the edge
+        outside = None if fewer else 0.0
+        return Window(pair(module.kernel_size), pair(module.stride), padding, (1, 1), module.ceil_mode, outside)
     return None
 
 
-def pair(value: int | Pair) -> Pair:
+def pair(value: int | tuple[int, ...]) -> Pair:
     """A number as one down and the same across; two numbers as they are."""
-    return (value, value) if isinstance(value, int) else tuple(value)
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _both_sides(padding: int | tuple[int, ...]) -> tuple[Pair, Pair]:
+    down, across = pair(padding)
+    return (down, down), (across, across)
+
+
+POINTWISE = (
+    *(nn.Identity, nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout),
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus),
+    *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softsign, nn.LogSigmoid, nn.Threshold),
+)
+
+
+def is_pointwise(module: nn.Module) -> bool:
+    """Whether each position of a layer's output depends on the same position of its input alone, in eval mode."""
+    if type(module).__name__ == "BatchNormAct2d" and type(module).__module__.startswith("timm."):
+        return all(map(is_pointwise, module.children()))
+    return type(module).forward in [layer.forward for layer in POINTWISE]

@@ -1,4 +1,4 @@
-"""The network's answers to an image with a window occluded, for every position of the window, computed incrementally.
+"""A network's logits for an image with a window occluded, for every position of the window, computed incrementally.
 
 At each position the window changes, in each of the first layers, a small patch of the activations. Only these patches
 are computed: of all positions at once, as one batch, cut from the clean activations by strided views. A layer with a
@@ -6,326 +6,271 @@ stride splits them into those that lie alike towards it. Where the patches have 
 into it, and the rest of the network runs as usual.
 """
 
-import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 
+from labkit.attribution._patches import Interval, Patches
+from labkit.layers import Pair, Window, is_pointwise, is_sequential, window_of
 from labkit.models import Normalize
 
-POINTWISE = (
-    *(Normalize, nn.Identity, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d),
-    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Hardswish, nn.Sigmoid, nn.Tanh),
-)
 LARGEST = 0.5  # share of a layer beyond which computing patches is not worth it
 CACHE = 2**20  # numbers of one layer that a processor computes at once without waiting for its memory
 
-Pair = tuple[int, int]  # down, across
+
+class Step(Protocol):
+    """A part of the network that is computed patch by patch."""
+
+    @property
+    def stride(self) -> Pair: ...
+
+    def run(self, x: Tensor, cleans: "dict[Step, Tensor] | None" = None) -> Tensor:
+        """The whole output; where cleans are given, the outputs of steps inside are noted there."""
+        ...
+
+    def carry(self, patches: Patches, cleans: "dict[Step, Tensor]") -> Patches:
+        """The patches of the output, from those of the input, which lie alike towards the stride.
+
+        cleans holds the clean output of every step.
+        """
+        ...
+
+    def reach(self, area: tuple[Interval, Interval]) -> "Iterator[tuple[Step, tuple[Interval, Interval]]]":
+        """Which rows and columns change of the output of every step inside, and last of its own."""
+        ...
 
 
-def occluded_logits(
-    model: nn.Module, image: Tensor, window: Pair, stride: Pair, fill: float, batch_size: int
-) -> Tensor:
-    """Logits (positions, K) of one image (1, C, H, W) with a window of fill at each position, row after row."""
-    steps, rest = _local_steps(model)
-    cleans = [image, *_outputs(steps, image)]
-    count, at_once = _worthwhile(steps, cleans, window, batch_size)
-    local, full = steps[:count], steps[count:]
-    if image.device.type == "cpu":
-        batch_size = min(batch_size, max(4, CACHE // max(clean[0].numel() for clean in cleans[count:])))
-    numbers, waiting, logits = [], [], []
-    for part in _positions(image, window, stride, fill).pieces(at_once):
-        for change in _carry(local, cleans[1:], part, []):
-            for piece in change.pieces(batch_size):
-                numbers.append(piece.numbers.flatten())
-                waiting.append(piece.whole())
-                if sum(map(len, waiting)) >= batch_size:
-                    logits.append(rest(_last(full, torch.cat(waiting))))
-                    waiting = []
-    if waiting:
-        logits.append(rest(_last(full, torch.cat(waiting))))
-    return torch.cat(logits)[torch.cat(numbers).argsort()]
+@dataclass(frozen=True, eq=False)
+class Pointwise:
+    """A layer that looks at each place alone."""
+
+    layer: nn.Module
+    stride: Pair = (1, 1)
+
+    def run(self, x: Tensor, cleans: dict[Step, Tensor] | None = None) -> Tensor:
+        return self.layer(x.clone() if getattr(self.layer, "inplace", False) else x)
+
+    def carry(self, patches: Patches, cleans: dict[Step, Tensor]) -> Patches:
+        return replace(patches, clean=cleans[self], values=self.run(patches.values))
+
+    def reach(self, area: tuple[Interval, Interval]) -> Iterator[tuple[Step, tuple[Interval, Interval]]]:
+        yield self, area
 
 
-def _positions(image: Tensor, window: Pair, stride: Pair, fill: float) -> "_Change":
-    """The image with the window at every position."""
-    grid = tuple((image.shape[2 + axis] - window[axis]) // stride[axis] + 1 for axis in (0, 1))
-    numbers = torch.arange(math.prod(grid), device=image.device).view(grid)
-    values = image.new_full((1, image.shape[1], *window), fill).expand(numbers.numel(), -1, -1, -1)
-    return _Change(image, values, (0, 0), stride, numbers)
+@dataclass(frozen=True, eq=False)
+class Windowed:
+    """A layer that slides a window: a convolution or a pooling."""
 
+    layer: nn.Module
+    window: Window
 
-# A network as a list of steps: layers that look at a neighbourhood or at a single place, and "push", "swap" and "add"
-# for the branches of residual blocks: keep a copy, exchange it with the current state, add it.
+    @property
+    def stride(self) -> Pair:
+        return self.window.stride
 
+    def run(self, x: Tensor, cleans: dict[Step, Tensor] | None = None) -> Tensor:
+        return self.layer(x)
 
-def _local_steps(model: nn.Module) -> tuple[list, nn.Module]:
-    """The steps that a network begins with, and the rest of it."""
-    if not _is_sequence(model):
-        return [], model
-    steps = []
-    for index, child in enumerate(model):
-        try:
-            steps += _steps(child)
-        except TypeError:
-            return steps, model[index:]
-    return steps, nn.Identity()
-
-
-def _steps(module: nn.Module) -> list:
-    """One layer or block as steps; TypeError for what cannot be computed patch by patch."""
-    if isinstance(module, POINTWISE) or _kernel(module):
-        return [module]
-    if _is_sequence(module):
-        return [step for child in module for step in _steps(child)]
-    origin, name = type(module).__module__, type(module).__name__
-    if origin.startswith("timm.") and name in ("DepthwiseSeparableConv", "InvertedResidual"):
-        steps = [step for child in module.children() for step in _steps(child)]
-        return ["push", *steps, "add"] if module.has_skip else steps
-    if origin.startswith("torchvision.") and name in ("BasicBlock", "Bottleneck"):
-        names = ["conv1", "bn1", "relu", "conv2", "bn2", *(["relu", "conv3", "bn3"] if name == "Bottleneck" else [])]
-        shortcut = ["swap", *_steps(module.downsample)] if module.downsample is not None else []
-        return ["push", *(getattr(module, each) for each in names), *shortcut, "add", module.relu]
-    raise TypeError(name)
-
-
-def _is_sequence(module: nn.Module) -> bool:
-    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
-
-
-@dataclass(frozen=True)
-class _Kernel:
-    """How a layer looks at its input, down and across, and what it sees beyond the border."""
-
-    size: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair = (1, 1)
-    outside: float = 0.0
-
-
-def _kernel(layer) -> _Kernel | None:
-    if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
-        return _Kernel(layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-    if isinstance(layer, nn.MaxPool2d) and not layer.ceil_mode and not layer.return_indices:
-        sizes = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-        return _Kernel(*map(_both, sizes), outside=-math.inf)
-    if isinstance(layer, nn.AvgPool2d) and not layer.ceil_mode and layer.padding in (0, (0, 0)):
-        return _Kernel(*map(_both, (layer.kernel_size, layer.stride, layer.padding)))
-    return None
-
-
-def _both(value) -> Pair:
-    return value if isinstance(value, tuple) else (value, value)
-
-
-def _outputs(steps: list, x: Tensor) -> Iterator[Tensor]:
-    """The state after each step."""
-    kept = []
-    for step in steps:
-        if step == "push":
-            kept.append(x)
-        elif step == "swap":
-            x, kept[-1] = kept[-1], x
-        elif step == "add":
-            x = x + kept.pop()
+    def carry(self, patches: Patches, cleans: dict[Step, Tensor]) -> Patches:
+        reached = [self.window.seeing(axis, patches.start[axis], patches.size[axis]) for axis in (0, 1)]
+        rows, columns = (self.window.seen(axis, *reached[axis]) for axis in (0, 1))
+        assert self.window.outside is not None
+        inputs, layer = patches.cut(rows, columns, self.window.outside), self.layer
+        if isinstance(layer, nn.Conv2d):
+            values = conv2d(inputs, layer.weight, layer.bias, layer.stride, 0, layer.dilation, layer.groups)
+        elif isinstance(layer, nn.MaxPool2d):
+            values = max_pool2d(inputs, layer.kernel_size, layer.stride, 0, layer.dilation)
         else:
-            x = step(x)
-        yield x
+            assert isinstance(layer, nn.AvgPool2d)
+            values = avg_pool2d(inputs, layer.kernel_size, layer.stride, divisor_override=layer.divisor_override)
+        step = (patches.step[0] // self.stride[0], patches.step[1] // self.stride[1])
+        start = (reached[0][0], reached[1][0])
+        return replace(patches, clean=cleans[self], values=values, start=start, step=step)
+
+    def reach(self, area: tuple[Interval, Interval]) -> Iterator[tuple[Step, tuple[Interval, Interval]]]:
+        yield self, (self.window.seeing(0, *area[0]), self.window.seeing(1, *area[1]))
 
 
-def _last(steps: list, x: Tensor) -> Tensor:
-    for x in _outputs(steps, x):  # noqa: B007, B020  only the last one is wanted
-        pass
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """Two branches whose outputs are added; no steps are a branch that hands on its input."""
+
+    body: list[Step]
+    shortcut: list[Step] = field(default_factory=list)
+
+    @property
+    def stride(self) -> Pair:
+        return math.prod(step.stride[0] for step in self.body), math.prod(step.stride[1] for step in self.body)
+
+    def run(self, x: Tensor, cleans: dict[Step, Tensor] | None = None) -> Tensor:
+        return run_steps(self.body, x, cleans) + run_steps(self.shortcut, x, cleans)
+
+    def carry(self, patches: Patches, cleans: dict[Step, Tensor]) -> Patches:
+        one, other = (
+            reduce(lambda each, step: step.carry(each, cleans), branch, patches)
+            for branch in (self.body, self.shortcut)
+        )
+        return one.plus(other, cleans[self])
+
+    def reach(self, area: tuple[Interval, Interval]) -> Iterator[tuple[Step, tuple[Interval, Interval]]]:
+        ends = []
+        for branch in (self.body, self.shortcut):
+            here = area
+            for step in branch:
+                for inside, here in step.reach(here):  # noqa: B020  the last one is the step's own
+                    yield inside, here
+            ends.append(here)
+        yield self, (_union(ends[0][0], ends[1][0]), _union(ends[0][1], ends[1][1]))
+
+
+def _union(one: Interval, other: Interval) -> Interval:
+    first = min(one[0], other[0])
+    return first, max(sum(one), sum(other)) - first
+
+
+def run_steps(steps: Iterable[Step], x: Tensor, cleans: dict[Step, Tensor] | None = None) -> Tensor:
+    """The output of steps one after the other; where cleans are given, that of each is noted there."""
+    for step in steps:
+        x = step.run(x, cleans)
+        if cleans is not None:
+            cleans[step] = x
     return x
 
 
-# What a window changes, one step after the other.
+# A network as steps.
 
 
-@dataclass(frozen=True)
-class _Change:
-    """The patch of a layer that differs from the clean activations, for windows at rows x columns positions.
+def local_steps(model: nn.Module) -> tuple[list[Step], nn.Module]:
+    """The steps that a network begins with, and the rest of it."""
+    if not isinstance(model, nn.Sequential) or not is_sequential(model):
+        return [], model
+    steps: list[Step] = []
+    for index, child in enumerate(model):
+        inside = steps_of(child)
+        if inside is None:
+            return steps, model[index:]
+        steps += inside
+    return steps, nn.Identity()
 
-    The patch of row r and column c begins at start + (r, c) * step. What of it lies outside the layer means nothing.
+
+def steps_of(module: nn.Module) -> list[Step] | None:
+    """One layer or block as steps; None where it cannot be computed patch by patch."""
+    if isinstance(module, Normalize) or is_pointwise(module):
+        return [Pointwise(module)]
+    window = window_of(module)
+    if window is not None and window.outside is not None and not window.ceil:
+        return None if getattr(module, "return_indices", False) else [Windowed(module, window)]
+    if is_sequential(module):
+        return _chain(module.children())
+    origin, name = type(module).__module__, type(module).__name__
+    if origin.startswith("timm.") and name in ("DepthwiseSeparableConv", "InvertedResidual"):
+        body = _chain(module.children())
+        return [Residual(body)] if body is not None and module.has_skip else body
+    if origin.startswith("torchvision.") and name in ("BasicBlock", "Bottleneck"):
+        names = ["conv1", "bn1", "relu", "conv2", "bn2", *(["relu", "conv3", "bn3"] if name == "Bottleneck" else [])]
+        body = _chain(module.get_submodule(each) for each in names)
+        shortcut = _chain([] if module.downsample is None else [module.get_submodule("downsample")])
+        relu = steps_of(module.get_submodule("relu"))
+        return None if body is None or shortcut is None or relu is None else [Residual(body, shortcut), *relu]
+    return None
+
+
+def _chain(modules: Iterable[nn.Module]) -> list[Step] | None:
+    chain: list[Step] = []
+    for module in modules:
+        inside = steps_of(module)
+        if inside is None:
+            return None
+        chain += inside
+    return chain
+
+
+# One image.
+
+
+class CleanRun:
+    """A network's pass over a clean image, with what the first layers put out.
+
+    Attributes:
+        logits: (1, K), of the clean image.
+        count: how many steps are worth going with patches, for a window and a batch size: see `worthwhile`.
     """
 
-    clean: Tensor  # (1, C, H, W)
-    values: Tensor  # (rows * columns, C, h, w)
-    start: Pair
-    step: Pair
-    numbers: Tensor  # (rows, columns) int64, of the positions
+    def __init__(self, model: nn.Module, image: Tensor):
+        self.image = image
+        self.steps, self.rest = local_steps(model)
+        self.cleans: dict[Step, Tensor] = {}
+        self.logits = self.rest(run_steps(self.steps, image, self.cleans))
 
-    @property
-    def grid(self) -> Pair:
-        return tuple(self.numbers.shape)
+    def worthwhile(self, window: Pair, batch_size: int) -> tuple[int, int]:
+        """How many steps to go with patches, and for how many positions at once.
 
-    @property
-    def size(self) -> Pair:
-        return tuple(self.values.shape[2:])
+        They cover at most LARGEST of a layer, and take no more memory than batch_size whole images.
+        """
+        area, count = ((0, window[0]), (0, window[1])), 0
+        patch = largest = self.image.shape[1] * math.prod(window)
+        for step in self.steps:
+            for inside, area in step.reach(area):  # noqa: B020  the last one is the step's own
+                channels, height, width = self.cleans[inside].shape[1:]
+                if area[0][1] * area[1][1] > LARGEST * height * width:
+                    return count, self._at_once(patch, batch_size)
+                largest = max(largest, channels * area[0][1] * area[1][1])
+            count, patch = count + 1, largest
+        return count, self._at_once(patch, batch_size)
 
-    def some(self, rows: slice, columns: slice) -> "_Change":
-        """The same at some of the positions."""
-        numbers = self.numbers[rows, columns]
-        values = self.values.permute(0, 2, 3, 1).unflatten(0, self.grid)[rows, columns].flatten(0, 1)
-        (top, _, down), (left, _, right) = rows.indices(self.grid[0]), columns.indices(self.grid[1])
-        start = (self.start[0] + top * self.step[0], self.start[1] + left * self.step[1])
-        step = (self.step[0] * down, self.step[1] * right)
-        return _Change(self.clean, values.permute(0, 3, 1, 2), start, step, numbers)
+    def _at_once(self, patch: int, batch_size: int) -> int:
+        return max(1, batch_size * max(x[0].numel() for x in (self.image, *self.cleans.values())) // patch)
 
-    def pieces(self, limit: int) -> "Iterator[_Change]":
-        """All positions, in blocks of at most limit."""
-        rows, columns = self.grid
-        if rows * columns <= limit:
-            yield self
-            return
-        at_once = max(1, limit // columns)  # rows in a block
-        bands = [slice(first, first + at_once) for first in range(0, rows, at_once)]
-        sides = [slice(first, first + limit) for first in range(0, columns, limit)]
-        yield from (self.some(band, side) for band in bands for side in sides)
+    def occluded_logits(self, window: Pair, stride: Pair, fill: float, batch_size: int) -> Tensor:
+        """Logits (rows, columns, K) with a window of fill at each position."""
+        count, at_once = self.worthwhile(window, batch_size)
+        local, full = self.steps[:count], self.steps[count:]
+        if self.image.device.type == "cpu":
+            order = list(self.cleans)
+            begin = order.index(local[-1]) + 1 if local else 0
+            largest = max(x[0].numel() for x in [self.image, *self.cleans.values()][begin:])
+            batch_size = min(batch_size, max(4, CACHE // largest))
+        positions = self._positions(window, stride, fill)
+        logits = self.logits.new_empty(*positions.grid, self.logits.shape[1])
+        waiting: list[Patches] = []
+        for change in (each for part in positions.pieces(at_once) for each in _carry(local, part, self.cleans)):
+            for piece in change.pieces(batch_size):
+                waiting.append(piece)
+                if sum(len(each.values) for each in waiting) >= batch_size:
+                    self._finish(full, waiting, logits)
+                    waiting = []
+        if waiting:
+            self._finish(full, waiting, logits)
+        return logits
 
-    def cut(self, start: Pair, size: Pair, outside: float = 0.0) -> Tensor:
-        """(positions, C, h, w): other patches of the changed layer, from start on; outside is what lies around it."""
-        low, margins = self._margins(start, size)
-        clean = pad(self.clean, margins, value=outside)[0].permute(1, 2, 0)  # (H, W, C)
-        clean = clean.contiguous()[start[0] + low[0] :, start[1] + low[1] :]
-        patches = clean.unfold(0, size[0], self.step[0]).unfold(1, size[1], self.step[1])
-        patches = patches[: self.grid[0], : self.grid[1]].permute(0, 1, 3, 4, 2)  # (rows, columns, h, w, C), a view
-        patches = patches.clone(memory_format=torch.contiguous_format).flatten(0, 1).permute(0, 3, 1, 2)
-        self._clear_outside(outside)
-        (y, from_y), (x, from_x) = (_overlap(start[a], size[a], self.start[a], self.size[a]) for a in (0, 1))
-        patches[:, :, y, x] = self.values[:, :, from_y, from_x]
-        return patches
+    def _positions(self, window: Pair, stride: Pair, fill: float) -> Patches:
+        """The image with the window at every position."""
+        image = self.image
+        rows, columns = (range((image.shape[2 + axis] - window[axis]) // stride[axis] + 1) for axis in (0, 1))
+        values = image.new_full((1, image.shape[1], *window), fill).expand(len(rows) * len(columns), -1, -1, -1)
+        return Patches(image, values, (0, 0), stride, rows, columns)
 
-    def whole(self) -> Tensor:
-        """(positions, C, H, W): the changed layer, all of it."""
-        height, width = self.clean.shape[2:]
-        low, margins = self._margins(self.start, self.size)
-        canvas = pad(self.clean, margins)[0].permute(1, 2, 0)
-        canvas = canvas.expand(*self.grid, *canvas.shape).clone(
-            memory_format=torch.contiguous_format
-        )  # (rows, columns, H, W, C) with margins
-        row, column, y, x, channel = canvas.stride()
-        patches = canvas.as_strided(  # (rows, columns, h, w, C), each where it belongs in its own canvas
-            (*self.grid, *self.size, canvas.shape[-1]),
-            (row + self.step[0] * y, column + self.step[1] * x, y, x, channel),
-            (self.start[0] + low[0]) * y + (self.start[1] + low[1]) * x,
-        )
-        patches.copy_(self.values.permute(0, 2, 3, 1).unflatten(0, self.grid))
-        canvas = canvas[:, :, low[0] : low[0] + height, low[1] : low[1] + width]
-        return canvas.flatten(0, 1).permute(0, 3, 1, 2)
-
-    def _margins(self, start: Pair, size: Pair) -> tuple[Pair, tuple[int, int, int, int]]:
-        """How far patches from start reach beyond the layer: above and left of it, and on all sides as `pad` wants."""
-        low = tuple(max(0, -each) for each in start)
-        ends = [start[a] + (self.grid[a] - 1) * self.step[a] + size[a] for a in (0, 1)]
-        high = [max(0, end - length) for end, length in zip(ends, self.clean.shape[2:], strict=True)]
-        return low, (low[1], high[1], low[0], high[0])
-
-    def _clear_outside(self, value: float) -> None:
-        values = self.values.permute(0, 2, 3, 1).unflatten(0, self.grid)  # (rows, columns, h, w, C)
-        for axis, length in enumerate(self.clean.shape[2:]):
-            size = self.size[axis]
-            for index in range(self.grid[axis]):
-                start = self.start[axis] + index * self.step[axis]
-                if start < 0 or start + size > length:
-                    here = values.select(axis, index).movedim(1 + axis, 0)  # (h, ...) or (w, ...)
-                    here[: max(0, -start)] = value
-                    here[max(0, length - start) :] = value
+    def _finish(self, full: list[Step], waiting: list[Patches], logits: Tensor) -> None:
+        """Run the rest of the network on whole layers, and put the logits where their positions are."""
+        found = self.rest(run_steps(full, torch.cat([each.whole() for each in waiting])))
+        for each, part in zip(waiting, found.split([len(each.values) for each in waiting]), strict=True):
+            rows, columns = (slice(axis.start, axis.stop, axis.step) for axis in (each.rows, each.columns))
+            logits[rows, columns] = part.unflatten(0, each.grid)
 
 
-def _overlap(start: int, size: int, other: int, other_size: int) -> tuple[slice, slice]:
-    """What two intervals have in common, as a slice of the first and as a slice of the second."""
-    first, last = max(start, other), min(start + size, other + other_size)
-    return slice(first - start, last - start), slice(first - other, last - other)
-
-
-def _carry(steps: list, cleans: list[Tensor], change: _Change, kept: list[_Change]) -> Iterator[_Change]:
-    """What becomes of a change in the course of some steps, whose clean outputs are known; in parts, at strides."""
-    for index, (step, clean) in enumerate(zip(steps, cleans, strict=False)):
-        if step == "push":
-            kept.append(change)
-        elif step == "swap":
-            change, kept[-1] = kept[-1], change
-        elif step == "add":
-            change = _sum(change, kept.pop(), clean)
-        elif kernel := _kernel(step):
-            every = [s // math.gcd(s, distance) for s, distance in zip(kernel.stride, change.step, strict=True)]
-            if every != [1, 1]:  # only positions whose distance is a multiple of the stride lie alike
-                alike = itertools.product(*(range(min(n, size)) for n, size in zip(every, change.grid, strict=True)))
-                for top, left in alike:
-                    rows, columns = slice(top, None, every[0]), slice(left, None, every[1])
-                    branches = [branch.some(rows, columns) for branch in kept]
-                    yield from _carry(steps[index:], cleans[index:], change.some(rows, columns), branches)
-                return
-            change = _through(change, step, kernel, clean)
-        else:
-            change = replace(change, clean=clean, values=step(change.values))
-    yield change
-
-
-def _through(change: _Change, layer: nn.Module, kernel: _Kernel, clean: Tensor) -> _Change:
-    reached = [_reached(kernel, axis, change.start[axis], change.size[axis]) for axis in (0, 1)]
-    start, size = zip(*reached, strict=True)
-    needed = [
-        (first * s - p, (length - 1) * s + (k - 1) * d + 1)
-        for first, length, k, s, p, d in zip(
-            start, size, kernel.size, kernel.stride, kernel.padding, kernel.dilation, strict=True
-        )
-    ]
-    patches = change.cut(*zip(*needed, strict=True), outside=kernel.outside)
-    if isinstance(layer, nn.Conv2d):
-        values = conv2d(patches, layer.weight, layer.bias, layer.stride, 0, layer.dilation, layer.groups)
-    elif isinstance(layer, nn.MaxPool2d):
-        values = max_pool2d(patches, layer.kernel_size, layer.stride, 0, layer.dilation)
-    else:
-        values = avg_pool2d(patches, layer.kernel_size, layer.stride, divisor_override=layer.divisor_override)
-    step = tuple(t // s for t, s in zip(change.step, kernel.stride, strict=True))
-    return _Change(clean, values, start, step, change.numbers)
-
-
-def _reached(kernel: _Kernel, axis: int, start: int, size: int) -> Pair:
-    """The outputs that see an interval of inputs: the first, and how many."""
-    k, s, p, d = (each[axis] for each in (kernel.size, kernel.stride, kernel.padding, kernel.dilation))
-    first = -((p + start - (k - 1) * d) // -s)  # rounded up
-    return first, max(1, (p + start + size - 1) // s - first + 1)
-
-
-def _sum(one: _Change, other: _Change, clean: Tensor) -> _Change:
-    start = tuple(map(min, one.start, other.start))
-    ends = [max(a.start[axis] + a.size[axis] for a in (one, other)) for axis in (0, 1)]
-    size = tuple(end - first for end, first in zip(ends, start, strict=True))
-    return _Change(clean, one.cut(start, size) + other.cut(start, size), start, one.step, one.numbers)
-
-
-def _worthwhile(steps: list, cleans: list[Tensor], window: Pair, batch_size: int) -> tuple[int, int]:
-    """How many steps to go with patches, and for how many positions at once.
-
-    They cover at most LARGEST of a layer, and take no more memory than batch_size whole images; a block is not left in
-    the middle.
-    """
-    interval, kept, count = [(0, length) for length in window], [], 0
-    patch = sizes = cleans[0].shape[1] * math.prod(window)
+def _carry(steps: list[Step], patches: Patches, cleans: dict[Step, Tensor]) -> Iterator[Patches]:
+    """What becomes of patches in the course of some steps; in parts, where a step has a stride."""
     for index, step in enumerate(steps):
-        if step == "push":
-            kept.append(interval)
-        elif step == "swap":
-            interval, kept[-1] = kept[-1], interval
-        elif step == "add":
-            ends = [max(a + n, b + m) for (a, n), (b, m) in zip(interval, kept[-1], strict=True)]
-            firsts = [min(a, b) for (a, _), (b, _) in zip(interval, kept.pop(), strict=True)]
-            interval = [(first, end - first) for first, end in zip(firsts, ends, strict=True)]
-        elif kernel := _kernel(step):
-            interval = [_reached(kernel, axis, *interval[axis]) for axis in (0, 1)]
-        channels, height, width = cleans[index + 1].shape[1:]
-        area = interval[0][1] * interval[1][1]
-        if area > LARGEST * height * width:
-            break
-        sizes = max(sizes, channels * area)
-        if not kept:
-            count, patch = index + 1, sizes
-    return count, max(1, batch_size * max(clean[0].numel() for clean in cleans) // patch)
+        parts = patches.alike(step.stride)
+        if len(parts) > 1:
+            for part in parts:
+                yield from _carry(steps[index:], part, cleans)
+            return
+        patches = step.carry(parts[0], cleans)
+    yield patches

@@ -1,6 +1,7 @@
 """Grad-CAM: which of a late layer's channels speak for a class, and where they are active."""
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -9,8 +10,13 @@ from labkit.layers import run
 
 
 def grad_cam(
-    model: nn.Module, images: Tensor, classes: Tensor, *, layer: str | None = None, resize: bool = True
-) -> Tensor:
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
+    *,
+    layer: str | None = None,
+    resize: bool = True,
+) -> Float[Tensor, "n height width"]:
     """Activations of a layer, added up over its channels, each weighted by how much it would raise the class logit.
 
     Args:

@@ -1,11 +1,14 @@
 """Guided backpropagation: the gradient, except that no ReLU passes a negative one back."""
 
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.core import check_batch, input_gradient
 
 
-def guided_backprop(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+def guided_backprop(
+    model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"]
+) -> Float[Tensor, "n c h w"]:
     """Gradient of each image's class logit, with all that is negative cut off at every ReLU on the way back.
 
     Args:

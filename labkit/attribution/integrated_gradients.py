@@ -2,22 +2,23 @@
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.attribution._versions import broadcast, gradients
-from labkit.core import check_batch, check_counts
+from labkit.core import Progress, check_batch, check_counts
 
 
 def integrated_gradients(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
     *,
-    baseline: float | Tensor = 0.0,
+    baseline: float | Float[Tensor, "..."] = 0.0,
     steps: int = 50,
     batch_size: int = 25,
-    progress=iter,
-) -> Tensor:
+    progress: Progress = iter,
+) -> Float[Tensor, "n c h w"]:
     """Each pixel's share in the difference of the class logit between an image and a baseline.
 
     The gradient is averaged along the straight line from the baseline to the image, and multiplied by the way that

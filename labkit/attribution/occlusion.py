@@ -8,9 +8,10 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.attribution._incremental import occluded_logits
+from labkit.attribution._incremental import CleanRun
 from labkit.core import check_batch, check_counts, check_logits, check_within
 
 
@@ -25,17 +26,17 @@ class Occlusion:
         logits: (N, rows, columns, K).
     """
 
-    probability: Tensor
-    predicted: Tensor
-    clean: Tensor
-    logits: Tensor
+    probability: Float[Tensor, "n rows columns"]
+    predicted: Int64[Tensor, "n rows columns"]
+    clean: Float[Tensor, " n"]
+    logits: Float[Tensor, "n rows columns k"]
 
 
 @torch.no_grad()
 def occlusion(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
     *,
     window: int | tuple[int, int],
     stride: int | tuple[int, int] = 1,
@@ -73,24 +74,31 @@ def occlusion(
         raise ValueError(f"the window must fit into the image of {size[0]} x {size[1]} pixels, got {window}")
     check_within(0, 1, fill=fill)
     check_counts(batch_size=batch_size)
-    clean = model(images)
-    check_logits(clean, classes)
-    rows, columns = ((s - w) // step + 1 for s, w, step in zip(size, window, stride, strict=True))
-    logits = torch.stack([occluded_logits(model, image[None], window, stride, fill, batch_size) for image in images])
-    logits = logits.view(len(images), rows, columns, -1)
+    clean, rows = [], []
+    for image in images.split(1):
+        run = CleanRun(model, image)
+        if not clean:
+            check_logits(run.logits.expand(len(classes), -1), classes)
+        clean.append(run.logits)
+        rows.append(run.occluded_logits(window, stride, fill, batch_size))
+    logits = torch.stack(rows)
     probabilities = logits.softmax(-1)
-    own = classes[:, None, None, None].expand(-1, rows, columns, 1)
+    own = classes[:, None]
     return Occlusion(
-        probabilities.gather(3, own)[..., 0],
-        probabilities.argmax(-1),
-        clean.softmax(1).gather(1, classes[:, None])[:, 0],
-        logits,
+        probability=probabilities.take_along_dim(own[:, None, None], -1)[..., 0],
+        predicted=probabilities.argmax(-1),
+        clean=torch.cat(clean).softmax(1).take_along_dim(own, 1)[:, 0],
+        logits=logits,
     )
 
 
 def average_over_windows(
-    values: Tensor, size: tuple[int, int], *, window: int | tuple[int, int], stride: int | tuple[int, int] = 1
-) -> Tensor:
+    values: Float[Tensor, "n rows columns"],
+    size: tuple[int, int],
+    *,
+    window: int | tuple[int, int],
+    stride: int | tuple[int, int] = 1,
+) -> Float[Tensor, "n h w"]:
     """One value a window averaged over overlapping windows: each pixel gets the mean of all windows that cover it.
 
     Args:

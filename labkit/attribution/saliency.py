@@ -1,11 +1,14 @@
 """Saliency: which pixels would change the class score most, if they changed a little."""
 
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.core import check_batch, input_gradient
 
 
-def saliency(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+def saliency(
+    model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"]
+) -> Float[Tensor, "n c h w"]:
     """Gradient of each image's class logit with respect to its pixels.
 
     Args:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from labkit.attribution.saliency import saliency
@@ -13,16 +14,16 @@ from labkit.extras import needs
 
 def segment(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
     *,
-    maps: Tensor | None = None,
+    maps: Float[Tensor, "n ..."] | None = None,
     inside: float = 0.05,
     outside: float = 0.3,
     blur: float = 0.02,
     iterations: int = 5,
     seed: int = 0,
-) -> Tensor:
+) -> Bool[Tensor, "n h w"]:
     """Which pixels belong to the thing, according to GrabCut, which starts from the extremes of a map.
 
     The map is smoothed; its highest pixels are taken for certain foreground, its lowest for certain background.
@@ -64,7 +65,7 @@ def segment(
     with needs("segment"):
         import cv2
     masks = []
-    for picture, heat in zip(pixels, values, strict=True):
+    for picture, heat in zip(np.ascontiguousarray(pixels), values, strict=True):
         if blur:
             heat = cv2.GaussianBlur(heat, (0, 0), blur * len(heat))
         order = heat.argsort(axis=None, kind="stable")
@@ -73,6 +74,9 @@ def segment(
         mask[order[-math.ceil(inside * heat.size) :]] = cv2.GC_FGD
         mask = mask.reshape(heat.shape)
         cv2.setRNGSeed(seed)
-        cv2.grabCut(np.ascontiguousarray(picture), mask, None, None, None, iterations, cv2.GC_INIT_WITH_MASK)
+        colours = np.zeros((2, 1, 65))  # of background and foreground: room for what GrabCut learns
+        cv2.grabCut(
+            np.ascontiguousarray(picture), mask, (0, 0, 1, 1), colours[0], colours[1], iterations, cv2.GC_INIT_WITH_MASK
+        )
         masks.append(np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)))
     return torch.from_numpy(np.stack(masks)).to(images.device)

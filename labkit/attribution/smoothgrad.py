@@ -1,24 +1,25 @@
 """SmoothGrad: average the gradient over noisy copies of an image."""
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.attribution._versions import gradients
-from labkit.core import check_batch, check_counts, check_not_negative
+from labkit.core import Progress, check_batch, check_counts, check_not_negative
 
 
 def smoothgrad(
     model: nn.Module,
-    images: Tensor,
-    classes: Tensor,
+    images: Float[Tensor, "n c h w"],
+    classes: Int64[Tensor, " n"],
     *,
     noise: float = 0.15,
     samples: int = 25,
     squared: bool = False,
     seed: int = 0,
     batch_size: int = 25,
-    progress=iter,
-) -> Tensor:
+    progress: Progress = iter,
+) -> Float[Tensor, "n c h w"]:
     """Mean gradient of each image's class logit over noisy copies of it.
 
     Args:

@@ -1,6 +1,7 @@
 """Activations: what each layer of a network makes of an image."""
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from labkit.core import check_batch, check_counts
@@ -9,8 +10,13 @@ from labkit.layers import is_sequential, layer_outputs, pixels_of, run
 
 
 def activations(
-    model: nn.Module, images: Tensor | ImageSet, layer: str, *, channel_mean: bool = False, batch_size: int = 100
-) -> Tensor:
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"] | ImageSet,
+    layer: str,
+    *,
+    channel_mean: bool = False,
+    batch_size: int = 100,
+) -> Float[Tensor, "n ..."]:
     """The outputs of one layer for each image. Layers after it are not run.
 
     Args:
@@ -37,8 +43,8 @@ def activations(
 
 
 def all_activations(
-    model: nn.Module, images: Tensor | ImageSet, *, channel_mean: bool = False, batch_size: int = 100
-) -> dict[str, Tensor]:
+    model: nn.Module, images: Float[Tensor, "n c h w"] | ImageSet, *, channel_mean: bool = False, batch_size: int = 100
+) -> dict[str, Float[Tensor, "n ..."]]:
     """The outputs of every layer, from a single pass through the network.
 
     Args:
@@ -69,13 +75,15 @@ def all_activations(
         with torch.no_grad():
             outputs = run(model, batch, layers if is_sequential(model) else None)
         for name, output in outputs.items():
-            if name not in layers or (channel_mean and output.ndim != 4):
+            if name not in layers or not isinstance(output, Tensor) or (channel_mean and output.ndim != 4):
                 continue
             found.setdefault(name, []).append(_mean_map(output, name) if channel_mean else output)
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def dead_channels(model: nn.Module, images: Tensor | ImageSet, layer: str, *, batch_size: int = 100) -> Tensor:
+def dead_channels(
+    model: nn.Module, images: Float[Tensor, "n c h w"] | ImageSet, layer: str, *, batch_size: int = 100
+) -> Bool[Tensor, " channels"]:
     """Which channels (or units of a dense layer) of a layer are zero at every position of every image.
 
     Ask for the output of a ReLU: only there does zero mean that nothing was found.

@@ -2,9 +2,11 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
@@ -29,16 +31,16 @@ class Clusters:
         embedding: (N, 2), the images in the plane.
     """
 
-    labels: Tensor
-    distances: Tensor
-    centres: Tensor
-    members: list[Tensor]
-    embedding: Tensor
+    labels: Int64[Tensor, " n"]
+    distances: Float[Tensor, " n"]
+    centres: Float[Tensor, "k d"]
+    members: list[Int64[Tensor, " members"]]
+    embedding: Float[Tensor, "n 2"]
 
 
 def clusters(
     model: nn.Module,
-    images: Tensor | ImageSet,
+    images: Float[Tensor, "n c h w"] | ImageSet,
     layer: str,
     *,
     k: int,
@@ -80,7 +82,7 @@ def clusters(
     check_counts(most=len(points), k=k)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of empty clusters, which are refused below, and of points that are all equal
-        found = KMeans(k, n_init=STARTS, random_state=seed).fit(points)
+        found: Any = KMeans(k, n_init=STARTS, random_state=seed).fit(points)  # type: ignore[arg-type]
         plane = _plane(points, embedding, seed)
     if (different := len(np.unique(found.labels_))) < k:
         raise ValueError(f"k must be at most {different}, the number of different activations, got {k}")

@@ -1,12 +1,15 @@
 """Filters: the weights of a convolution, as images."""
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from labkit.core import check_counts
 from labkit.layers import find_layer
 
 
-def filters(model: nn.Module, layer: str, *, count: int = 4, channels: int = 8) -> Tensor:
+def filters(
+    model: nn.Module, layer: str, *, count: int = 4, channels: int = 8
+) -> Float[Tensor, "filters channels h w"]:
     """The kernels of a convolution, one small image each.
 
     A kernel with one input channel is a grey image and one with three is a colour image, so all of them are given. One

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.core import check_counts
 from labkit.data import ImageSet
-from labkit.features.receptive_field import rectangles, spans
+from labkit.features._spans import spans
+from labkit.features.receptive_field import rectangles
 from labkit.layers import layer_outputs, pixels_of
 
 
@@ -23,16 +25,16 @@ class TopImages:
         patches: k tensors (C, height, width), those pixels; smaller at the edge of an image.
     """
 
-    indices: Tensor
-    values: Tensor
-    positions: Tensor
-    rectangles: Tensor
-    patches: list[Tensor]
+    indices: Int64[Tensor, " k"]
+    values: Float[Tensor, " k"]
+    positions: Int64[Tensor, "k axes"]
+    rectangles: Int64[Tensor, "k 4"]
+    patches: list[Float[Tensor, "c height width"]]
 
 
 def top_images(
     model: nn.Module,
-    images: Tensor | ImageSet,
+    images: Float[Tensor, "n c h w"] | ImageSet,
     layer: str,
     *,
     unit: int | tuple[int, int, int],
@@ -64,18 +66,20 @@ def top_images(
     pixels = pixels_of(images)
     outputs = layer_outputs(model, images, layer, batch_size)
     check_counts(most=len(pixels), k=k)
-    values, indices, places = None, None, None
+    best: tuple[Tensor, Tensor, Tensor] | None = None  # values, places and indices
     start = 0
     for output in outputs:
-        new_values, new_places = _strongest(output, unit, layer)
-        new_indices = torch.arange(start, start + len(output), device=output.device)
+        values, places = _strongest(output, unit, layer)
+        indices = torch.arange(start, start + len(output), device=output.device)
         start += len(output)
-        if values is not None:
-            new_values, new_places = torch.cat([values, new_values]), torch.cat([places, new_places])
-            new_indices = torch.cat([indices, new_indices])
-        values, order = new_values.sort(descending=True, stable=True)
-        values, places, indices = values[:k], new_places[order[:k]], new_indices[order[:k]]
-    seen = spans(model, layer, tuple(pixels.shape[2:]))
+        if best is not None:
+            pairs = zip(best, (values, places, indices), strict=True)
+            values, places, indices = (torch.cat(pair) for pair in pairs)
+        values, order = values.sort(descending=True, stable=True)
+        best = values[:k], places[order[:k]], indices[order[:k]]
+    assert best is not None  # there is an image
+    values, places, indices = best
+    seen = spans(model, layer, (pixels.shape[2], pixels.shape[3]))
     boxes = rectangles(seen, [tuple(place) or 0 for place in places.tolist()], layer)
     patches = [
         pixels[index, :, top : top + height, left : left + width].clone()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from labkit import models
 from labkit.features.activations import activations
 from labkit.features.receptive_field import receptive_field
+from labkit.layers import run
 from labkit.summary import summary
 
 
@@ -39,7 +40,7 @@ def by_gradient(averages: nn.Sequential, layer: str, unit: tuple, shape: tuple[i
     hook = averages.get_submodule(layer).register_forward_hook(lambda _m, _i, output: outputs.append(output))
     averages(image)
     hook.remove()
-    outputs[0][0, :, *unit].sum().backward()
+    outputs[0][0, :, *unit].square().sum().backward()
     return rectangle_of(image.grad[0].abs().sum(0) > 0)
 
 
@@ -144,6 +145,89 @@ def test_a_channel_sees_what_its_positions_see_together_and_a_dense_layer_sees_e
 def test_a_unit_that_sees_only_padding_sees_nothing():
     network = nn.Sequential(nn.Conv2d(1, 1, 1, padding=2)).eval()
     assert receptive_field(network, "0", unit=(0, 3), image_size=(4, 4)).tolist() == [0, 0, 0, 0]
+
+
+class Mixed(nn.Module):
+    """Branches that are concatenated, shrunk to a gate, split and moved, as in torchvision's networks."""
+
+    def __init__(self):
+        super().__init__()
+        self.near, self.far = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(1, 2, 5, padding=2, dilation=1)
+        self.joined, self.moved, self.dense = nn.Identity(), nn.Identity(), nn.Linear(4, 4)
+        self.cropped, self.widened, self.gated = nn.Identity(), nn.Identity(), nn.Identity()
+        self.pooled, self.wide, self.fc = nn.Identity(), nn.Identity(), nn.Linear(4 * 4, 3)
+
+    def forward(self, x):
+        x = self.joined(torch.cat([self.near(x), self.far(x)], 1))
+        x = nn.functional.hardswish(x + 3)
+        x = self.dense(x.permute(0, 2, 3, 1))  # over the channels of each position
+        x = self.moved(nn.functional.layer_norm(x, (4,)).permute(0, 3, 1, 2))
+        first, second = x.chunk(2, dim=1)
+        x = torch.cat((first * 2, second.sigmoid()), dim=1)
+        x = self.cropped(x[:, :, 1:, :-2])
+        x = self.widened(torch.cat([x, x[:, :, :2]], dim=2))  # rows that are there twice
+        x = self.pooled(nn.functional.max_pool2d(nn.functional.pad(x, (1, 0, 0, 2)), 3, stride=2))
+        gate = self.wide(x.mean((2, 3), keepdim=True))
+        x = self.gated(x * gate)
+        return self.fc(nn.functional.adaptive_avg_pool2d(x, 2).reshape(x.size(0), -1))
+
+
+def by_perturbation(network: nn.Module, layer: str, unit: tuple, size: tuple[int, int]) -> list[int]:
+    """The rectangle around all pixels that change a unit, in any channel, of a random image."""
+    image = torch.rand(1, 1, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    clean = run(network, image, [layer])[layer][(0, slice(None), *unit)]
+    seen = torch.zeros(size, dtype=torch.bool)
+    for row in range(size[0]):
+        for column in range(size[1]):
+            for change in (-10.0, 10.0):  # down and up, so that no maximum hides it
+                other = image.clone()
+                other[..., row, column] += change
+                seen[row, column] |= bool((run(network, other, [layer])[layer][(0, slice(None), *unit)] != clean).any())
+    return rectangle_of(seen)
+
+
+def test_concatenation_permutation_gates_crops_and_padding():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Mixed().double().eval()
+    for layer, units in {
+        "joined": [(0, 0), (5, 6)],
+        "moved": [(0, 0), (4, 9)],
+        "cropped": [(0, 0), (9, 7)],
+        "widened": [(0, 3), (9, 1), (11, 0)],
+        "pooled": [(0, 0), (2, 2), (5, 3)],
+        "gated": [(0, 0), (3, 2)],
+    }.items():
+        for unit in units:
+            found = receptive_field(network, layer, unit=unit, image_size=(11, 10))
+            assert found.tolist() == by_perturbation(network, layer, unit, (11, 10)), (layer, unit)
+    for layer in ("wide", "fc"):
+        assert receptive_field(network, layer, unit=0, image_size=(11, 10)).tolist() == [0, 0, 11, 10]
+
+
+TORCHVISION = {
+    "densenet121": ["features.conv0", "features.denseblock1.denselayer3", "features.transition1", "features.norm5"],
+    "googlenet": ["conv1", "inception3a.branch3", "inception3a", "inception3b.branch4"],
+    "mobilenet_v3_small": ["features.0", "features.1.block.0", "features.1", "features.3"],
+    "convnext_tiny": ["features.0", "features.1.1.block.0", "features.2", "features.3.0"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_networks_of_torchvision_as_they_come(name):
+    """But for the weights: means of everything, except where layer norm would make nothing of them."""
+    from labkit._torchvision import torchvision
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = getattr(torchvision.models, name)(**({"init_weights": True} if name == "googlenet" else {})).eval()
+    visible, size = network.double() if name == "convnext_tiny" else averaging(network), 96
+    for layer in TORCHVISION[name]:
+        side = run(visible, torch.zeros(1, 3, size, size, dtype=torch.float64), [layer])[layer].shape[2]
+        for unit in ((0, 0), (side // 2, side - 1)):
+            found = receptive_field(network, layer, unit=unit, image_size=(size, size))
+            assert found.tolist() == by_gradient(visible, layer, unit, (3, size, size)), (layer, unit)
 
 
 class Strange(nn.Module):
