@@ -78,7 +78,7 @@ def occlusion(
     for image in images.split(1):
         run = CleanRun(model, image)
         if not clean:
-            check_logits(run.logits.expand(len(classes), -1), classes)
+            check_logits(run.logits.repeat_interleave(len(classes), 0), classes)
         clean.append(run.logits)
         rows.append(run.occluded_logits(window, stride, fill, batch_size))
     logits = torch.stack(rows)
