@@ -11,7 +11,8 @@ from labkit.plot.arithmetic import matrices, sliding, windows
 from labkit.plot.bars import attack, breakdown, confidences
 from labkit.plot.charts import confidence_histogram, curves, dots, lines, runs, scatter
 from labkit.plot.colors import palette
-from labkit.plot.encoding import png, webp
+from labkit.plot.drawing import percent
+from labkit.plot.encoding import dark_glass, png, webp
 from labkit.plot.galleries import framed, images, predictions, regions
 from labkit.plot.layers import channels, forward_pass, kernels
 from labkit.plot.maps import beside, heat, occluded, signed
@@ -29,6 +30,7 @@ __all__ = [
     "confidences",
     "confusion",
     "curves",
+    "dark_glass",
     "dots",
     "forward_pass",
     "framed",
@@ -39,6 +41,7 @@ __all__ = [
     "matrices",
     "occluded",
     "palette",
+    "percent",
     "png",
     "predictions",
     "rates",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -47,7 +48,7 @@ def animate(
         raise ValueError(f"frames must all have one size, got {sorted(sizes)}")
     each = max(20, round(1000 * seconds / len(pictures)))
     durations = [each] * (len(pictures) - 1) + [each + round(1000 * hold)]
-    options = {"quality": 80, "method": 4} if path.suffix == ".webp" else {"optimize": True}
+    options: dict[str, Any] = {"quality": 80, "method": 4} if path.suffix == ".webp" else {"optimize": True}
     first, *rest = pictures
     first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, **options)
     return path.stat().st_size

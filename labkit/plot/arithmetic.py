@@ -4,17 +4,18 @@ import math
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Real
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from labkit.plot.colors import INK, WRONG
+from labkit.plot.colors import INK, RIM, WRONG
 from labkit.plot.drawing import bare, check_length, checked, number, outline, places
 from labkit.plot.style import LINE, WIDTH, Picture, house_style
 
 
 @house_style
-def matrices(matrices: Sequence[Tensor], *, captions: Sequence[str] = ()) -> Picture:
+def matrices(matrices: Sequence[Real[Tensor, "_ _"]], *, captions: Sequence[str] = ()) -> Picture:
     """Small matrices side by side, each number in its square, tinted red above zero and blue below.
 
     Args:
@@ -40,7 +41,9 @@ def matrices(matrices: Sequence[Tensor], *, captions: Sequence[str] = ()) -> Pic
 
 
 @house_style
-def sliding(image: Tensor, kernel: Tensor, output: Tensor, step: int) -> Picture:
+def sliding(
+    image: Real[Tensor, "h w"], kernel: Real[Tensor, "f f"], output: Real[Tensor, "rows columns"], step: int
+) -> Picture:
     """A filter on its way over a small image: where it lies, the products, and the outputs written so far.
 
     Args:
@@ -78,7 +81,7 @@ def sliding(image: Tensor, kernel: Tensor, output: Tensor, step: int) -> Picture
 
 
 @house_style
-def windows(reads: Tensor, padding: int, output_size: int) -> Picture:
+def windows(reads: Real[Tensor, "size size"], padding: int, output_size: int) -> Picture:
     """How often a sliding filter reads each pixel, padding included, and the size of what it writes.
 
     Args:
@@ -102,7 +105,7 @@ def windows(reads: Tensor, padding: int, output_size: int) -> Picture:
         if not inside:
             left.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color="#e4e4e4", linewidth=0))
         color = WRONG if value == 0 else INK if not inside or value > 5 else "#ffffff"
-        left.text(column, row, value, ha="center", va="center", color=color, weight="normal" if value else "bold")
+        left.text(column, row, str(value), ha="center", va="center", color=color, weight="normal" if value else "bold")
     outline(left, padding, padding, size, size)
     left.set_title("times each pixel is read")
     _cells(right, torch.zeros(output_size, output_size), 1, shown=torch.zeros(output_size, output_size).bool())
@@ -116,17 +119,18 @@ def _cells(axes: Axes, values: Tensor, limit: float, *, shown: Tensor | None = N
     shown = torch.ones_like(values, dtype=torch.bool) if shown is None else shown
     axes.imshow(values.where(shown, torch.zeros(())).numpy(), cmap="RdBu_r", vmin=-2 * limit, vmax=2 * limit)
     for (row, column), value in ((place, float(values[place])) for place in places(values)):
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#b5b5b5", linewidth=0.8))
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=RIM, linewidth=0.8))
         if shown[row, column]:
             axes.text(column, row, number(value), ha="center", va="center")
 
 
-def _side_by_side(widths: Sequence[int], heights: Sequence[int], largest: float = 0.45):
+def _side_by_side(widths: Sequence[int], heights: Sequence[int], largest: float = 0.45) -> tuple[Picture, list[Axes]]:
     """A picture with one empty axes a matrix, all with squares of the same size."""
     gap = 1.0  # of a square, between two matrices
     square = min(WIDTH / (sum(widths) + gap * len(widths)), largest)
     tallest = square * max(heights)
-    picture = Picture(figsize=(WIDTH, tallest + 2 * LINE), layout="none")
+    picture = Picture(figsize=(WIDTH, tallest + 2 * LINE))
+    picture.set_layout_engine("none")
     height = picture.get_size_inches()[1]
     left = (WIDTH - square * (sum(widths) + gap * (len(widths) - 1))) / 2
     grid = []
@@ -139,4 +143,4 @@ def _side_by_side(widths: Sequence[int], heights: Sequence[int], largest: float 
 
 
 def _columns(axes: Axes) -> int:
-    return axes.images[0].get_array().shape[1]
+    return axes.images[0].get_size()[1]

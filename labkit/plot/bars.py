@@ -2,17 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from labkit.plot.colors import COLORS, CORRECT, WRONG
-from labkit.plot.drawing import check_length, checked, in_percent, show_pixels
+from labkit.plot.colors import COLORS, CORRECT, RIM, WRONG
+from labkit.plot.drawing import check_length, checked, percent, show_pixels
 from labkit.plot.style import LINE, WIDTH, Picture, house_style
 
 
 @house_style
-def confidences(images: Tensor, logits: Tensor, classes: Sequence[str], *, captions: Sequence[str] = ()) -> Picture:
+def confidences(
+    images: Float[Tensor, "n c h w"],
+    logits: Float[Tensor, "n k"],
+    classes: Sequence[str],
+    *,
+    captions: Sequence[str] = (),
+) -> Picture:
     """One to four images, and below each the confidence of every class as a bar.
 
     Args:
@@ -33,7 +40,7 @@ def confidences(images: Tensor, logits: Tensor, classes: Sequence[str], *, capti
         check_length("captions", captions, len(images))
     if len(classes) != logits.shape[1]:
         raise ValueError(f"classes must name all {logits.shape[1]} columns of the logits, got {len(classes)} names")
-    shares = logits.softmax(1)
+    probabilities = logits.softmax(1)
     if len(images) == 1:
         picture = Picture(figsize=(WIDTH, LINE * (len(classes) + 2)))
         pairs = [picture.subplots(1, 2)]
@@ -44,26 +51,28 @@ def confidences(images: Tensor, logits: Tensor, classes: Sequence[str], *, capti
         show_pixels(top, images[index])
         if len(captions):
             top.set_title(captions[index], pad=4)
-        draw_bars(bottom, shares[index], classes if index == 0 else [""] * len(classes))
+        draw_bars(bottom, probabilities[index], classes if index == 0 else [""] * len(classes))
     return picture
 
 
-def draw_bars(axes: Axes, shares: Tensor, names: Sequence[str]) -> None:
-    """One bar a class, the longest in colour with its share beside it."""
-    best = int(shares.argmax())
+def draw_bars(axes: Axes, probabilities: Tensor, names: Sequence[str]) -> None:
+    """One bar a class, the longest in colour with its probability beside it."""
+    best = int(probabilities.argmax())
     axes.barh(
-        range(len(shares)), shares.tolist(), color=[CORRECT if row == best else "#b5b5b5" for row in range(len(shares))]
+        range(len(probabilities)),
+        probabilities.tolist(),
+        color=[CORRECT if row == best else RIM for row in range(len(probabilities))],
     )
-    axes.text(float(shares[best]) + 0.03, best, in_percent(float(shares[best])), va="center")
-    axes.set(xlim=(0, 1.5), ylim=(len(shares) - 0.5, -0.5), xticks=[0, 1], xticklabels=["0", "100%"])
-    axes.set_yticks(range(len(shares)), names)
+    axes.text(float(probabilities[best]) + 0.03, best, percent(float(probabilities[best])), va="center")
+    axes.set(xlim=(0, 1.5), ylim=(len(probabilities) - 0.5, -0.5), xticks=[0, 1], xticklabels=["0", "100%"])
+    axes.set_yticks(range(len(probabilities)), names)
     axes.tick_params(length=0)
     axes.spines["bottom"].set_visible(False)
 
 
 @house_style
 def breakdown(columns: Mapping[str, Sequence[float]], names: Sequence[str]) -> Picture:
-    """How several totals divide over the same names: one panel of bars a total.
+    """How several totals divide over the same names: one panel of bars a total, all on the scale from 0 to 100%.
 
     Args:
         columns: title -> one number a name, from zero up; one to three titles.
@@ -80,10 +89,11 @@ def breakdown(columns: Mapping[str, Sequence[float]], names: Sequence[str]) -> P
     picture = Picture(figsize=(WIDTH, 0.36 * len(names) + 3.2 * LINE))
     grid = picture.subplots(1, len(columns), squeeze=False).ravel()
     for index, (axes, (title, values)) in enumerate(zip(grid, columns.items(), strict=True)):
-        axes.barh(range(len(names)), values, color=COLORS[index], height=0.7)
-        for row, value in enumerate(values):
-            axes.text(value + 0.02 * max(values), row, f"{value / sum(values):.2%}" if value else "0", va="center")
-        axes.set(title=f"{title}\n{sum(values):,}", xticks=[], xlim=(0, max(values) * 1.5))
+        fractions = [value / sum(values) for value in values]
+        axes.barh(range(len(names)), fractions, color=COLORS[index], height=0.7)
+        for row, fraction in enumerate(fractions):
+            axes.text(fraction + 0.02, row, f"{fraction:.2%}" if fraction else "0", va="center")
+        axes.set(title=f"{title}\n{sum(values):,}", xticks=[], xlim=(0, 1.55))
         axes.set(ylim=(len(names) - 0.5, -0.5))
         axes.set_yticks(range(len(names)), names if index == 0 else [""] * len(names))
         axes.tick_params(length=0)
@@ -93,14 +103,14 @@ def breakdown(columns: Mapping[str, Sequence[float]], names: Sequence[str]) -> P
 
 @house_style
 def attack(
-    image: Tensor,
-    result: Tensor,
-    before: Tensor,
-    after: Tensor,
+    image: Float[Tensor, "c h w"],
+    result: Float[Tensor, "c h w"],
+    before: Float[Tensor, " n"],
+    after: Float[Tensor, " n"],
     names: Sequence[str],
     *,
     gain: float = 10.0,
-    captions=(),
+    captions: Sequence[str] = (),
 ) -> Picture:
     """An image, what an attack added to it, the result, and the network's confidence before and after.
 
@@ -126,21 +136,19 @@ def attack(
         raise ValueError(f"captions must be two, got {len(captions)}")
     if not gain > 0:
         raise ValueError(f"gain must be above zero, got {gain}")
-    first, last = captions or [
-        f"{names[int(each.argmax())]} {in_percent(float(each.max()))}" for each in (before, after)
-    ]
+    first, last = captions or [f"{names[int(each.argmax())]} {percent(float(each.max()))}" for each in (before, after)]
     difference = 0.5 + gain * (result - image)
     pictures = ((first, image), (f"difference × {gain:g}", difference), (last, result))
     bars = 0.3 * len(names) + LINE
     picture = Picture(figsize=(WIDTH, 2.4 + bars))
-    top, bottom = picture.subfigures(2, 1, height_ratios=(2.4, bars))
+    top, bottom = picture.subfigures(2, 1, squeeze=False, height_ratios=(2.4, bars)).ravel()
     for axes, (caption, shown) in zip(top.subplots(1, 3), pictures, strict=True):
         show_pixels(axes, shown)
         axes.set_title(caption, pad=4)
     axes = bottom.subplots()
-    for shares, place, color in ((before, -0.2, "#b5b5b5"), (after, 0.2, WRONG)):
+    for probabilities, place, color in ((before, -0.2, RIM), (after, 0.2, WRONG)):
         rows = [row + place for row in range(len(names))]
-        axes.barh(rows, shares.tolist(), 0.38, color=color, label="before" if place < 0 else "after")
+        axes.barh(rows, probabilities.tolist(), 0.38, color=color, label="before" if place < 0 else "after")
     axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xlabel="confidence")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.set_yticks(range(len(names)), names)

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from jaxtyping import Bool, Float, Int64, Real
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
@@ -13,7 +15,7 @@ from labkit.plot.style import LINE, WIDTH, Picture, house_style
 
 
 @house_style
-def curves(histories: Mapping[str, object]) -> Picture:
+def curves(histories: Mapping[str, Any]) -> Picture:
     """Loss and accuracy after each epoch: on the training images (dashed) and on the test images (solid).
 
     Args:
@@ -50,8 +52,8 @@ def curves(histories: Mapping[str, object]) -> Picture:
 
 @house_style
 def lines(
-    x: Sequence[float],
-    series: Mapping[str, object],
+    x: Sequence[float] | Real[Tensor, " n"],
+    series: Mapping[str, Any],
     *,
     xlabel: str,
     ylabel: str = "",
@@ -87,7 +89,8 @@ def lines(
             raise ValueError(f"{name!r} must be {len(x)} values, or three times as many for a band, as x is")
         axes.plot(x, values, color=color, marker="o" if len(x) <= 12 else "", label=name)
         if band:
-            axes.fill_between(x, *band, color=color, alpha=0.2, linewidth=0)
+            low, high = band
+            axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
     if mark is not None:
         axes.axvline(mark, color=INK, linewidth=1.5)
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -105,26 +108,26 @@ def lines(
 
 
 @house_style
-def confidence_histogram(confidences: Tensor, right: Tensor, threshold: float) -> Picture:
-    """How confident a network was when it was right and when it was wrong, with a line at the threshold.
+def confidence_histogram(confidences: Float[Tensor, " n"], correct: Bool[Tensor, " n"], threshold: float) -> Picture:
+    """How confident a network was in its correct and in its wrong predictions, with a line at the threshold.
 
     Args:
         confidences: (N,), from 0 to 1.
-        right: (N,) bool, whether each prediction was right.
+        correct: (N,) bool, whether each prediction was correct.
         threshold: predictions below it are drawn pale: they would be withheld.
 
     Raises:
         ValueError: shapes that do not fit together; a threshold outside 0 to 1.
     """
-    confidences, right = checked("confidences", confidences, "N").float(), checked("right", right, "N").bool()
-    if len(confidences) != len(right):
-        raise ValueError(f"right must have {len(confidences)} entries, one for each confidence, got {len(right)}")
+    confidences, correct = checked("confidences", confidences, "N").float(), checked("correct", correct, "N").bool()
+    if len(confidences) != len(correct):
+        raise ValueError(f"correct must have {len(confidences)} entries, one for each confidence, got {len(correct)}")
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be from 0 to 1, got {threshold}")
     edges = torch.linspace(0, 1, 21)
     picture = Picture(figsize=(WIDTH, 3.8))
     panels = picture.subplots(2, 1, sharex=True)
-    for axes, hits, color, name in ((panels[0], right, CORRECT, "right"), (panels[1], ~right, WRONG, "wrong")):
+    for axes, hits, color, name in ((panels[0], correct, CORRECT, "correct"), (panels[1], ~correct, WRONG, "wrong")):
         counts = torch.histogram(confidences[hits], edges).hist
         kept = edges[:-1] >= threshold - 1e-6
         axes.bar(
@@ -147,7 +150,15 @@ def confidence_histogram(confidences: Tensor, right: Tensor, threshold: float) -
 
 
 @house_style
-def dots(values: Tensor, labels: Tensor, classes: Sequence[str], *, marked: Tensor, xlabel: str, legend: str):
+def dots(
+    values: Float[Tensor, " n"],
+    labels: Int64[Tensor, " n"],
+    classes: Sequence[str],
+    *,
+    marked: Int64[Tensor, " m"],
+    xlabel: str,
+    legend: str,
+) -> Picture:
     """One number of every image as a dot in the row of its class, with some of them marked.
 
     Args:
@@ -178,7 +189,9 @@ def dots(values: Tensor, labels: Tensor, classes: Sequence[str], *, marked: Tens
 
 
 @house_style
-def scatter(points: Tensor, groups: Mapping[str, Tensor], *, xlabel: str = "", ylabel: str = "") -> Picture:
+def scatter(
+    points: Float[Tensor, "n 2"], groups: Mapping[str, Int64[Tensor, " m"]], *, xlabel: str = "", ylabel: str = ""
+) -> Picture:
     """Points in a plane, some groups of them in colours, the others grey.
 
     Args:

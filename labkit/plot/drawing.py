@@ -1,20 +1,23 @@
 """What the figures share: checks, numbers as text, images, grids, outlines and colour bars."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
+from torch.nn.functional import pad
 
-from labkit.plot.colors import MARK
+from labkit.plot.colors import MARK, RIM
+from labkit.plot.encoding import TRUE_COLORS
 from labkit.plot.style import LETTER, LINE, WIDTH, Picture
 
 
-def checked(name: str, values, *shape: str) -> Tensor:
+def checked(name: str, values: Tensor | Sequence, *shape: str) -> Tensor:
     """Values as a tensor on the CPU with one dimension for each letter of shape, else a ValueError."""
     tensor = torch.as_tensor(values).detach().cpu()
     if tensor.ndim != len(shape) or 0 in tensor.shape:
@@ -22,21 +25,24 @@ def checked(name: str, values, *shape: str) -> Tensor:
     return tensor
 
 
-def check_length(name: str, values: Sequence, count: int) -> None:
+def check_length(name: str, values: Sized, count: int) -> None:
+    """That there is one entry for each of count images, else a ValueError."""
     if len(values) != count:
         raise ValueError(f"{name} must have {count} entries, one for each image, got {len(values)}")
 
 
 def number(value: float) -> str:
+    """At most two digits after the point, with a minus sign and not a hyphen."""
     return f"{value + 0:.2f}".rstrip("0").rstrip(".").replace("-", "−")
 
 
-def in_percent(share: float) -> str:
-    """A confidence in whole percents that is never rounded up to certainty, nor down to nothing."""
-    return ">99%" if share >= 0.995 else "<1%" if share < 0.005 else f"{share:.0%}"
+def percent(probability: float) -> str:
+    """A probability in whole percents, never rounded up to certainty or down to nothing: ">99%", "58%", "<1%"."""
+    return ">99%" if probability >= 0.995 else "<1%" if probability < 0.005 else f"{probability:.0%}"
 
 
 def bare(axes: Axes) -> None:
+    """Take away ticks and frame."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
@@ -46,15 +52,17 @@ def show_pixels(axes: Axes, image: Tensor) -> None:
     show(axes, image.permute(1, 2, 0).clamp(0, 1).float(), cmap="gray", vmin=0, vmax=1)
 
 
-def show(axes: Axes, image: Tensor, **options):
+def show(axes: Axes, image: Tensor, **options: Any) -> AxesImage:
     """Draw one image (H, W) or (H, W, 3): pixels as squares while they are few, smoothly when they are many."""
     bare(axes)
-    axes.spines[:].set(visible=True, color="#b5b5b5", linewidth=0.8)  # white images end where the white page begins
+    axes.spines[:].set(visible=True, color=RIM, linewidth=0.8)  # white images end where the white page begins
     interpolation = "nearest" if max(image.shape[:2]) <= 64 else "antialiased"
     return axes.imshow(image.numpy(), interpolation=interpolation, **options)
 
 
-def image_grid(count: int, captions: Sequence[str], columns: int | None, shape: tuple[int, int], room: float = 0.0):
+def image_grid(
+    count: int, captions: Sequence[str], columns: int | None, shape: Sequence[int], room: float = 0.0
+) -> tuple[Picture, list[Axes]]:
     """A picture with a grid of empty axes for count images of the given shape, and room inches for a colour bar."""
     lines = [line for caption in captions for line in caption.split("\n")]
     longest = max(map(len, lines), default=0)
@@ -62,6 +70,7 @@ def image_grid(count: int, captions: Sequence[str], columns: int | None, shape: 
         fit = int((WIDTH - room) / max(0.64, LETTER * longest + 0.16))
         rows = math.ceil(count / max(1, min(fit, 10)))
         columns = math.ceil(count / rows)
+    columns = min(columns, count)
     rows = math.ceil(count / columns)
     side = min((WIDTH - room) / columns - 0.16, 2.6)
     text = LINE * max((caption.count("\n") + 1 for caption in captions), default=0)
@@ -70,33 +79,54 @@ def image_grid(count: int, captions: Sequence[str], columns: int | None, shape: 
     grid = picture.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[count:]:
         axes.set_visible(False)
-    return picture, grid[:count]
+    return picture, list(grid[:count])
 
 
-def color_bar(picture: Figure, grid: list[Axes], drawn, label: str, *, symmetric: bool) -> None:
-    """The colour bar of a map, to the right of all the axes it holds for."""
-    bar = picture.colorbar(drawn, ax=grid, shrink=0.9, aspect=16, pad=0.02)
+def color_bar(
+    picture: Picture,
+    grid: Sequence[Axes],
+    drawn: AxesImage,
+    label: str = "",
+    *,
+    above: bool = False,
+    symmetric: bool = False,
+    percent: bool = False,
+) -> None:
+    """The colour bar of these axes, to their right or above; its numbers are symmetric around 0, or percents."""
+    options = {"location": "top", "shrink": 0.6, "aspect": 25} if above else {"shrink": 0.9, "aspect": 16}
+    bar = picture.colorbar(drawn, ax=list(grid), pad=0.02, **options)
     bar.outline.set_visible(False)
-    bar.locator = MaxNLocator(min(6, max(2, int(2 * picture.get_figheight()))), symmetric=symmetric)
+    if percent:
+        bar.formatter = PercentFormatter(1)
+    if not above:
+        bar.locator = MaxNLocator(min(6, max(2, int(2 * picture.get_figheight()))), symmetric=symmetric)
     bar.set_label(label)
+    bar.ax.set_gid(TRUE_COLORS)
 
 
-def places(values: Tensor):
+def places(values: Tensor) -> Iterator[tuple[int, int]]:
+    """(row, column) of every number of a matrix, in reading order."""
     return ((row, column) for row in range(values.shape[0]) for column in range(values.shape[1]))
 
 
-def outline(axes: Axes, row: float, column: float, height: float, width: float, **options) -> None:
+def outline(axes: Axes, row: float, column: float, height: float, width: float, **options: Any) -> None:
     """Outline a block of pixels whose top left one is (row, column)."""
     look = {"fill": False, "edgecolor": MARK, "linewidth": 3, "zorder": 3, "clip_on": False} | options
     axes.add_patch(Rectangle((column - 0.5, row - 0.5), width, height, **look))
 
 
-def contact_sheet(maps: Tensor, columns: int) -> Tensor:
-    """Maps (N, h, w) laid out in a grid with empty lines of one pixel between them."""
-    rows = math.ceil(len(maps) / columns)
-    height, width = maps.shape[1] + 1, maps.shape[2] + 1
-    sheet = torch.full((rows * height - 1, columns * width - 1), math.nan)
-    for index, values in enumerate(maps):
-        top, left = index // columns * height, index % columns * width
-        sheet[top : top + height - 1, left : left + width - 1] = values
-    return sheet
+def contact_sheet(axes: Axes, maps: Tensor, columns: int, *, gap: int = 1) -> AxesImage:
+    """Draw maps (N, h, w) from zero up in rows, with a gap of some pixels between them, all on one scale."""
+    bare(axes)
+    axes.set_facecolor("none")
+    count, height, width = maps.shape
+    top, rows = float(maps.max()) or 1.0, math.ceil(count / columns)
+    strips = []
+    for row, several in enumerate(maps.split(columns)):
+        strip = pad(several, (0, gap), value=math.nan).permute(1, 0, 2).flatten(1)[:, :-gap]
+        edges = (-0.5, strip.shape[1] - 0.5, row * (height + gap) + height - 0.5, row * (height + gap) - 0.5)
+        strips.append(
+            axes.imshow(strip.numpy(), extent=edges, interpolation="nearest", cmap="viridis", vmin=0, vmax=top)
+        )
+    axes.set(xlim=(-0.5, columns * (width + gap) - gap - 0.5), ylim=(rows * (height + gap) - gap - 0.5, -0.5))
+    return strips[0]

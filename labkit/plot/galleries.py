@@ -2,16 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 
+from jaxtyping import Float, Int64, Real
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from labkit.core import check_counts
 from labkit.plot.colors import CORRECT, INK, WRONG
-from labkit.plot.drawing import bare, check_length, checked, image_grid, in_percent, outline, show_pixels
+from labkit.plot.drawing import bare, check_length, checked, image_grid, outline, percent, show_pixels
+from labkit.plot.encoding import TRUE_COLORS
 from labkit.plot.style import WIDTH, Picture, house_style
 
 
-def images(images: Tensor, *, captions: Sequence[str] = (), columns: int | None = None, colors=()) -> Picture:
+def images(
+    images: Float[Tensor, "n c h w"],
+    *,
+    captions: Sequence[str] = (),
+    columns: int | None = None,
+    colors: Sequence[str] = (),
+) -> Picture:
     """Images side by side, each with its caption above it.
 
     Args:
@@ -28,6 +36,7 @@ def images(images: Tensor, *, captions: Sequence[str] = (), columns: int | None 
 
 @house_style
 def gallery(images: Tensor, captions: Sequence[str], columns: int | None, colors: Sequence[str]) -> Picture:
+    """What `images` draws."""
     images = checked("images", images, "N", "C", "H", "W")
     if images.shape[1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels, got {images.shape[1]} in shape {tuple(images.shape)}")
@@ -45,8 +54,15 @@ def gallery(images: Tensor, captions: Sequence[str], columns: int | None, colors
     return picture
 
 
-def predictions(images: Tensor, labels: Tensor, logits: Tensor, classes: Sequence[str], *, columns=None) -> Picture:
-    """Images with their true class and, below it, the predicted one and its confidence, marked right or wrong.
+def predictions(
+    images: Float[Tensor, "n c h w"],
+    labels: Int64[Tensor, " n"],
+    logits: Float[Tensor, "n k"],
+    classes: Sequence[str],
+    *,
+    columns: int | None = None,
+) -> Picture:
+    """Images with their true class and, below it, the predicted one and its confidence, marked as correct or wrong.
 
     Args:
         images: (N, C, H, W), pixels in [0, 1].
@@ -65,17 +81,24 @@ def predictions(images: Tensor, labels: Tensor, logits: Tensor, classes: Sequenc
     if len(classes) != logits.shape[1]:
         raise ValueError(f"classes must name all {logits.shape[1]} columns of the logits, got {len(classes)} names")
     confidences, guesses = logits.softmax(1).max(1)
-    right = (guesses == labels).tolist()
+    correct = (guesses == labels).tolist()
+    rows = zip(labels.long().tolist(), correct, guesses.tolist(), confidences.tolist(), strict=True)
     captions = [
-        f"true: {classes[label]}\n{'✓' if hit else '✗'} {classes[guess]} {in_percent(confidence)}"
-        for label, hit, guess, confidence in zip(labels, right, guesses, confidences.tolist(), strict=True)
+        f"true: {classes[label]}\n{'✓' if hit else '✗'} {classes[guess]} {percent(confidence)}"
+        for label, hit, guess, confidence in rows
     ]
-    colors = [CORRECT if hit else WRONG for hit in right]
+    colors = [CORRECT if hit else WRONG for hit in correct]
     return gallery(images, captions, columns, colors)
 
 
 @house_style
-def framed(images: Tensor, boxes: Tensor, *, captions: Sequence[str] = (), columns: int | None = None) -> Picture:
+def framed(
+    images: Float[Tensor, "n c h w"],
+    boxes: Real[Tensor, "n 4"],
+    *,
+    captions: Sequence[str] = (),
+    columns: int | None = None,
+) -> Picture:
     """Images with a rectangle outlined in each.
 
     Args:
@@ -96,7 +119,7 @@ def framed(images: Tensor, boxes: Tensor, *, captions: Sequence[str] = (), colum
 
 
 @house_style
-def regions(image: Tensor, boxes: Mapping[str, tuple[int, int, int, int]]) -> Picture:
+def regions(image: Float[Tensor, "c h w"], boxes: Mapping[str, tuple[int, int, int, int]]) -> Picture:
     """An image with outlined regions, and beside it what each outline is and how large.
 
     Args:
@@ -118,6 +141,7 @@ def regions(image: Tensor, boxes: Mapping[str, tuple[int, int, int, int]]) -> Pi
         # dark blue and purple drown on black ink, so the light colours come first
         color = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#f0e442")[index]
         outline(left, top, across, height, width, edgecolor=color, zorder=3 + 1 / height)  # small ones on top
-        right.add_patch(Rectangle((0.02, index - 0.3), 0.08, 0.6, fill=False, edgecolor=color, linewidth=3))
+        sample = Rectangle((0.02, index - 0.3), 0.08, 0.6, fill=False, edgecolor=color, linewidth=3, gid=TRUE_COLORS)
+        right.add_patch(sample)
         right.text(0.17, index, f"{name}: {height} × {width}", va="center")
     return picture

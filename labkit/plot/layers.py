@@ -3,18 +3,23 @@
 import math
 from collections.abc import Mapping, Sequence
 
-import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from labkit.plot.bars import draw_bars
-from labkit.plot.drawing import bare, checked, color_bar, contact_sheet, image_grid, show, show_pixels
+from labkit.plot.drawing import checked, color_bar, contact_sheet, image_grid, show, show_pixels
 from labkit.plot.galleries import gallery
 from labkit.plot.maps import draw_maps
 from labkit.plot.style import LINE, WIDTH, Picture, house_style
 
 
 @house_style
-def forward_pass(image: Tensor, stages: Mapping[str, Tensor], logits: Tensor, classes: Sequence[str]) -> Picture:
+def forward_pass(
+    image: Float[Tensor, "c h w"],
+    stages: Mapping[str, Tensor],
+    logits: Float[Tensor, " k"],
+    classes: Sequence[str],
+) -> Picture:
     """An image on its way through a network: some of its layers as sheets of small maps, and the verdict.
 
     Args:
@@ -32,22 +37,20 @@ def forward_pass(image: Tensor, stages: Mapping[str, Tensor], logits: Tensor, cl
         raise ValueError(f"stages must hold one or two layers, got {len(stages)}")
     if len(classes) != len(logits):
         raise ValueError(f"classes must name all {len(logits)} logits, got {len(classes)} names")
-    picture = Picture(figsize=(WIDTH, 3.1))
+    picture = Picture(figsize=(WIDTH, LINE * max(8, len(classes) + 3)))
     grid = picture.subplots(1, len(stages) + 2, width_ratios=[1] + [1.15] * len(stages) + [1.2])
     show_pixels(grid[0], image)
     grid[0].set_title("image")
     for axes, (name, maps) in zip(grid[1:], stages.items(), strict=False):
-        sheet = contact_sheet(checked(name, maps, "channels", "h", "w").float(), columns=4)
+        contact_sheet(axes, checked(name, maps, "channels", "h", "w").float(), columns=4)
         axes.set_title(name)
-        bare(axes)
-        axes.imshow(sheet.numpy(), interpolation="nearest", cmap="viridis", vmin=0)
     draw_bars(grid[-1], logits.softmax(0), classes)
     grid[-1].set_title("confidence")
     return picture
 
 
 @house_style
-def kernels(kernels: Tensor) -> Picture:
+def kernels(kernels: Float[Tensor, "k c h w"]) -> Picture:
     """The filters of a convolution: in colour where they read colours, else each weight red above zero, blue below.
 
     Args:
@@ -68,19 +71,28 @@ def kernels(kernels: Tensor) -> Picture:
     if channels > 10:
         raise ValueError(f"kernels must have 1, 3 or at most 10 channels to be drawn, got {channels}")
     picture, grid = image_grid(count * channels, (), channels, tuple(kernels.shape[2:]), room=2.0)
-    for index, (axes, weights) in enumerate(zip(grid, kernels.flatten(0, 1), strict=True)):
-        drawn = show(axes, weights, cmap="RdBu_r", vmin=-largest, vmax=largest)
+    drawn = [
+        show(axes, weights, cmap="RdBu_r", vmin=-largest, vmax=largest)
+        for axes, weights in zip(grid, kernels.flatten(0, 1), strict=True)
+    ]
+    for index, axes in enumerate(grid):
         if index < channels:
             axes.set_title(str(index), pad=4)
         if index % channels == 0:
             axes.set_ylabel(f"filter {index // channels}", rotation=0, ha="right", va="center")
     picture.suptitle("channel")
-    color_bar(picture, list(grid), drawn, "weight", symmetric=True)
+    color_bar(picture, grid, drawn[0], "weight", symmetric=True)
     return picture
 
 
 @house_style
-def channels(image: Tensor, maps: Tensor, *, caption: str = "", label: str = "activation") -> Picture:
+def channels(
+    image: Float[Tensor, "c h w"],
+    maps: Float[Tensor, "n h2 w2"],
+    *,
+    caption: str = "",
+    label: str = "activation",
+) -> Picture:
     """An image, and beside it the maps that a layer makes of it, numbered along the rows, on one scale from zero up.
 
     Args:
@@ -100,16 +112,13 @@ def channels(image: Tensor, maps: Tensor, *, caption: str = "", label: str = "ac
     left, right = picture.subplots(1, 2, width_ratios=(1, 3))
     show_pixels(left, image)
     left.set_title("image")
-    sheet, gap = contact_sheet(maps, 8), max(1, round(maps.shape[2] / 16))
-    if gap > 1:
-        sheet = contact_sheet(torch.nn.functional.pad(maps, [0, gap - 1] * 2, value=math.nan), 8)
-    drawn = right.imshow(sheet.numpy(), interpolation="nearest", cmap="viridis", vmin=0)
-    bare(right)
+    gap = max(1, round(maps.shape[2] / 16))
+    drawn = contact_sheet(right, maps, 8, gap=gap)
     right.set_title(caption)
     right.set_yticks(
         [row * (maps.shape[1] + gap) + (maps.shape[1] - 1) / 2 for row in range(rows)],
         [f"{8 * row}–{min(8 * row + 7, len(maps) - 1)}" for row in range(rows)],
     )
     right.tick_params(length=0)
-    color_bar(picture, [right], drawn, label, symmetric=False)
+    color_bar(picture, [right], drawn, label)
     return picture

@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int64
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from labkit.plot.colors import COLORS, MARK
+from labkit.plot.colors import CLASSES, COLORS, MARK, RIM
 from labkit.plot.drawing import bare, check_length, checked, color_bar, image_grid, outline, show, show_pixels
+from labkit.plot.encoding import TRUE_COLORS
 from labkit.plot.style import LINE, WIDTH, Picture, house_style
 
 
 @house_style
 def signed(
-    maps: Tensor, *, captions: Sequence[str] = (), columns: int | None = None, limit: float | None = None, label=""
+    maps: Float[Tensor, "n h w"],
+    *,
+    captions: Sequence[str] = (),
+    columns: int | None = None,
+    limit: float | None = None,
+    label: str = "",
 ) -> Picture:
     """Maps of signed numbers on one common scale: red above zero, blue below, white at zero.
 
@@ -33,7 +39,12 @@ def signed(
 
 @house_style
 def heat(
-    maps: Tensor, *, captions: Sequence[str] = (), columns: int | None = None, limit: float | None = None, label=""
+    maps: Float[Tensor, "n h w"],
+    *,
+    captions: Sequence[str] = (),
+    columns: int | None = None,
+    limit: float | None = None,
+    label: str = "",
 ) -> Picture:
     """Maps of amounts on one common scale that starts at zero: dark is none, yellow is most.
 
@@ -50,7 +61,17 @@ def heat(
     return draw_maps(maps, captions, columns, limit, label, "viridis", symmetric=False)
 
 
-def draw_maps(maps, captions, columns, limit, label, colormap, *, symmetric: bool) -> Picture:
+def draw_maps(
+    maps: Tensor,
+    captions: Sequence[str],
+    columns: int | None,
+    limit: float | None,
+    label: str,
+    colormap: str,
+    *,
+    symmetric: bool,
+) -> Picture:
+    """What `signed` and `heat` draw."""
     maps = checked("maps", maps, "N", "H", "W").float()
     if len(captions):
         check_length("captions", captions, len(maps))
@@ -58,16 +79,22 @@ def draw_maps(maps, captions, columns, limit, label, colormap, *, symmetric: boo
         raise ValueError(f"limit must be above zero, got {limit}")
     limit = limit or float(maps.abs().max()) or 1.0
     picture, grid = image_grid(len(maps), captions, columns, maps.shape[1:], room=1.0)
-    for index, (axes, values) in enumerate(zip(grid, maps, strict=True)):
-        drawn = show(axes, values, cmap=colormap, vmin=-limit if symmetric else 0, vmax=limit)
-        if len(captions):
-            axes.set_title(captions[index], pad=4)
-    color_bar(picture, list(grid), drawn, label, symmetric=symmetric)
+    low = -limit if symmetric else 0
+    drawn = [show(axes, values, cmap=colormap, vmin=low, vmax=limit) for axes, values in zip(grid, maps, strict=True)]
+    for axes, caption in zip(grid, captions, strict=False):
+        axes.set_title(caption, pad=4)
+    color_bar(picture, grid, drawn[0], label, symmetric=symmetric)
     return picture
 
 
 @house_style
-def beside(image: Tensor, values: Tensor, *, captions: Sequence[str] = (), label: str = "") -> Picture:
+def beside(
+    image: Float[Tensor, "c h w"],
+    values: Float[Tensor, "h2 w2"],
+    *,
+    captions: Sequence[str] = (),
+    label: str = "",
+) -> Picture:
     """An image and, beside it, a map of signed numbers that was made from it: red above zero, blue below.
 
     Args:
@@ -94,11 +121,19 @@ def beside(image: Tensor, values: Tensor, *, captions: Sequence[str] = (), label
 
 @house_style
 def occluded(
-    image: Tensor, probability: Tensor, predicted: Tensor, label: int, classes: Sequence[str], *, window: int, stride=1
+    image: Float[Tensor, "c h w"],
+    probability: Float[Tensor, "rows columns"],
+    predicted: Int64[Tensor, "rows columns"],
+    label: int,
+    classes: Sequence[str],
+    *,
+    window: int,
+    stride: int = 1,
 ) -> Picture:
     """What an occluding window does at every position: the image, the probability of its class, the predicted class.
 
-    The image is framed where the window costs most. In the maps, every position is drawn at the window's centre.
+    The image is framed where the window costs most. In the maps, every position is drawn at the window's centre. Up to
+    ten classes have a colour each, the same in every figure.
 
     Args:
         image: (C, H, W), pixels in [0, 1].
@@ -110,7 +145,7 @@ def occluded(
         stride: pixels from one position to the next.
 
     Raises:
-        ValueError: shapes that do not fit together; more than six other classes predicted.
+        ValueError: shapes that do not fit together; of more than ten classes, more than six others predicted.
     """
     image = checked("image", image, "C", "H", "W").float()
     probability = checked("probability", probability, "rows", "columns").float()
@@ -118,7 +153,7 @@ def occluded(
     if predicted.shape != probability.shape:
         raise ValueError(f"predicted must have shape {tuple(probability.shape)}, got {tuple(predicted.shape)}")
     others = [int(each) for each in predicted.unique() if each != label]
-    if len(others) > len(COLORS):
+    if len(classes) > len(CLASSES) and len(others) > len(COLORS):
         raise ValueError(f"there are colours for {len(COLORS)} other classes, got {len(others)}")
     height, width = image.shape[1:]
     side = (WIDTH - 1.1) / 3
@@ -131,19 +166,22 @@ def occluded(
 
     first, (rows, columns) = window / 2 - 0.5 - stride / 2, probability.shape
     extent = (first, first + columns * stride, first + rows * stride, first)
+    known = dict(zip(others, COLORS, strict=False)) if len(classes) > len(CLASSES) else dict(enumerate(CLASSES))
     colors = torch.ones(rows, columns, 3)
-    for other, color in zip(others, COLORS, strict=False):
-        colors[predicted == other] = torch.tensor([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    for other in others:
+        colors[predicted == other] = torch.tensor([int(known[other][at : at + 2], 16) / 255 for at in (1, 3, 5)])
     drawn = panels[1].imshow(
         probability.numpy(), extent=extent, cmap="viridis", vmin=0, vmax=1, interpolation="nearest"
     )
     panels[2].imshow(colors.numpy(), extent=extent, interpolation="nearest")
     for axes, title in zip(panels[1:], ("its probability", "predicted class"), strict=True):
         bare(axes)
-        axes.spines[:].set(visible=True, color="#b5b5b5", linewidth=0.8)
+        axes.spines[:].set(visible=True, color=RIM, linewidth=0.8)
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), title=title)
-    picture.colorbar(drawn, ax=panels[1], ticks=[0, 1], format=PercentFormatter(1), shrink=0.75)
-    names = [Rectangle((0, 0), 1, 1, facecolor="white", edgecolor="#b5b5b5", label=classes[label])]
-    names += [Rectangle((0, 0), 1, 1, facecolor=c, label=classes[o]) for o, c in zip(others, COLORS, strict=False)]
-    picture.legend(handles=names, loc="outside lower right", ncols=min(len(names), 7))
+    color_bar(picture, [panels[1]], drawn, percent=True)
+    names = [Rectangle((0, 0), 1, 1, facecolor="white", edgecolor=RIM, label=classes[label])]
+    names += [Rectangle((0, 0), 1, 1, facecolor=known[other], label=classes[other]) for other in others]
+    legend = picture.legend(handles=names, loc="outside lower right", ncols=min(len(names), 7))
+    for patch in legend.get_patches():  # the same colours as in the map
+        patch.set_gid(TRUE_COLORS)
     return picture

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from labkit.plot.encoding import png
 
-WIDTH = 6.4  # inches, the width of every figure
+WIDTH = 5.4  # inches, the width of every figure
 LINE = 0.24  # inches, the height of a line of text
 LETTER = 0.088  # inches, the width of a letter, on average
 

@@ -1,19 +1,21 @@
 """Tables of numbers as coloured squares: confusion matrices and rates."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from matplotlib.ticker import PercentFormatter
+from jaxtyping import Float, Shaped
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from torch import Tensor
 
-from labkit.plot.colors import INK
-from labkit.plot.drawing import checked, places
+from labkit.plot.colors import EMPTY, INK
+from labkit.plot.drawing import checked, color_bar
 from labkit.plot.style import WIDTH, Picture, house_style
 
 
 @house_style
-def confusion(matrix: Tensor, classes: Sequence[str]) -> Picture:
+def confusion(matrix: Shaped[Tensor, "k k"], classes: Sequence[str]) -> Picture:
     """A confusion matrix: each row a true class, each column a predicted one; only mistakes are coloured.
 
     Args:
@@ -28,44 +30,24 @@ def confusion(matrix: Tensor, classes: Sequence[str]) -> Picture:
         raise ValueError(
             f"matrix must be {len(classes)} × {len(classes)} for {len(classes)} classes, got {tuple(matrix.shape)}"
         )
-    percent = 100 * matrix / matrix.sum(1, keepdim=True).clamp(min=1)
-    mistakes = percent.masked_fill(torch.eye(len(classes), dtype=torch.bool), math.nan)
+    percents = 100 * matrix / matrix.sum(1, keepdim=True).clamp(min=1)
+    mistakes = percents.masked_fill(torch.eye(len(classes), dtype=torch.bool), math.nan)
     most = max(float(mistakes.nan_to_num().max()), 1.0)
     picture = Picture(figsize=(WIDTH, WIDTH))
     axes = picture.subplots()
-    drawn = axes.imshow(mistakes.numpy(), cmap="magma_r", vmin=0, vmax=most)
-    axes.set_facecolor("#ededed")
-    for row, column in places(matrix):
-        dark = row != column and percent[row, column] > 0.5 * most
-        axes.text(
-            column,
-            row,
-            int(matrix[row, column]),
-            ha="center",
-            va="center",
-            color="#ffffff" if dark else INK,
-            weight="bold" if row == column else "normal",
-        )
+    drawn = _squares(axes, mistakes, most, classes, classes)
+    for row, column, percent in _entries(percents):
+        wrong = row != column
+        color, weight = _on(percent / most if wrong else 0), "normal" if wrong else "bold"
+        axes.text(column, row, str(int(matrix[row, column])), ha="center", va="center", color=color, weight=weight)
     axes.set(xlabel="predicted", ylabel="true")
-    axes.set_xticks(
-        range(len(classes)),
-        classes,
-        rotation=0 if max(map(len, classes)) < 3 else 60,
-        ha="center" if max(map(len, classes)) < 3 else "right",
-        rotation_mode="anchor",
-    )
-    axes.set_yticks(range(len(classes)), classes)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    bar = picture.colorbar(drawn, ax=axes, location="top", shrink=0.6, aspect=25, pad=0.02)
-    bar.set_label("mistakes, in percent of the true class")
-    bar.outline.set_visible(False)
+    color_bar(picture, [axes], drawn, "mistakes, in percent of the true class", above=True)
     return picture
 
 
 @house_style
 def rates(
-    table: Tensor,
+    table: Float[Tensor, "r c"],
     rows: Sequence[str],
     columns: Sequence[str],
     *,
@@ -74,7 +56,7 @@ def rates(
     label: str = "",
     percent: bool = True,
 ) -> Picture:
-    """A table of fractions in whole percents, from white at 0 to dark at 100; grey where there is no number.
+    """A table of fractions in whole percents, from pale at 0 to dark at 100; grey where there is no number.
 
     Args:
         table: (R, C), fractions from 0 to 1, NaN where there is none; at most 12 columns.
@@ -82,7 +64,7 @@ def rates(
         columns: C names.
         xlabel: what the columns are.
         ylabel: what the rows are.
-        label: what the fractions are, written below the colour bar.
+        label: what the fractions are, written above the colour bar.
         percent: if not, write them with two digits after the point.
 
     Raises:
@@ -95,24 +77,41 @@ def rates(
         raise ValueError(f"table must hold fractions from 0 to 1, got {table.nan_to_num().aminmax()}")
     picture = Picture(figsize=(WIDTH, min(WIDTH, 2.2 + 0.55 * len(rows))))
     axes = picture.subplots()
-    drawn = axes.imshow(table.numpy(), cmap="magma_r", vmin=0, vmax=1, aspect="auto")
-    axes.set_facecolor("#ededed")
-    for row, column in places(table):
-        share = float(table[row, column])
-        if not math.isnan(share):
-            color = "#ffffff" if share > 0.5 else INK
-            text = f"{100 * share:.0f}" if percent else f"{share:.2f}".removeprefix("0")
-            axes.text(column, row, text, ha="center", va="center", color=color)
+    drawn = _squares(axes, table, 1, rows, columns)
+    axes.set_aspect("auto")
+    for row, column, fraction in _entries(table):
+        if not math.isnan(fraction):
+            text = _whole_percents(fraction) if percent else f"{fraction:.2f}".removeprefix("0")
+            axes.text(column, row, text, ha="center", va="center", color=_on(fraction))
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    color_bar(picture, [axes], drawn, label, above=True, percent=percent)
+    return picture
+
+
+def _squares(axes: Axes, table: Tensor, most: float, rows: Sequence[str], columns: Sequence[str]) -> AxesImage:
+    """Draw a table from pale at 0 to dark at most, grey where it holds NaN, with a name for each row and column."""
+    axes.set_facecolor(EMPTY)
+    drawn = axes.imshow(table.numpy(), cmap="magma_r", vmin=0, vmax=most)
     slanted = max(map(len, columns)) > 2 + 24 // len(columns)
     turn = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
-    axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_xticks(range(len(columns)), columns, **turn)
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    bar = picture.colorbar(drawn, ax=axes, location="top", shrink=0.6, aspect=25, pad=0.02)
-    if percent:
-        bar.ax.xaxis.set_major_formatter(PercentFormatter(1))
-    bar.set_label(label)
-    bar.outline.set_visible(False)
-    return picture
+    return drawn
+
+
+def _entries(table: Tensor) -> Iterator[tuple[int, int, float]]:
+    return ((row, column, value) for row, values in enumerate(table.tolist()) for column, value in enumerate(values))
+
+
+def _on(fraction: float) -> str:
+    """The colour of text on a square that is so dark."""
+    return "#ffffff" if fraction > 0.5 else INK
+
+
+def _whole_percents(fraction: float) -> str:
+    """Without a sign; 100 and 0 stand for all and none, and for nothing close to it."""
+    if fraction in (0, 1):
+        return str(round(100 * fraction))
+    return ">99" if fraction >= 0.995 else "<1" if fraction < 0.005 else f"{100 * fraction:.0f}"

@@ -58,8 +58,9 @@ def explore(
 
     def frame(*values) -> tuple[str, int]:
         chosen = dict(zip(choices, values, strict=True))
-        data = plot.webp(plot.png(figure_function(**chosen)))
-        return _image(data, f"{describe(**chosen)} ({_label(chosen)})".strip()), len(data)
+        png = plot.png(figure_function(**chosen))
+        data = plot.webp(png)
+        return _image(data, f"{describe(**chosen)} ({_label(chosen)})".strip(), plot.dark_glass(png)), len(data)
 
     combinations = list(itertools.product(*choices.values()))
     frames, total = [], 0
@@ -146,12 +147,12 @@ def _label(chosen: dict) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
 
 
-def _image(data: bytes, text: str) -> str:
+def _image(data: bytes, text: str, glass: str) -> str:
     """An <img> of the picture at half its pixels, since it was drawn for sharp screens."""
     width, height = Image.open(io.BytesIO(data)).size
     return (
-        f'<img src="{data_url(data)}" alt="{html.escape(text)}" '
-        f'width="{width // 2}" height="{height // 2}" style="max-width:100%;height:auto">'
+        f'<span class="labkit-figure"><img src="{data_url(data)}" alt="{html.escape(text)}" '
+        f'width="{width // 2}" height="{height // 2}" style="max-width:100%;height:auto">{glass}</span>'
     )
 
 

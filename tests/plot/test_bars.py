@@ -10,7 +10,10 @@ SUMMARY = {"parameters": [320, 9_248, 784_500, 5_010], "neurons": [25_088, 6_272
 
 
 def test_a_breakdown_adds_up(texts):
-    found = texts(plot.breakdown(SUMMARY, ["conv1", "conv2", "fc1", "fc2"]))
+    figure = plot.breakdown(SUMMARY, ["conv1", "conv2", "fc1", "fc2"])
+    found = texts(figure)
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1  # bars of one length stand for one fraction
+    assert [round(axes.patches[2].get_width(), 4) for axes in figure.axes] == [0.9818, 0.0157]
     assert "parameters\n799,078" in found
     assert "98.18%" in found
     assert "neurons\n31,870" in found

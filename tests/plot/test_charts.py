@@ -7,7 +7,7 @@ from labkit import plot
 def test_confidence_histogram_counts_what_is_answered(texts):
     confidences = torch.tensor([0.1, 0.55, 0.65, 0.95, 1.0])
     figure = plot.confidence_histogram(confidences, torch.tensor([False, True, False, True, True]), 0.6)
-    assert {"right: 2 of 3 answered", "wrong: 1 of 2 answered"} <= set(texts(figure))
+    assert {"correct: 2 of 3 answered", "wrong: 1 of 2 answered"} <= set(texts(figure))
 
 
 def test_runs_are_dots_in_rows_with_an_interval():

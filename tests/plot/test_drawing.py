@@ -1,5 +1,5 @@
-from labkit.plot.drawing import in_percent
+from labkit.plot import percent
 
 
 def test_no_confidence_is_rounded_to_certainty():
-    assert [in_percent(share) for share in (1.0, 0.9951, 0.994, 0.5, 0.004)] == [">99%", ">99%", "99%", "50%", "<1%"]
+    assert [percent(share) for share in (1.0, 0.9951, 0.994, 0.5, 0.004)] == [">99%", ">99%", "99%", "50%", "<1%"]

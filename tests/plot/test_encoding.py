@@ -34,3 +34,30 @@ def test_a_large_photograph_loses_what_nobody_sees():
     assert len(smaller) < PHOTOGRAPH < len(photograph)
     assert read(smaller).shape == read(photograph).shape
     assert np.abs(read(smaller) - read(photograph)).mean() < 5
+
+
+def test_the_glass_has_a_hole_over_each_image_and_colour_bar():
+    figure = plot.heat(torch.rand(2, 8, 8))
+    glass = plot.dark_glass(plot.png(figure))
+    assert glass.startswith('<span class="labkit-glass" style="clip-path:polygon(evenodd,')
+    corners = [
+        tuple(map(float, corner.replace("%", "").split()))
+        for corner in glass.split("evenodd,")[1][: -len(')"></span>')].split(",")
+    ]
+    holes = [corners[at : at + 4] for at in range(5, len(corners), 6)]
+    assert len(holes) == 3
+    width, height = figure.bbox.size
+    for axes, ((left, top), _, (right, bottom), _) in zip(figure.axes, sorted(holes), strict=True):
+        box = axes.get_window_extent()
+        expected = (
+            100 * box.x0 / width,
+            100 - 100 * box.y1 / height,
+            100 * box.x1 / width,
+            100 - 100 * box.y0 / height,
+        )
+        assert np.allclose((left, top, right, bottom), expected, atol=0.5)
+
+
+def test_a_chart_is_all_glass_and_a_picture_from_elsewhere_has_none():
+    assert plot.dark_glass(plot.png(plot.lines([1, 2], {"a": [1, 2]}, xlabel="x"))).count("%") == 4
+    assert plot.dark_glass(as_png(np.zeros((4, 4, 3), np.uint8))) == ""

@@ -86,7 +86,7 @@ def test_figure_is_a_white_card_of_the_same_bytes_each_time_with_nothing_cut_off
     data = plot.png(FIGURES[name]())
     assert data == plot.png(FIGURES[name]())
     picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    assert picture.shape[1] == 1280
+    assert picture.shape[1] == 1080
     rim = np.concatenate([picture[:3].reshape(-1, 3), picture[-3:].reshape(-1, 3), picture[:, :3].reshape(-1, 3)])
     assert (rim == 255).all()
     assert (picture[:, -3:] == 255).all()
@@ -111,7 +111,7 @@ def test_figure_shows_itself_once_at_twice_its_size(name):
     figure = FIGURES[name]()
     data, size = figure._repr_png_()
     width, height = Image.open(io.BytesIO(data)).size
-    assert width == 2 * size["width"] == 1280
+    assert width == 2 * size["width"] == 1080
     assert abs(height - 2 * size["height"]) <= 1
     assert isinstance(figure, Figure)
 
@@ -176,7 +176,7 @@ def test_pyplot_is_not_imported():
             "labels must have 1 entries.*got 2",
         ),
         (lambda: plot.scatter(torch.ones(2, 3), {"a": [0]}), r"must have shape \(N, 2\).*got \(2, 3\)"),
-        (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(2), 0.5), "right must have 3 entries.*got 2"),
+        (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(2), 0.5), "correct must have 3 entries.*got 2"),
         (lambda: plot.confidence_histogram(torch.rand(3), torch.ones(3), 1.5), "from 0 to 1, got 1.5"),
     ],
 )

@@ -23,3 +23,12 @@ def test_heat_starts_at_zero_and_takes_a_limit():
 
 def test_maps_of_zeros_can_be_drawn():
     assert plot.png(plot.signed(torch.zeros(1, 4, 4)))
+
+
+def test_a_class_has_the_same_colour_in_every_occlusion_figure():
+    names = [str(digit) for digit in range(10)]
+    shown = []
+    for predicted in (torch.tensor([[3, 8], [3, 1]]), torch.tensor([[3, 3], [8, 8]])):
+        figure = plot.occluded(torch.zeros(1, 4, 4), torch.full((2, 2), 0.5), predicted, 3, names, window=2)
+        shown.append(figure.axes[2].images[0].get_array()[predicted == 8])
+    assert shown[0].tolist()[0] == shown[1].tolist()[0]

@@ -72,14 +72,17 @@ def use_all_processors(app: Sphinx, env: BuildEnvironment, docnames: list[str]) 
 
 
 def shrink_figures(app: Sphinx, doctree: nodes.document) -> None:
-    """Give the page each figure of a notebook as WebP."""
-    for node in doctree.findall(nodes.image):
+    """Give the page each figure of a notebook as WebP, with the glass that darkens it on dark pages."""
+    for node in list(doctree.findall(nodes.image)):
         path = Path(app.env.relfn2path(node["uri"])[1])
         if path.suffix == ".png" and path.parent.name == "jupyter_execute":
-            smaller = path.with_suffix(".webp")
+            png, smaller = path.read_bytes(), path.with_suffix(".webp")
             if not smaller.exists():  # the name is a digest of the picture
-                smaller.write_bytes(plot.webp(path.read_bytes()))
+                smaller.write_bytes(plot.webp(png))
             node["uri"] = str(Path(node["uri"]).with_suffix(".webp"))
+            if glass := plot.dark_glass(png):
+                before, after = '<span class="labkit-figure">', f"{glass}</span>"
+                node.replace_self([nodes.raw("", before, format="html"), node, nodes.raw("", after, format="html")])
 
 
 def write_module_pages() -> None:
