@@ -50,17 +50,31 @@ def install(*, checks: bool = False) -> str | None:
     return None
 
 
+def format_code() -> bool | str:
+    """Format all JavaScript; the reason where that could not be done."""
+    return install(checks=True) or _prettier("--write")
+
+
+def _prettier(what: str) -> bool:
+    formatted = [f"{each}/**/*.{{js,ts}}" if (ROOT / each).is_dir() else each for each in SOURCES]
+    return node(PACKAGES / "prettier/bin/prettier.cjs", what, "--log-level=warn", *formatted)
+
+
 def check() -> bool | str:
     """Types, lint, format and unit tests of all JavaScript; the reason where they could not run."""
     reason = install(checks=True)
     if reason:
         return reason
-    formatted = [f"{each}/**/*.{{js,ts}}" if (ROOT / each).is_dir() else each for each in SOURCES]
     tests = sorted((ROOT / "tests/live_lab").glob("*.test.js"))
     results = [
         node(PACKAGES / "typescript/bin/tsc", "--project", "tsconfig.json"),
         node(PACKAGES / "eslint/bin/eslint.js", "."),
-        node(PACKAGES / "prettier/bin/prettier.cjs", "--check", "--log-level=warn", *formatted),
+        _prettier("--check"),
         node("--test", "--test-reporter=dot", *tests),
     ]
     return all(results)
+
+
+if __name__ == "__main__":
+    found = check()
+    sys.exit(found if isinstance(found, str) else not found)
