@@ -33,7 +33,7 @@ REFUSED = {
     "json_nested_deep": "nested too deep",
     "ten_megabytes_of_cells": "characters",
     "a_million_empty_cells": "cells",
-    "sixteen_megabytes_of_empty_cells": "cells|memory",
+    "sixteen_megabytes_of_empty_cells": "cells|memory|took more than",
     "cells_of_other_types": "a cell is not an object",
     "cells_in_an_object": "not a notebook",
     "an_old_format": "not a notebook",
@@ -65,6 +65,8 @@ REFUSED = {
     "entries_that_share_one_file": "which notebook counts",
     "a_dozen_large_notebooks": "which notebook counts",
 }
+# What such a process says after its own answers cannot be told apart from them: it earns less, if it does that.
+SPOILED = {"bytes_without_end"}
 SECRET = str(tiny.WORDS["temperature"].split()[-1])
 
 
@@ -98,7 +100,7 @@ def batch(tmp_path_factory):
             "--call-seconds",
             "1",
             "--total-seconds",
-            "12",
+            "60",
             "--memory",
             "1",
             "--workers",
@@ -168,6 +170,8 @@ def test_attack_gains_nothing(batch, name):
         assert row["status"] == "cannot be graded"
         assert re.search(REFUSED[name], row["reason"])
         assert _points(row) == 0
+    elif name in SPOILED:
+        assert (row["status"], _points(row)) == ("open: by hand", 0), row
     else:
         assert (row["status"], _points(row)) == ("open: by hand", tiny.HONEST), row
 

@@ -231,10 +231,8 @@ def a_million_empty_files(place):
 
 
 def ten_thousand_open_files(place):
-    files = (
-        "import os, time\nkept = []\ntry:\n    while True:\n        kept.append(os.open('/dev/null', os.O_RDONLY))\n"
-    )
-    hand_in(honest_with(files + "except OSError:\n    pass"), place)
+    files = "def opened():\n    kept = []\n    while True:\n        kept.append(open('/dev/null'))\n\n\nopened()"
+    hand_in(honest_with(files), place)
 
 
 def zombies(place):

@@ -1,0 +1,74 @@
+"""What is left when grading is stopped: nothing that runs, and everything that was marked."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from labkit.grading.sandbox.box import Boxes
+from labkit.grading.sandbox.bubblewrap import BoxError
+from tests.grading import tiny
+
+SLOW = "import time\n\n\ndef spread(values):\n    time.sleep(5)\n    return values.max() - values.min()"
+
+
+@pytest.fixture(scope="module")
+def boxed():
+    try:
+        with Boxes() as boxes, boxes.open():
+            pass
+    except BoxError as error:
+        pytest.skip(str(error))
+
+
+def left(mark):
+    """Processes with these words in their environment or command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if mark in words and int(process.name) != os.getpid():
+            found.append(process.name)
+    return found
+
+
+def wait(condition):
+    end = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped(tmp_path, boxed, how):
+    tiny.write(tiny.solution(), tmp_path / "solutions" / "tiny" / "tiny.ipynb")
+    tiny.write(tiny.honest(), tmp_path / "submissions" / "ada" / "tiny.ipynb")
+    slow = tiny.honest()
+    tiny.cell(slow, "spread").source = SLOW
+    for number in range(4):
+        tiny.write(slow, tmp_path / "submissions" / f"slow{number}" / "tiny.ipynb")
+    place = str(tmp_path / "cache")
+    command = [sys.executable, "-m", "labkit.grading", tmp_path / "solutions" / "tiny", tmp_path / "submissions"]
+    command += ["--out", tmp_path / "out", "--workers", "2"]
+    environment = os.environ | {"LABKIT_CACHE": place}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    kept = tmp_path / "out" / "results"
+    wait(lambda: list(kept.glob("ada-*.json")))
+    assert len(left(place.encode())) >= 5, "the command, two servers, a process for a submission, and its box"
+    process.send_signal(how)
+    words = process.communicate()[1]
+    wait(lambda: not left(place.encode()))
+    (path,) = kept.glob("ada-*.json")
+    assert json.loads(path.read_text())["result"]["student"] == "ada"
+    assert process.returncode == (130 if how == signal.SIGINT else -how)
+    if how == signal.SIGINT:
+        assert "stopped: 1 more are graded and kept" in words
+        assert "Traceback" not in words
