@@ -201,14 +201,39 @@ def test_without_a_sandbox_only_when_told_so(course, monkeypatch):
     [
         ({"assignment": "nothing"}, "no assignment can be read"),
         ({"submissions": "nowhere"}, "there is no"),
+        ({"assignment": "saliency"}, "known here: attacks, convolution"),
+        ({"submissions": "EMPTY"}, "there is no submission in"),
     ],
 )
-def test_mistakes_are_answered_in_words(course, change, message):
+def test_mistakes_are_answered_in_words(course, change, message, monkeypatch):
+    for name in ("attacks", "convolution"):
+        tiny.write(tiny.solution(), course / "solutions" / name / f"{name}.ipynb")
+    (course / "EMPTY").mkdir()
+    monkeypatch.chdir(course)
     arguments = words(course)
     arguments[0 if "assignment" in change else 1] = next(iter(change.values()))
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
     assert message in done.output
+
+
+@pytest.mark.parametrize("limit", ["--cell-seconds", "--call-seconds", "--total-seconds", "--memory"])
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_a_limit_is_above_zero(course, limit, value):
+    done = CliRunner().invoke(main, words(course, limit, value))
+    assert done.exit_code == 2
+    assert f"{value}.0 is not in the range x>0" in " ".join(done.output.split())
+    assert not (course / "out").exists()
+
+
+@pytest.mark.parametrize("missing", ["click", "jinja2"])
+def test_without_a_package_it_says_what_to_install(missing, tmp_path):
+    code = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['labkit-grade', '--help']\n"
+    code += "from labkit.grading.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 1
+    assert "pip install 'labkit[grade]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 BROKEN = {

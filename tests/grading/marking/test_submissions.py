@@ -36,6 +36,7 @@ def students(place):
         (["all of them/ada/tiny.ipynb", "all of them/bob/tiny.ipynb"], {"ada", "bob"}),
         (["ada/tiny.ipynb", "ada/.ipynb_checkpoints/tiny.ipynb", "__MACOSX/ada/tiny.ipynb"], {"ada"}),
         (["ada/homework (1).ipynb"], {"ada"}),
+        (["ada/TINY.IPYNB", "bob.IpynB"], {"ada", "bob"}),
         (["ada/tiny.ipynb", "ada/draft.ipynb"], {"ada"}),
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, list) else "",  # the order of a set is another each time
@@ -46,7 +47,7 @@ def test_layouts_of_learning_platforms(place, names, expected, zipped):
     if zipped:
         archive = place.with_suffix(".zip")
         with zipfile.ZipFile(archive, "w") as file:
-            for path in place.rglob("*.ipynb"):
+            for path in place.rglob("*.[iI][pP][yY][nN][bB]"):
                 file.write(path, path.relative_to(place))
         place = archive
     assert students(place) == dict.fromkeys(expected, "")

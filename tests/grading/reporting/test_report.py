@@ -1,12 +1,14 @@
 import csv
+import json
 
 import pytest
 
 from labkit.grading.authoring.assignments import read_assignment
-from labkit.grading.marking.records import Records, slug
-from labkit.grading.marking.results import Answer, Part, Result, Task
+from labkit.grading.marking.records import Records, code_digest, slug
+from labkit.grading.marking.results import SCHEMA, Answer, Part, Result, Task
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.reporting import report
+from labkit.grading.sandbox.limits import Limits
 from tests.grading import tiny
 
 SCRIPT = "<script>alert(1)</script>"
@@ -100,7 +102,7 @@ def test_file_names():
     assert slug("a b") != slug("a-b")
 
 
-def test_records_believe_only_what_they_wrote_for_this_work(assignment, tmp_path):
+def test_records_believe_only_what_they_wrote_for_this_work(assignment, tmp_path, monkeypatch):
     records, found = Records(tmp_path, assignment), result("ada")
     seed = records.seed()
     assert records.seed() == seed
@@ -113,6 +115,18 @@ def test_records_believe_only_what_they_wrote_for_this_work(assignment, tmp_path
     (path,) = (tmp_path / "results").iterdir()
     path.write_text(path.read_text()[:40])
     assert records.known(handed_in, seed) is None
+    records.keep(handed_in, seed, found)
+    assert Records(tmp_path, assignment, Limits(memory=2**30)).known(handed_in, seed) is None, "other limits"
+    monkeypatch.setattr("labkit.grading.marking.records.code_digest", lambda: "another labkit")
+    assert Records(tmp_path, assignment).known(handed_in, seed) is None
+    monkeypatch.undo()
+    content = json.loads(path.read_text())
+    assert (content["schema"], content["labkit"]) == (SCHEMA, code_digest())
+    content["result"]["renamed"] = content["result"].pop("problem")
+    path.write_text(json.dumps(content))
+    assert records.known(handed_in, seed) is None
+    records.keep(handed_in, seed, result("ada", final=False))
+    assert records.known(handed_in, seed) is None, "not final"
     again = records.seed(anew=True)
     assert again != seed
     assert records.seed() == again

@@ -1,0 +1,116 @@
+"""Whose time and memory count, measured on real processes that are in no box."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from labkit.grading.sandbox.limits import Limits
+from labkit.grading.sandbox.watcher import Watcher
+
+SPIN = "while True: pass"
+
+
+class Watched:
+    """A process with a watcher, which notes what it is told instead of doing it."""
+
+    def __init__(self, code, limits=None):
+        self.process = subprocess.Popen([sys.executable, "-c", f"print(flush=True)\n{code}"], stdout=subprocess.PIPE)
+        self.process.stdout.readline()
+        self.told = []
+        children = lambda: [Path(f"/proc/{pid}") for pid in (self.process.pid, *self.children())]  # noqa: E731
+        told = self.told
+        limits = limits or Limits()
+        pid = self.process.pid
+        self.watcher = Watcher(limits, pid, children, [], lambda: told.append("time"), lambda: told.append("end"))
+
+    def children(self):
+        try:
+            return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        except OSError:
+            return []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.watcher.close()
+        for pid in self.children():
+            os.kill(int(pid), 9)
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def until(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_neighbour_that_takes_all_processors_makes_nobody_late():
+    """On one processor, beside nine others: a second of one's own time is ten on the wall."""
+    neighbours = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(9)]
+    try:
+        with Watched(SPIN) as watched:
+            for process in (*neighbours, watched.process):
+                os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
+            watched.watcher.start_clock(60)
+            begin = time.monotonic()
+            time.sleep(3)
+            passed = time.monotonic() - begin
+            assert watched.watcher.stop_clock() < passed / 2
+    finally:
+        for process in neighbours:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_sleeping_does_not_stop_the_clock():
+    with Watched("import time; time.sleep(1000)") as watched:
+        watched.watcher.start_clock(0.3)
+        until(lambda: "time" in watched.told)
+        assert watched.watcher.stop_clock() >= 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_who_does_not_stop_is_ended():
+    with Watched(SPIN) as watched:
+        watched.watcher.start_clock(0.1)
+        until(lambda: "end" in watched.told)
+        assert watched.told[0] == "time"
+        assert watched.watcher.reason == "took longer than 0.1 seconds"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_memory_of_children_counts_and_shared_pages_once():
+    hold = "import os, time\nx = bytearray(b'x') * 300_000_000\n"
+    with Watched(
+        hold + "for _ in range(5):\n    if os.fork() == 0: break\ntime.sleep(1000)", Limits(memory=10**9)
+    ) as w:
+        until(lambda: len(w.children()) == 5)
+        w.watcher.look()
+        assert w.told == [], "six times 300 MB that are the same"
+    with Watched(
+        "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        x = bytearray(b'x') * 300_000_000\n"
+        "        break\ntime.sleep(1000)",
+        Limits(memory=10**9),
+    ) as w:
+        until(lambda: "end" in w.told)
+        assert w.watcher.reason == "used more than 0.931323 GB of memory"
+
+
+def test_a_limit_is_above_zero():
+    for field in ("cell", "call", "total", "memory", "files", "processes"):
+        with pytest.raises(ValueError, match=f"{field} must be above 0, got -1"):
+            Limits(**{field: -1})
