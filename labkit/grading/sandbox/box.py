@@ -222,7 +222,7 @@ class Boxes:
             return Box(self.limits, tempfile.mkdtemp(prefix="labkit-grade-"), channel)
         group = control_groups.make(self.limits)
         try:
-            sandbox, pid = bubblewrap.start(self.limits, group.list if group else None)
+            sandbox, pid = bubblewrap.start(self.limits, group.lists[0] if group else None)
         except BaseException:
             if group is not None:
                 group.close()
@@ -233,8 +233,8 @@ class Boxes:
         server.wait()
         with contextlib.ExitStack() as stack:
             descriptors = [theirs.fileno()] + ([box.pidfd] if self.sandbox else [])
-            if box.group is not None:
-                descriptors.append(stack.enter_context(box.group.list.open("w")).fileno())
+            for path in box.group.lists if box.group is not None else ():
+                descriptors.append(stack.enter_context(path.open("w")).fileno())
             server.fork(json.dumps(self._order(box.folder)).encode(), descriptors)
 
     def _hello(self, box: Box) -> int:

@@ -1,9 +1,9 @@
-"""Control groups: the kernel's own limit on the memory of all processes of a box, where we may use it.
+"""Control groups: the kernel's own limits on all processes of a box together, where we may use them.
 
-Memory here is everything: of processes, files in memory, socket buffers and the kernel's own for them. Version 2 is
-used where the group that we run in, or the one above it, lets us make groups with a memory controller (as with
-`systemd-run --scope -p Delegate=yes` and in most containers run by root); version 1 where its memory hierarchy can be
-written to. Elsewhere there is none, and `watcher` alone looks at the sum.
+Memory here is everything: of processes, files in memory, socket buffers and the kernel's own for them. And a box gets
+the share of a processor that one box gets, however many processes it starts. Version 2 is used where the group that we
+run in, or the one above it, lets us make groups with a memory controller; version 1 where its hierarchies can be
+written to. Elsewhere there are none, and `watcher` alone looks at the sum.
 """
 
 import contextlib
@@ -22,93 +22,98 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """The group of one box."""
+    """The group of one box; in version 1 one for each hierarchy, that of memory first."""
 
-    folder: Path
+    folders: tuple[Path, ...]
 
     @property
-    def list(self) -> Path:
-        """The file with the numbers of its processes: who writes 0 to it moves in."""
-        return self.folder / "cgroup.procs"
+    def lists(self) -> list[Path]:
+        """The files with the numbers of its processes: who writes 0 to them moves in."""
+        return [folder / "cgroup.procs" for folder in self.folders]
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel has ended a process of it because of its limit."""
         for name in ("memory.events", "memory.oom_control"):
             with contextlib.suppress(OSError):
-                found = re.search(r"^oom_kill (\d+)$", (self.folder / name).read_text(), re.MULTILINE)
+                found = re.search(r"^oom_kill (\d+)$", (self.folders[0] / name).read_text(), re.MULTILINE)
                 return found is not None and int(found[1]) > 0
         return False
 
     def close(self) -> None:
         """Remove it, when its processes are gone."""
-        for _ in range(100):
-            with contextlib.suppress(OSError):
-                self.folder.rmdir()
-            if not self.folder.exists():
-                return
-            time.sleep(0.01)
+        for folder in self.folders:
+            for _ in range(100):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+                if not folder.exists():
+                    break
+                time.sleep(0.01)
 
 
 def make(limits: Limits) -> ControlGroup | None:
     """A new group with the limits of a box, or None where we may not make one."""
-    for above, settings in _places(limits):
-        folder = above / NAME.format(process=os.getpid(), number=next(_numbers))
-        try:
-            folder.mkdir()
-        except OSError:
-            continue
-        try:
-            for name, value in settings.items():
-                (folder / name).write_text(str(value))
-            for name in ("memory.swap.max", "memory.memsw.limit_in_bytes"):
-                if (folder / name).exists():
-                    (folder / name).write_text("0" if name == "memory.swap.max" else str(limits.memory))
-            return ControlGroup(folder)
-        except OSError:
-            folder.rmdir()
-    return None
+    name = NAME.format(process=os.getpid(), number=next(_numbers))
+    second = {"memory.max": limits.memory, "memory.swap.max": 0, "pids.max": limits.processes + 2}  # and the idle one
+    for above in _places("2"):
+        if _has_memory(above) and _made(above / name, second):
+            return ControlGroup((above / name,))
+    first = {"memory.limit_in_bytes": limits.memory, "memory.memsw.limit_in_bytes": limits.memory}
+    memory = [above / name for above in _places("memory") if _made(above / name, first)]
+    processor = [above / name for above in _places("cpu") if memory and _made(above / name, {})]
+    return ControlGroup((*memory, *processor)) if memory else None
 
 
 def remove_forgotten() -> None:
     """Remove the empty groups of graders that were killed."""
-    for above, _ in _places(Limits()):
+    for above in (*_places("2"), *_places("memory"), *_places("cpu")):
         for folder in above.glob(NAME.format(process="*", number="*")):
-            process = folder.name.split("-")[2]
-            if not Path(f"/proc/{process}").exists():
+            if not Path(f"/proc/{folder.name.split('-')[2]}").exists():
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
 
-def _places(limits: Limits) -> list[tuple[Path, dict[str, int]]]:
-    """Where a group could be made, and what it would be told."""
+def _made(folder: Path, settings: dict[str, int]) -> bool:
+    """Make a group; False where that, or its first setting, is refused."""
+    try:
+        folder.mkdir()
+    except OSError:
+        return False
+    for place, (name, value) in enumerate(settings.items()):
+        try:
+            (folder / name).write_text(str(value))
+        except OSError:
+            if place == 0:
+                folder.rmdir()
+                return False
+    return True
+
+
+def _places(controller: str) -> list[Path]:
+    """Where a group could be made: for a controller of version 1, or for "2"."""
     try:
         mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         own = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     except OSError:
         return []
-    found: list[tuple[Path, dict[str, int]]] = []
+    found = []
     for words in mounts:
-        kind, options = words[words.index("-") + 1], words[-1].split(",")
-        top = Path(words[4])
-        if kind == "cgroup2":
-            mine = [top / path.lstrip("/") for number, _, path in own if number == "0"]
-            settings = {"memory.max": limits.memory, "pids.max": limits.processes}
-            for folder in dict.fromkeys(place for path in mine for place in (path, path.parent)):
-                if folder.is_relative_to(top) and _has_memory(folder):
-                    found.append((folder, settings))
-        elif kind == "cgroup" and "memory" in options:
-            mine = [top / path.lstrip("/") for _, controllers, path in own if "memory" in controllers.split(",")]
-            found += [(folder, {"memory.limit_in_bytes": limits.memory}) for folder in mine]
-    return found
+        kind, options, top = words[words.index("-") + 1], words[-1].split(","), Path(words[4])
+        for number, controllers, path in own:
+            folder = top / path.lstrip("/")
+            if controller == "2" and kind == "cgroup2" and number == "0":
+                found += [place for place in (folder, folder.parent) if place.is_relative_to(top)]
+            elif kind == "cgroup" and controller in options and controller in controllers.split(","):
+                found.append(folder)
+    return list(dict.fromkeys(found))
 
 
 def _has_memory(folder: Path) -> bool:
     """Whether groups below this one of version 2 have a memory controller, or can be given one."""
     with contextlib.suppress(OSError):
-        if "memory" not in (folder / "cgroup.controllers").read_text().split():
-            return False
         switch = folder / "cgroup.subtree_control"
-        if "memory" not in switch.read_text().split():
-            switch.write_text("+memory +pids")
-        return {"memory", "pids"} <= set(switch.read_text().split())
+        for controller in ("memory", "pids", "cpu"):
+            if controller in (folder / "cgroup.controllers").read_text().split():
+                with contextlib.suppress(OSError):
+                    switch.write_text(f"+{controller}")
+        return "memory" in switch.read_text().split()
     return False

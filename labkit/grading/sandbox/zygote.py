@@ -56,15 +56,15 @@ def become_student(order: bytes, descriptors: list[int]) -> None:
 
     Args:
         order: JSON, see `box`.
-        descriptors: the channel; in a box also the box's pidfd; and, where there is one, its control group's list.
+        descriptors: the channel; in a box also the box's pidfd; and, where there are any, its control groups' lists.
     """
     settings = json.loads(order)
     channel = descriptors[0]
     try:
         os.setsid()
         if settings["boxed"]:
-            if len(descriptors) > 2:
-                os.write(descriptors[2], b"0")  # into the control group: this process and what it forks
+            for group in descriptors[2:]:
+                os.write(group, b"0")  # into the control groups: this process and what it forks
             linux.join_namespaces(descriptors[1], with_users=settings["uid"] is None)
             if os.fork():
                 os._exit(0)  # only children are in the new process namespace
