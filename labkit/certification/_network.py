@@ -1,0 +1,277 @@
+"""A network as the certificates see it: affine layers and nonlinear ones in turn, in float64."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, linear, max_pool2d_with_indices
+from torch.nn.grad import conv2d_input
+
+from labkit.core import check_batch, check_logits, check_not_negative
+from labkit.layers import is_sequential, pair
+from labkit.models import Normalize
+
+ROUNDING = 1e-9  # taken off every bound, as a fraction of the numbers in it: thousands of times the error of float64
+
+
+@dataclass(frozen=True)
+class Box:
+    """The numbers that a layer's outputs lie between, (N, ...) each."""
+
+    lower: Tensor
+    upper: Tensor
+
+    @property
+    def centre(self) -> Tensor:
+        return (self.lower + self.upper) / 2
+
+    @property
+    def radius(self) -> Tensor:
+        return (self.upper - self.lower) / 2
+
+
+class Affine(Protocol):
+    """A layer that is a matrix and a shift."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, ...) -> (N, ...)."""
+        ...
+
+    def widen(self, radius: Tensor) -> Tensor:
+        """How far the outputs may move when the inputs move by up to the radius: the matrix of magnitudes."""
+        ...
+
+    def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        """Rows (R, ...) that weigh the outputs, as rows (R, *shape) that weigh the inputs: rows times the matrix."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Each channel times a factor, plus a shift: normalisation, batch norm in eval mode."""
+
+    factor: Tensor  # (1, C, ...)
+    shift: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor + self.shift
+
+    def widen(self, radius: Tensor) -> Tensor:
+        return radius * self.factor.abs()
+
+    def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        return rows * self.factor
+
+
+@dataclass(frozen=True)
+class Convolution:
+    layer: nn.Conv2d
+
+    def _slide(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        layer = self.layer
+        return conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._slide(x, self.layer.weight, self.layer.bias)
+
+    def widen(self, radius: Tensor) -> Tensor:
+        return self._slide(radius, self.layer.weight.abs(), None)
+
+    def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        layer = self.layer
+        slides: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)  # pairs, though annotated as numbers
+        return conv2d_input((len(rows), *shape), layer.weight, rows, *slides)
+
+
+@dataclass(frozen=True)
+class Dense:
+    layer: nn.Linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)
+
+    def widen(self, radius: Tensor) -> Tensor:
+        return linear(radius, self.layer.weight.abs())
+
+    def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        return rows @ self.layer.weight
+
+
+@dataclass(frozen=True)
+class Flatten:
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def widen(self, radius: Tensor) -> Tensor:
+        return radius.flatten(1)
+
+    def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        return rows.reshape(len(rows), *shape)
+
+
+@dataclass(frozen=True)
+class AveragePool:
+    layer: nn.AvgPool2d
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)
+
+    def widen(self, radius: Tensor) -> Tensor:
+        return self.layer(radius)
+
+    def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        with torch.enable_grad():
+            x = rows.new_zeros(len(rows), *shape).requires_grad_()
+            (found,) = torch.autograd.grad(self.layer(x), x, rows)
+        return found
+
+
+@dataclass(frozen=True)
+class Relu:
+    """max(x, 0), between two lines where it is not known on which side of 0 its input lies."""
+
+    def forward(self, box: Box) -> Box:
+        return Box(box.lower.clamp_min(0), box.upper.clamp_min(0))
+
+    def below(self, rows: Tensor, box: Box) -> tuple[Tensor, Tensor]:
+        """Rows (N, R, ...) that weigh the outputs, as rows that weigh the inputs and a constant (N, R): never above."""
+        lower, upper = box.lower[:, None], box.upper[:, None]
+        unsure = (lower < 0) & (upper > 0)
+        chord = torch.where(unsure, upper / (upper - lower).clamp_min(1e-300), (lower >= 0).to(rows))
+        floor = torch.where(unsure, (upper > -lower).to(rows), chord)  # the steeper of the two that loses less
+        offset = torch.where(unsure, -chord * lower, torch.zeros_like(chord))
+        negative = rows.clamp_max(0)
+        return torch.where(rows > 0, rows * floor, rows * chord), (negative * offset).flatten(2).sum(2)
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """The largest of a window: at least the input with the largest lower bound, at most the largest upper bound."""
+
+    layer: nn.MaxPool2d
+
+    def forward(self, box: Box) -> Box:
+        return Box(self.layer(box.lower), self.layer(box.upper))
+
+    def below(self, rows: Tensor, box: Box) -> tuple[Tensor, Tensor]:
+        """As `Relu.below`."""
+        pooled, place = self._pooled(box.lower)
+        height_width = box.lower.shape[2:].numel()
+        flat_place = place.flatten(2)
+        others = box.upper.flatten(2).scatter(2, flat_place, -torch.inf)  # a window of its own or of another's winner
+        rest = self._pooled(others.view_as(box.upper))[0]
+        certain = pooled >= rest  # the winner is above all that could be above it
+        ceiling = torch.where(certain, torch.zeros_like(pooled), self._pooled(box.upper)[0])
+        chosen = torch.where((rows > 0) | certain[:, None], rows, torch.zeros_like(rows))
+        constant = ((rows - chosen) * ceiling[:, None]).flatten(2).sum(2)
+        found = rows.new_zeros(*rows.shape[:3], height_width)
+        index = flat_place[:, None].expand(*rows.shape[:3], -1)
+        return found.scatter_add_(3, index, chosen.flatten(3)).view(*rows.shape[:2], *box.lower.shape[1:]), constant
+
+    def _pooled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        layer = self.layer
+        size, stride, padding, dilation = map(pair, (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
+        return max_pool2d_with_indices(x, size, stride, padding, dilation, layer.ceil_mode)
+
+
+Step = Scale | Convolution | Dense | Flatten | AveragePool | Relu | MaxPool
+NONLINEAR = (Relu, MaxPool)
+
+
+def steps_of(model: nn.Module) -> list[Step]:
+    """The layers of a sequential network, blocks taken apart, those without effect in eval mode left out.
+
+    Raises:
+        ValueError: the network is not sequential, or has a layer that no bounds are known for; it is named.
+    """
+    return list(_steps(model, ""))
+
+
+def _steps(model: nn.Module, path: str) -> Iterator[Step]:
+    if not is_sequential(model):
+        raise ValueError(f"bounds are known for sequential networks, got {path or 'a '}{type(model).__name__}")
+    for name, layer in model.named_children():
+        if is_sequential(layer):
+            yield from _steps(layer, f"{path}{name}.")
+        elif not isinstance(layer, nn.Dropout | nn.Identity):
+            yield _step(f"{path}{name}", copy.deepcopy(layer).requires_grad_(False).double())
+
+
+def _step(name: str, layer: nn.Module) -> Step:
+    if isinstance(layer, Normalize):
+        mean, std = layer.get_buffer("mean"), layer.get_buffer("std")
+        return Scale(1 / std, -mean / std)
+    if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
+        assert layer.running_mean is not None and layer.running_var is not None  # noqa: PT018
+        factor = layer.weight / (layer.running_var + layer.eps).sqrt()
+        shift = layer.bias - layer.running_mean * factor
+        shape = (1, -1, 1, 1) if isinstance(layer, nn.BatchNorm2d) else (1, -1)
+        return Scale(factor.view(shape), shift.view(shape))
+    if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
+        return Convolution(layer)
+    if isinstance(layer, nn.Linear):
+        return Dense(layer)
+    if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) == (1, -1):
+        return Flatten()
+    if isinstance(layer, nn.AvgPool2d):
+        return AveragePool(layer)
+    if isinstance(layer, nn.ReLU):
+        return Relu()
+    if isinstance(layer, nn.MaxPool2d):
+        return MaxPool(layer)
+    known = "Normalize, Conv2d with zero padding, BatchNorm, Linear, Flatten, ReLU, MaxPool2d, AvgPool2d, Dropout"
+    raise ValueError(f"no bounds are known for layer {name!r}, {layer}; known: {known}")
+
+
+def input_box(images: Tensor, eps: float) -> Box:
+    """All images within eps in every pixel, and within [0, 1]."""
+    images = images.double()
+    return Box((images - eps).clamp_min(0), (images + eps).clamp_max(1))
+
+
+def through(step: Step, box: Box) -> Box:
+    """The bounds of a layer's outputs, from those of its inputs alone: interval arithmetic."""
+    if isinstance(step, NONLINEAR):
+        return step.forward(box)
+    centre, radius = step.forward(box.centre), step.widen(box.radius)
+    return Box(centre - radius, centre + radius)
+
+
+def interval_margins(last: Step | None, box: Box, classes: Tensor) -> Tensor:
+    """Lower bounds (N, K) of the margins from those before the last step; if dense, it is taken with the difference."""
+    if not isinstance(last, Dense):
+        if last is not None:
+            box = through(last, box)
+        return least(margin_rows(classes, box.lower.shape[1]), box)
+    rows = margin_rows(classes, last.layer.out_features)
+    constant = 0 if last.layer.bias is None else rows @ last.layer.bias
+    return least(rows @ last.layer.weight, box) + constant
+
+
+def least(rows: Tensor, box: Box) -> Tensor:
+    """The least value (N, R) that rows (N, R, ...) can take within a box."""
+    centre, radius = box.centre[:, None], box.radius[:, None]
+    return (rows * centre - rows.abs() * radius).flatten(2).sum(2)
+
+
+def margin_rows(classes: Tensor, count: int) -> Tensor:
+    """(N, K, K): row k of an image takes logit k from that of its class."""
+    unit = torch.eye(count, dtype=torch.float64, device=classes.device)
+    return unit[classes][:, None] - unit
+
+
+def finished(margins: Tensor, classes: Tensor) -> Tensor:
+    """Bounds (N, K) less what float64 may have rounded; infinity at the class itself, which has no margin."""
+    margins = margins - ROUNDING * (1 + margins.abs().amax(1, keepdim=True))
+    return margins.scatter(1, classes[:, None], torch.inf)
+
+
+def check_certificate(model: nn.Module, images: Tensor, classes: Tensor, eps: float) -> None:
+    """What every certificate refuses: as `check_batch`, eps below 0, a class that the network does not know."""
+    check_batch(model, images, classes)
+    check_not_negative(eps=eps)
+    with torch.no_grad():
+        check_logits(model(images[:1]).expand(len(images), -1), classes)

@@ -1,0 +1,115 @@
+"""Interval bounds: exact for a linear network, by hand on three pixels, never above what any image does."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from labkit import data, models
+from labkit.attacks.pgd import pgd
+from labkit.certification.crown import crown
+from labkit.certification.interval_bounds import interval_bounds
+from tests.certification.conftest import margins, of_every_layer, within
+
+
+def test_by_hand_on_three_pixels():
+    """ReLU(x1 - x2) and ReLU(x2 + x3), then their difference; pixels 0.5, 0.2, 0.4 and eps 0.1."""
+    first, last = nn.Linear(3, 2), nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[1.0, -1, 0], [0, 1, 1]]))
+        first.bias.zero_()
+        last.weight.copy_(torch.eye(2))
+    model = nn.Sequential(nn.Flatten(), first, nn.ReLU(), last).eval()
+    image = torch.tensor([0.5, 0.2, 0.4]).view(1, 1, 1, 3)
+    # x1 - x2 lies in [0.1, 0.5], x2 + x3 in [0.4, 0.8]: the second leads the first by -0.1 at the least.
+    found = interval_bounds(model, image, torch.tensor([1]), eps=0.1)
+    assert found[0].tolist() == pytest.approx([-0.1, torch.inf], abs=1e-6)
+
+
+@pytest.mark.parametrize("bounds", [interval_bounds, crown])
+def test_exact_for_a_linear_network(bounds, batch):
+    images, classes = batch
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2 * 15 * 13, 4)).eval()
+    found = bounds(model, images, classes, eps=0.05)
+    weights = model[1].weight.double()
+    for place, own in enumerate(classes.tolist()):
+        for other in set(range(4)) - {own}:
+            row = (weights[own] - weights[other]).view(images.shape[1:])
+            worst = (images[place] - 0.05 * row.sign()).clamp(0, 1)[None].float()
+            assert found[place, other] == pytest.approx(
+                margins(model, worst, classes[[place]])[0, other].item(), abs=1e-5
+            )
+
+
+@pytest.mark.parametrize("bounds", [interval_bounds, crown])
+def test_at_eps_0_they_are_the_margins(bounds, batch):
+    images, classes = batch
+    model = of_every_layer()
+    torch.testing.assert_close(
+        bounds(model, images, classes, eps=0), margins(model, images, classes), atol=1e-6, rtol=0
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), eps=st.floats(0, 0.3))
+def test_never_above_what_an_image_within_eps_does(seed, eps):
+    rng = torch.Generator().manual_seed(seed)
+    images, classes = torch.rand(2, 2, 15, 13, generator=rng), torch.randint(4, (2,), generator=rng)
+    model = of_every_layer(seed)
+    found = [interval_bounds(model, images, classes, eps=eps), crown(model, images, classes, eps=eps)]
+    found.append(crown(model, images, classes, eps=eps, before="crown"))
+    assert (found[0] <= found[1] + 1e-9).all()
+    attacked = pgd(model, images, classes, eps=eps, steps=5) if eps else images
+    for changed in [attacked, *within(images, eps, 20, seed)]:
+        true = margins(model, changed, classes)
+        for lower in found:
+            assert (lower <= true + 1e-6).all()
+
+
+def test_a_larger_eps_proves_less(batch):
+    images, classes = batch
+    bounds = torch.stack([interval_bounds(of_every_layer(), images, classes, eps=eps) for eps in (0, 0.01, 0.1, 1)])
+    assert (bounds.diff(dim=0)[bounds[1:].isfinite()] <= 0).all()
+
+
+def test_the_batch_changes_nothing(batch):
+    images, classes = batch
+    model = of_every_layer()
+    one = interval_bounds(model, images, classes, eps=0.1, batch_size=1)
+    torch.testing.assert_close(interval_bounds(model, images, classes, eps=0.1), one)
+
+
+def test_for_the_shipped_digits_networks_they_explode():
+    """What chapter *What can be proved* starts from: at 0.01 the interval proves nothing of an ordinary network."""
+    images, classes = data.examples("mnist", 20)
+    model = models.load("mnist")
+    assert (interval_bounds(model, images, classes, eps=0.01).amin(1) < 0).all()
+    assert (interval_bounds(model, images, classes, eps=0.0005).amin(1) > 0).float().mean() > 0.9
+
+
+class FirstPixels(nn.Module):
+    def forward(self, images):
+        return images.flatten(1)[:, :4]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(390, 4), nn.Tanh()).eval(), "no bounds are known for layer '2'"),
+        (FirstPixels().eval(), "bounds are known for sequential networks"),
+        (of_every_layer().train(), "eval mode"),
+    ],
+)
+def test_what_it_refuses(model, message, batch):
+    with pytest.raises((ValueError, TypeError), match=message):
+        interval_bounds(model, *batch, eps=0.1)
+
+
+def test_a_negative_eps_and_an_unknown_class_are_refused(batch):
+    images, classes = batch
+    with pytest.raises(ValueError, match="eps"):
+        interval_bounds(of_every_layer(), images, classes, eps=-0.1)
+    with pytest.raises(ValueError, match="classes"):
+        interval_bounds(of_every_layer(), images, classes + 9, eps=0.1)
