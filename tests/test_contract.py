@@ -1,6 +1,6 @@
 """The rules of labkit's method folders, checked on every method that is there, now and later.
 
-A method is a file of features/, attribution/, attacks/ or synthesis/ and the function in it of the same name. A new
+A method is a file of features/, attribution/, attacks/, synthesis/ or certification/ and the function in it of the same name. A new
 method needs no line here, unless it has a required option that EXAMPLES does not know yet.
 """
 
@@ -26,6 +26,7 @@ SIGNATURES = {
     "attribution": ("model", "images", "classes"),
     "attacks": ("model", "images", "classes"),
     "synthesis": ("model", "classes"),
+    "certification": ("model", "images", "classes"),
 }
 OTHER_SIGNATURES = {"filters": ("model", "layer"), "receptive_field": ("model", "layer")}
 # What to pass for required arguments and for these options; small values, so that every method runs in an instant.
