@@ -1,7 +1,7 @@
 """The rules of labkit's method folders, checked on every method that is there, now and later.
 
-A method is a file of features/, attribution/, attacks/, synthesis/ or certification/ and the function in it of the same name. A new
-method needs no line here, unless it has a required option that EXAMPLES does not know yet.
+A method is a file of features/, attribution/, attacks/, synthesis/ or certification/ and the function in it of the same
+name. A new method needs no line here, unless it has a required option that EXAMPLES does not know yet.
 """
 
 import ast
