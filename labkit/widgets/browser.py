@@ -94,7 +94,7 @@ def _layer(model: nn.Module, images: Tensor, name: str) -> dict:
     levels = ((maps - low) / (high - low) * 254).round().byte().numpy()
     across = 2 ** round(math.log2(math.sqrt(1.6 * maps.shape[1])))  # 8 for 32 maps, 16 for 128
     sheets = [_sheet(level, across) for level in levels]
-    seen = spans(model, name, tuple(images.shape[2:]))
+    seen = spans(model, name, (images.shape[2], images.shape[3]))
     return {
         "name": name,
         "count": maps.shape[1],

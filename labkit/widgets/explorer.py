@@ -8,25 +8,35 @@ its own, so a reader who cannot see it hears what changed.
 import html
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import ipywidgets
 from PIL import Image
+from tqdm.auto import tqdm
 
 from labkit import plot
+from labkit.core import Progress
 from labkit.widgets.pictures import LIMIT, data_url
-from labkit.widgets.progress import progress
 
 BETWEEN = 10  # steps from one frame to the next where a kernel can draw them
+Slider = ipywidgets.SelectionSlider | ipywidgets.Dropdown
+
+
+def vanishing_bar(values: Iterable[Any]) -> Iterable[Any]:
+    """A progress bar that is gone at the end; TQDM_DISABLE, which builds of the book set, leaves it out."""
+    return tqdm(values, leave=False)
 
 
 def explore(
-    figure_function: Callable,
+    figure_function: Callable[..., plot.Picture],
     *,
     alt: str | Callable[..., str] = "",
+    start: Mapping[str, Any] | None = None,
     live: bool = False,
     limit: int = LIMIT,
-    **parameters,
+    progress: Progress = vanishing_bar,
+    **parameters: tuple[float, float, float] | Sequence,
 ) -> ipywidgets.VBox:
     """A figure with a slider for each parameter it depends on.
 
@@ -34,9 +44,12 @@ def explore(
         figure_function: called with one keyword a parameter, returns a figure of labkit.plot.
         alt: what the figure shows, in words: a text with the parameters in braces, such as ``"threshold {eps}"``, or
             a function called like figure_function. The values are always added to it.
+        start: parameter -> the value that is shown first, so that a slider need not repeat the figure above it; by
+            default the first value of each.
         live: where a kernel is running, also draw what lies between the values: from the first time a slider is moved,
             ranges ``(start, stop, step)`` have ten steps for each one given. A built page keeps to the values given.
         limit: the most bytes that all pictures together may take.
+        progress: wraps the loop over the pictures; by default a bar that disappears.
         parameters: one or two, each ``(start, stop, step)``, both ends included, or a list of choices.
 
     Returns:
@@ -44,23 +57,32 @@ def explore(
         are words gets a menu in place of a slider.
 
     Raises:
-        ValueError: no parameter or more than two; a range that holds fewer than two values; pictures beyond limit;
-            live without a range.
+        ValueError: no parameter or more than two; a range that holds fewer than two values; a start that is no value
+            of its parameter; pictures beyond limit; live without a range.
+        Exception: what figure_function raises, with a note that says for which values.
     """
     if not 1 <= len(parameters) <= 2:
         raise ValueError(f"explore takes one or two parameters, got {len(parameters)}: {list(parameters)}")
     choices = {name: _choices(name, values) for name, values in parameters.items()}
+    first = [_index(name, values, (start or {}).get(name, values[0])) for name, values in choices.items()]
+    if unknown := set(start or {}) - set(choices):
+        raise ValueError(f"start must name parameters among {list(choices)}, got {sorted(unknown)}")
     ranges = {name: values for name, values in parameters.items() if isinstance(values, tuple)}
     if live and not ranges:
         raise ValueError(f"live draws between the values of (start, stop, step), got choices only: {list(parameters)}")
     sliders = [_control(name, values, alone=len(choices) == 1) for name, values in choices.items()]
     describe = alt if callable(alt) else alt.format
 
-    def frame(*values) -> tuple[str, int]:
+    def frame(*values: Any) -> tuple[str, int]:
         chosen = dict(zip(choices, values, strict=True))
-        png = plot.png(figure_function(**chosen))
+        try:
+            png = plot.png(figure_function(**chosen))
+            text = describe(**chosen)
+        except Exception as error:
+            error.add_note(f"explore was drawing {_label(chosen)}")
+            raise
         data = plot.webp(png)
-        return _image(data, f"{describe(**chosen)} ({_label(chosen)})".strip(), plot.dark_glass(png)), len(data)
+        return _image(data, f"{text} ({_label(chosen)})".strip(), plot.dark_glass(png)), len(data)
 
     combinations = list(itertools.product(*choices.values()))
     frames, total = [], 0
@@ -75,30 +97,56 @@ def explore(
         frames.append(ipywidgets.HTML(element))
     view, links = _stacked(frames, sliders)
     controls, play = _beside(sliders, choices)
-    explorer = ipywidgets.VBox([controls, view])
+    for slider, index in zip(sliders, first, strict=True):
+        slider.index = index
+    explorer = ipywidgets.VBox([controls, _turned(view, *first, play=play)])
     if live:
         finer = [_between(*ranges[name]) if name in ranges else None for name in choices]
         _draw_when_moved(explorer, sliders, finer, lambda *values: frame(*values)[0], links, play)
     return explorer
 
 
-def _draw_when_moved(explorer, sliders, finer, element, links, play) -> None:
+def _turned(view: ipywidgets.Stack, *indices: int, play: ipywidgets.Play | None) -> ipywidgets.Stack:
+    """Show the frame of these indices, as the sliders do: in a page without a kernel nothing else would."""
+    *outer, inner = indices
+    if outer:
+        view.selected_index = outer[0]
+    for stack in view.children if outer else [view]:
+        stack.selected_index = inner
+    if play is not None:
+        play.value = inner
+    return view
+
+
+def _draw_when_moved(
+    explorer: ipywidgets.VBox,
+    sliders: Sequence[Slider],
+    finer: Sequence[list | None],
+    element: Callable[..., str],
+    links: Sequence[ipywidgets.widgets.widget_link.Link],
+    play: ipywidgets.Play | None,
+) -> None:
     """Once a slider has moved, and so a kernel has heard of it, have the kernel draw every picture anew.
 
-    In a built page nobody hears of it, and the frames stay.
+    In a built page nobody hears of it, and the frames stay. A picture that cannot be drawn is told in its place: what
+    a handler of a widget raises would be seen nowhere.
     """
 
-    def redraw(_change=None):
-        explorer.children[1].value = element(*(slider.value for slider in sliders))
+    def redraw(_change: object = None) -> None:
+        try:
+            explorer.children[1].value = element(*(slider.value for slider in sliders))
+        except Exception as error:
+            told = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
+            explorer.children[1].value = f'<p role="alert">{html.escape(told)}</p>'
 
-    def take_over(_change):
+    def take_over(_change: object) -> None:
         for slider in sliders:
             slider.unobserve(take_over, "index")
         for link in links:
             link.unlink()
         for slider, values in zip(sliders, finer, strict=True):
             if values is not None:
-                at = slider.index * BETWEEN
+                at = BETWEEN * (slider.index or 0)
                 if play is not None:
                     play.set_trait("max", len(values) - 1)
                     play.interval //= 2
@@ -112,13 +160,19 @@ def _draw_when_moved(explorer, sliders, finer, element, links, play) -> None:
         slider.observe(take_over, "index")
 
 
+def _index(name: str, values: list, value: object) -> int:
+    if value not in values:
+        raise ValueError(f"start must give {name} one of {values}, got {value!r}")
+    return values.index(value)
+
+
 def _between(start: float, stop: float, step: float) -> list:
     """The values of a range and those between them, which fall on its own values every BETWEEN steps."""
     count = BETWEEN * (len(_choices("", (start, stop, step))) - 1) + 1
     return [round(start + index * step / BETWEEN, 10) for index in range(count)]
 
 
-def _choices(name: str, values) -> list:
+def _choices(name: str, values: tuple[float, float, float] | Sequence) -> list:
     """The values of a parameter, from (start, stop, step) or a list."""
     if isinstance(values, tuple):
         if len(values) != 3 or not all(isinstance(value, int | float) for value in values) or not values[2] > 0:

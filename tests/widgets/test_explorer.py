@@ -183,6 +183,57 @@ def test_a_range_of_fractions_ends_on_its_stop():
     assert values == [0.0, 0.1, 0.2, 0.3]
 
 
-def test_progress_is_silent_outside_a_notebook(capsys):
-    assert list(widgets.progress(range(3))) == [0, 1, 2]
-    assert capsys.readouterr() == ("", "")
+def test_a_start_is_what_slider_frames_and_play_button_show():
+    explorer = widgets.explore(shade, level=(0, 1, 0.25), start={"level": 0.5})
+    (slider,), view = parts(explorer)
+    play = explorer.children[0].children[0]
+    assert (slider.value, slider.index, view.selected_index, play.value) == (0.5, 2, 2, 2)
+
+
+def test_a_start_of_two_parameters():
+    explorer = widgets.explore(shade, level=[0.25, 0.75], size=[4, 5, 6], start={"size": 5, "level": 0.75})
+    sliders, view = parts(explorer)
+    assert [slider.value for slider in sliders] == [0.75, 5]
+    assert view.selected_index == 1
+    assert [stack.selected_index for stack in view.children] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ({"level": 0.3}, r"start must give level one of \[0.25, 0.75\], got 0.3"),
+        ({"other": 1}, r"among \['level'\], got \['other'\]"),
+    ],
+)
+def test_a_start_that_is_not_there_is_refused(start, message):
+    with pytest.raises(ValueError, match=message):
+        widgets.explore(shade, level=[0.25, 0.75], start=start)
+
+
+def test_a_figure_that_fails_says_for_which_values():
+    with pytest.raises(ZeroDivisionError) as caught:
+        widgets.explore(lambda level: shade(1 / level), level=[0.5, 0])
+    assert caught.value.__notes__ == ["explore was drawing level 0"]
+
+
+def test_a_live_figure_that_fails_tells_it_in_its_place_and_goes_on():
+    def brittle(level):
+        if level == 0.125:
+            raise RuntimeError("not <here>")
+        return shade(level)
+
+    explorer = widgets.explore(brittle, level=(0, 1, 0.25), live=True)
+    (slider,), _ = parts(explorer)
+    slider.index = 1
+    slider.index = 5
+    told = explorer.children[1].value
+    assert told == '<p role="alert">RuntimeError: not &lt;here&gt; explore was drawing level 0.125</p>'
+    slider.index = 6
+    assert "<img" in explorer.children[1].value
+
+
+def test_progress_counts_the_pictures_and_prints_nothing_else(capsys):
+    seen = []
+    widgets.explore(shade, level=[0.25, 0.75], progress=lambda values: seen.append(len(values)) or values)
+    assert seen == [2]
+    assert capsys.readouterr().out == ""

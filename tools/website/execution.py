@@ -25,7 +25,9 @@ ROOT = Path(__file__).parents[2]
 EXECUTED = ROOT / "_build/.executed"
 LOGGER = logging.getLogger(__name__)
 
-# Two threads that wait for each other are far slower than one where anything else runs; kernels inherit this.
+# Kernels inherit this: no progress bar stays in a page, and two threads that wait for each other are far slower than
+# one where anything else runs.
+os.environ.setdefault("TQDM_DISABLE", "1")
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
 
