@@ -1,12 +1,15 @@
 """What can be said of images, and done to them, without a network: total variation, blur, shifted and scaled views."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from labkit.core import check_positive
 
-def total_variation(images: Tensor) -> Tensor:
-    """How much each image changes from pixel to pixel: the sum of absolute differences between neighbours.
+
+def total_variation(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    """Total variation, the anisotropic one: the sum of absolute differences between neighbouring pixels.
 
     Args:
         images: (N, C, H, W), any real numbers.
@@ -21,8 +24,20 @@ def total_variation(images: Tensor) -> Tensor:
     return down.abs().flatten(1).sum(1) + right.abs().flatten(1).sum(1)
 
 
-def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
-    """Images (N, C, H, W) blurred with a Gaussian of standard deviation sigma, in pixels; the rim goes on outwards."""
+def gaussian_blur(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
+    """Gaussian blur; beyond the edge, the pixels of the edge go on.
+
+    Args:
+        images: (N, C, H, W), any real numbers.
+        sigma: the standard deviation in pixels, above 0; the kernel reaches to three of them.
+
+    Returns:
+        (N, C, H, W).
+
+    Raises:
+        ValueError: sigma is not above 0.
+    """
+    check_positive(sigma=sigma)
     reach = max(1, round(3 * sigma))
     steps = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
     kernel = (-(steps**2) / (2 * sigma**2)).exp()
@@ -31,7 +46,9 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     return conv2d(conv2d(padded, kernel, groups=len(kernel)), kernel.mT, groups=len(kernel))
 
 
-def moved(images: Tensor, *, down: float = 0, right: float = 0, scale: float = 1) -> Tensor:
+def moved(
+    images: Float[Tensor, "n c h w"], *, down: float = 0, right: float = 0, scale: float = 1
+) -> Float[Tensor, "n c h w"]:
     """Images enlarged around their centre, then shifted; what comes in from outside mirrors what is inside.
 
     Args:
@@ -41,7 +58,11 @@ def moved(images: Tensor, *, down: float = 0, right: float = 0, scale: float = 1
 
     Returns:
         (N, C, H, W). By whole pixels and without a scale nothing is interpolated.
+
+    Raises:
+        ValueError: scale is not above 0.
     """
+    check_positive(scale=scale)
     if scale == 1 and down == int(down) and right == int(right):
         return _shifted(images, int(down), int(right))
     rows, columns = (

@@ -67,3 +67,13 @@ def test_moving_is_pytorchs_bilinear_sampling_of_a_mirrored_image(down, right, s
     grid = affine_grid(theta, images.shape, align_corners=False)
     theirs = grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     assert torch.allclose(moved(images, down=down, right=right, scale=scale), theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda x: gaussian_blur(x, 0), lambda x: moved(x, scale=0)],
+    ids=["gaussian_blur", "moved"],
+)
+def test_a_width_or_scale_of_nothing_is_refused(call):
+    with pytest.raises(ValueError, match="above 0, got 0"):
+        call(torch.rand(1, 1, 4, 4))
