@@ -264,8 +264,11 @@ def test_whole_networks(name):
         torch.manual_seed(0)
         from labkit._torchvision import torchvision
 
-        build = models.load if name == "efficientnet_lite0" else lambda name: getattr(torchvision.models, name)().eval()
-        network, images, weights = build(name), torch.rand(2, 3, 96, 96), torch.randn(2, 1000)
+        if name == "efficientnet_lite0":
+            network = models.load(name)
+        else:
+            network = getattr(torchvision.models, name)(**{"init_weights": True} if name == "googlenet" else {}).eval()
+        images, weights = torch.rand(2, 3, 96, 96), torch.randn(2, 1000)
     model = with_gradient(exported(network, images)).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     logits, gradient = session.run(None, {"images": images.numpy(), "weights": weights.numpy()})
