@@ -8,9 +8,13 @@ from tqdm import tqdm
 
 from labkit.extras import needs
 from labkit.grading.authoring.assignments import AssignmentError, find_assignment, read_assignment
+from labkit.grading.marking import schedule
+from labkit.grading.marking.orders import Settings
 from labkit.grading.marking.records import Records
 from labkit.grading.marking.results import Result
 from labkit.grading.marking.submissions import Submission, find_submissions
+from labkit.grading.reporting import report
+from labkit.grading.reporting.gradebook import fill_gradebook
 from labkit.grading.sandbox import bubblewrap
 from labkit.grading.sandbox.bubblewrap import BoxError
 from labkit.grading.sandbox.limits import Limits
@@ -55,10 +59,6 @@ def main(
     ASSIGNMENT is a name below solutions/, or the path of a solution notebook. Started again with the same --out, it
     grades only what is missing or has changed.
     """
-    from labkit.grading.marking import process, schedule
-    from labkit.grading.reporting import report
-    from labkit.grading.reporting.gradebook import fill_gradebook
-
     done = 0
     try:
         limits = Limits(cell=cell_seconds, call=call_seconds, total=total_seconds, memory=int(memory * 2**30))
@@ -75,7 +75,7 @@ def main(
         seed = records.seed(anew=again)
         hidden = [path.parent if path.is_file() else path, submissions, out, *([Path(gradebook)] if gradebook else [])]
         paths = tuple(str(place.absolute()) for place in hidden)
-        settings = process.Settings(wanted, seed, limits, not unsafe_no_sandbox, paths)
+        settings = Settings(wanted, seed, limits, not unsafe_no_sandbox, paths)
         known = {submission.student: records.known(submission, seed) for submission in found}
         missing = [submission for submission in found if known[submission.student] is None]
         if len(missing) < len(found):

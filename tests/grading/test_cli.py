@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from labkit.grading.authoring.assignments import AssignmentError, read_assignment
 from labkit.grading.cli import main
 from labkit.grading.marking.marking import Marker
-from labkit.grading.marking.process import Settings
+from labkit.grading.marking.orders import Settings
 from labkit.grading.marking.results import Answer
 from labkit.grading.marking.schedule import Markers
 from labkit.grading.marking.submissions import Submission, find_submissions

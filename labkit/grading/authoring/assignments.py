@@ -1,6 +1,7 @@
 """An assignment as its solution notebook states it: tasks, points, hidden checks, and what of a notebook is run."""
 
 import ast
+import functools
 import hashlib
 import json
 import re
@@ -106,13 +107,14 @@ def idle(cell: Cell, counts: Counter[str]) -> bool:
     return names is not None and all(counts[name] <= 1 for name in names)
 
 
-def mentioned(source: str) -> set[str]:
+@functools.lru_cache(maxsize=500)  # most cells of a class are the author's
+def mentioned(source: str) -> frozenset[str]:
     """Every name that a cell could mean."""
     tree = parsed(source)
     if tree is None:
-        return set(re.findall(r"\w+", source))
+        return frozenset(re.findall(r"\w+", source))
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return texts | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return frozenset(texts | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)})
 
 
 def find_assignment(assignment: str | Path, solutions: Path = Path("solutions")) -> Path:

@@ -12,46 +12,23 @@ import pickle
 import signal
 import socket
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from labkit.grading.authoring.assignments import Assignment, AssignmentError
+from labkit.grading.authoring.assignments import AssignmentError
 from labkit.grading.marking.bounds import bound_memory
 from labkit.grading.marking.marking import Marker
-from labkit.grading.marking.results import Task
-from labkit.grading.marking.submissions import Submission
+from labkit.grading.marking.orders import READING, Order, Settings
 from labkit.grading.sandbox import linux
 from labkit.grading.sandbox.box import Boxes
 from labkit.grading.sandbox.bubblewrap import BoxError
 from labkit.grading.sandbox.canary import leaks
 from labkit.grading.sandbox.fork_server import ServerError, serve
-from labkit.grading.sandbox.limits import Limits
 from labkit.grading.sandbox.watcher import PATIENCE
 
-READING = ""  # what a child is at before it marks the first task
 LEAKS = "the box leaks, so nothing was graded: "
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a marking process has to know."""
-
-    assignment: Assignment
-    seed: int
-    limits: Limits = field(default_factory=Limits)
-    sandbox: bool = True
-    hidden: tuple[str, ...] = ()  # paths that must not be seen in a box
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a child is to mark."""
-
-    submission: Submission  # with its content
-    known: dict[str, Task]  # tasks that are marked already
-    ended: str | None = None  # the task at which earlier children ended: it is not tried again
 
 
 def main() -> None:
@@ -81,6 +58,7 @@ def make_marker(settings: Settings) -> Marker:
         students.wait()  # here once, not in every child
     except ServerError as error:
         raise BoxError(f"the server of the students' processes: {error}") from error
+    assignment.to_run(assignment.cells)  # what was looked up here is known in every child
     found = leaks(boxes, [Path(path) for path in settings.hidden]) if settings.sandbox else []
     if found:
         raise BoxError(LEAKS + "; ".join(found))

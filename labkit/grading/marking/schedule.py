@@ -22,7 +22,7 @@ from typing import Any
 
 from labkit.extras import needs
 from labkit.grading.authoring.assignments import AssignmentError
-from labkit.grading.marking.process import READING, Order, Settings
+from labkit.grading.marking.orders import READING, Order, Settings
 from labkit.grading.marking.results import Result, Task, result_from, task_from
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.sandbox.bubblewrap import BoxError

@@ -4,7 +4,7 @@ import pytest
 
 from labkit.grading.authoring.assignments import read_assignment
 from labkit.grading.marking import schedule
-from labkit.grading.marking.process import READING, Settings
+from labkit.grading.marking.orders import READING, Settings
 from labkit.grading.marking.schedule import Attempt, Markers, mark_all
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.sandbox.box import Boxes
