@@ -6,7 +6,11 @@ typical mistake each (tests/wrong_answers lists them). The marks expected of the
 
 import csv
 import html
+import os
+import re
 import runpy
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +151,21 @@ def test_each_assignment_from_the_command_line_to_the_table_and_the_pages(name, 
     for place, (_, _, left) in enumerate(MISTAKES[name]):
         assert f"{left:g}" in pages[f"wrong{place}"]
     assert "5 of 5 submissions graded" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_command_of_the_readme_as_it_stands(tmp_path):
+    """From a folder with solutions/ and the platform's archive: `labkit-grade NAME submissions.zip --out graded/`."""
+    (command,) = re.findall(r"^    (labkit-grade .*)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    _, name, archive, *rest = shlex.split(command)
+    (tmp_path / "solutions").symlink_to(ROOT / "solutions")
+    hand_in(tmp_path / "collected", name, "ada", solutions(name))
+    shutil.make_archive(str(tmp_path / Path(archive).stem), "zip", tmp_path / "collected")
+    words = [sys.executable, "-m", "labkit.grading", name, archive, *rest]
+    done = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    table = (tmp_path / "graded" / "grades.csv").read_text("utf-8-sig")
+    assert [row["student"] for row in csv.DictReader(table.splitlines())] == ["ada"]
+    assert (tmp_path / "graded" / "index.html").exists()

@@ -4,6 +4,7 @@ The environment is a folder of links to the packages that the wheel requires, an
 or with none; Python is started without any other packages. So a package that is imported but not declared is missed.
 """
 
+import importlib.util
 import os
 import re
 import shlex
@@ -238,3 +239,32 @@ def test_the_commands_of_the_readme_run_as_they_stand(environment, photo):
     for command in commands:
         done = labkit(environment("imagenet"), photo, command)
         assert done.returncode == 0, (command, done.stderr)
+
+
+def commands(document: str) -> list[str]:
+    """Every command line of a document: in blocks, and the short ones inside a sentence."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.findall(r"^ *((?:make|labkit|labkit-grade|\.venv/bin/\S+|conda|jupyter-book)\b.*)$", text, re.M)
+    found += re.findall(r"`((?:make|labkit|labkit-grade|python -m|fabric run) [^`\n]+)`", text)
+    return [re.split(r" +#", line)[0].strip() for line in found]
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_command_of_the_documents_names_what_is_there(document):
+    """A target that make knows, a command of labkit, a module, a file: what takes minutes is not run here."""
+    from labkit.cli import COMMANDS
+
+    known = commands(document)
+    assert len(known) > 5
+    for command in known:
+        first, *rest = shlex.split(command)
+        if first == "make" and rest[0].islower():
+            dry = subprocess.run(["make", "-n", *rest], cwd=ROOT, capture_output=True, text=True)
+            assert dry.returncode == 0, (command, dry.stderr)
+        elif first == "labkit" and rest[0].islower():
+            assert rest[0] in (*COMMANDS, "--help"), command
+        elif first.endswith("python") and rest[0] == "-m":
+            assert importlib.util.find_spec(rest[1]), command
+        for word in rest:
+            if "/" in word and word.startswith(("tests/", "labkit/", "solutions/", "book/")) and word.islower():
+                assert (ROOT / word).exists(), (command, word)
