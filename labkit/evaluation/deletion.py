@@ -52,6 +52,9 @@ def deletion(
         seed: fixes the order of pixels that are equally important.
         batch_size: images that are in memory at once.
 
+    Returns:
+        The curves, from the whole image to the one without any of its pixels.
+
     Raises:
         ValueError: bad shape, dtype or range; model in training mode; maps or fill that do not fit; steps not from 1
             to the number of pixels; batch_size < 1.

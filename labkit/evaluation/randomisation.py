@@ -46,6 +46,9 @@ def cascade(
         method: (model, images, classes) -> maps, read as in `importance`; give it options by functools.partial.
         seed: fixes the random weights.
 
+    Returns:
+        The maps at every stage, and how well each agrees with that of the trained network.
+
     Raises:
         ValueError: bad shape, dtype or range; model in training mode; no layers with weights.
 

@@ -9,17 +9,18 @@ that with respect to its input. Numbers are float32, unless the weights are floa
 """
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 BLOCK = 2**20  # numbers in a convolution's patch matrix at one time: 4 MB, which the processor's cache can hold
-Array = np.ndarray[Any, Any]
+Array = np.ndarray
 Pair = tuple[int, int]
 Size = int | Pair
 
 
+@runtime_checkable
 class Layer(Protocol):
     """What all layers have; those with weights also keep `gradients`."""
 
@@ -249,8 +250,7 @@ def window_views(layer: "MaxPool | AvgPool", x: Array) -> list[Array]:
     """For each place in a window, the pixels of x that lie there: KH * KW views (N, OH, OW, C)."""
     (kh, kw), (sh, sw) = layer.window, layer.stride
     oh, ow = output_size(layer, x, layer.window, layer.stride)
-    places = [(i, j) for i in range(kh) for j in range(kw)]
-    return [x[:, i : i + sh * oh : sh, j : j + sw * ow : sw] for i, j in places]
+    return [x[:, i : i + sh * oh : sh, j : j + sw * ow : sw] for i in range(kh) for j in range(kw)]
 
 
 class Dropout:

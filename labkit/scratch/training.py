@@ -1,7 +1,7 @@
 """Training a NumPy network: two optimizers and the loop over epochs and batches."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from labkit.scratch.network import Array, Dropout, Network, cross_entropy
 Progress = Callable[[Iterable[Any]], Iterable[Any]]  # as in labkit.core, which needs PyTorch
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """What `fit` calls after each batch."""
 
