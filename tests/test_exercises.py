@@ -85,7 +85,7 @@ def test_an_assignment_is_more_than_code(path):
 
 
 def hidden_check(source, names):
-    with check.collecting() as collected:
+    with check.collecting(names) as collected:
         exec(source, names)
     return collected[0]
 

@@ -33,7 +33,7 @@ __all__ = [
     "layers", "linear", "network", "parts", "plain", "raised", "same", "shaped", "that", "unpacked", "untouched",
 ]  # fmt: skip
 
-_collected: list[Callable] | None = None
+COLLECTED = "__hidden_checks__"  # a name in the namespace of a notebook whose hidden checks are only collected
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,8 @@ def here(hidden: Callable, namespace: dict, *, seed: int = 0) -> None:
     Raises:
         AssertionError: a part is wrong; the message says which, and how.
     """
-    if _collected is not None:
-        _collected.append(hidden)
+    if COLLECTED in namespace:
+        namespace[COLLECTED].append(hidden)
         return
     own = Here(namespace)
     for part in parts(hidden, own, own, seed):
@@ -183,11 +183,10 @@ def here(hidden: Callable, namespace: dict, *, seed: int = 0) -> None:
 
 
 @contextmanager
-def collecting() -> Iterator[list[Callable]]:
-    """Within it `here` runs nothing, and hands over the hidden checks in a list instead."""
-    global _collected
-    before, _collected = _collected, []
+def collecting(namespace: dict) -> Iterator[list[Callable]]:
+    """Within it, `here` in a notebook with this namespace runs nothing, and hands over its check in a list instead."""
+    namespace[COLLECTED] = found = []
     try:
-        yield _collected
+        yield found
     finally:
-        _collected = before
+        del namespace[COLLECTED]

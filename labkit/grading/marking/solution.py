@@ -48,7 +48,7 @@ def solve(assignment: Assignment) -> tuple[dict[str, Any], dict[str, Callable]]:
     """
     shell, hidden = new_shell(), {}
     for cell in assignment.to_solve():
-        with check.collecting() as collected, nothing_printed():
+        with check.collecting(shell.user_ns) as collected, nothing_printed():
             error = run_cell(shell, cell.source)
         if error is not None:
             raise AssignmentError(f"the solution stops at {cell.name or cell.source[:40]!r}: {error!r}")

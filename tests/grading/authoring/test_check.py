@@ -96,9 +96,11 @@ def test_collecting_hands_over_instead_of_running():
         raise RuntimeError("not to be run")
         yield
 
-    with check.collecting() as found:
-        check.here(hidden, {})
+    namespace = {}
+    with check.collecting(namespace) as found:
+        check.here(hidden, namespace)
     assert found == [hidden]
+    assert namespace == {}
 
 
 def test_tokens():
