@@ -74,8 +74,19 @@ export class Units {
   }
 }
 
+/** For fingers, which are wider than a unit: point roughly, then go on unit by unit. */
+const STEPS = [
+  ["ArrowLeft", "←", "one unit to the left"],
+  ["ArrowUp", "↑", "one unit up"],
+  ["ArrowDown", "↓", "one unit down"],
+  ["ArrowRight", "→", "one unit to the right"],
+  ["PageUp", "−", "previous map"],
+  ["PageDown", "+", "next map"],
+];
+
 /** Lets the reader choose units on a sheet, with the mouse, a finger or the keyboard, and marks the one that is chosen.
- *  `stage` takes the keys, `sheet` is what is pointed at, `mark` is laid over the sheet. */
+ *  `stage` takes the keys, `sheet` is what is pointed at, `mark` is laid over the sheet; `steps`, buttons that do what
+ *  the keys do, is for the caller to place. */
 export class UnitBrowser {
   /** @type {Unit} */
   unit = { map: 0, row: 0, column: 0 };
@@ -87,16 +98,28 @@ export class UnitBrowser {
     this.mark = mark;
     this.units = units;
     this.chosen = chosen;
+    this.steps = Object.assign(document.createElement("div"), { className: "labkit-steps" });
+    for (const [key, text, label] of STEPS) {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+      button.setAttribute("aria-label", label);
+      button.addEventListener("click", () => this.#go(key));
+      this.steps.append(button);
+    }
     stage.addEventListener("keydown", (event) => {
-      const next = event.ctrlKey || event.altKey || event.metaKey ? null : this.units.step(this.unit, event.key);
-      if (!next) return;
-      this.select(next);
+      if (event.ctrlKey || event.altKey || event.metaKey || !this.#go(event.key)) return;
       event.preventDefault();
       event.stopPropagation(); // a notebook would go to another cell
     });
     for (const kind of /** @type {const} */ (["pointermove", "pointerdown"])) {
       stage.addEventListener(kind, (event) => this.#point(event));
     }
+  }
+
+  /** Whether the key leads anywhere. @param {string} key */
+  #go(key) {
+    const next = this.units.step(this.unit, key);
+    if (next) this.select(next);
+    return Boolean(next);
   }
 
   /** Show another layer, and the same unit of it if there is one. @param {Units} units */
@@ -155,6 +178,8 @@ function start(root) {
   /** @type {ImageData | undefined} */
   let pixels; // of its sheet, once they are decoded
   const browser = new UnitBrowser({ stage, sheet, mark, units: new Units(layer), chosen });
+
+  text.before(browser.steps);
 
   /** The number that a unit's colour stands for. @param {Unit} unit */
   function value(unit) {

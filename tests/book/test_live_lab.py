@@ -410,6 +410,12 @@ def test_with_a_finger_on_a_dark_phone(browser):
             assert tab.evaluate(OVERFLOW) == [], name
             assert tab.evaluate("document.documentElement.scrollWidth") <= 390, name
             assert tab.evaluate(TOO_SMALL) == [], name
+            if name == "activations":
+                panel.locator(".lab-sheet").first.tap(position={"x": 20, "y": 20})
+                expect(panel.locator("output.lab-words")).to_contain_text("relu1, map 0, row 12, column 12: ")
+                panel.get_by_role("button", name="one unit to the right").first.tap()
+                panel.get_by_role("button", name="next map").first.tap()
+                expect(panel.locator("output.lab-words")).to_contain_text("relu1, map 1, row 12, column 13: ")
             first = panel.locator("canvas").first
             pad.evaluate("pad => pad.scrollIntoView()")
             picture, drawing = first.bounding_box(), pad.bounding_box()

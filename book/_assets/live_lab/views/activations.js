@@ -50,7 +50,11 @@ export const activations = {
       canvas.addEventListener("focus", () => {
         if (canvas.matches(":focus-visible") && chosen?.layer !== layer.name) browser.select(browser.unit);
       });
-      const nodes = [element("h4", {}, layer.title), element("div", { class: "lab-frame" }, canvas, mark)];
+      const nodes = [
+        element("h4", {}, layer.title),
+        element("div", { class: "lab-frame" }, canvas, mark),
+        browser.steps,
+      ];
       return { name: layer.name, units, canvas, mark, nodes };
     }
 
