@@ -1,5 +1,6 @@
 """Committed notebooks: no outputs, stable ids, and a text for every figure."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -57,3 +58,24 @@ def test_figures_have_a_text(path):
 @pytest.mark.parametrize("path", CHAPTERS, ids=name)
 def test_chapters_are_numbered_slugs(path):
     assert re.fullmatch(r"\d\d_[a-z0-9_]+\.ipynb", path.name)
+
+
+def defined(source, name):
+    """Whether a module defines a function, a class or a method of this name, such as "Network.backward"."""
+    node = ast.parse(source)
+    for part in name.split("."):
+        node = next((each for each in node.body if getattr(each, "name", None) == part), None)
+        if node is None:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=name)
+def test_the_code_that_a_chapter_shows_is_there(chapter):
+    for cell in nbformat.read(chapter, as_version=nbformat.NO_CONVERT).cells:
+        for file, options in re.findall(r"```\{literalinclude\} (\S+)\n((?::.*\n)*)", cell.source):
+            source = (chapter.parent / file).read_text()
+            for wanted in re.findall(r":pyobject: (\S+)", options):
+                assert defined(source, wanted), f"{file} defines no {wanted}"
+            for wanted in re.findall(r":(?:start|end)-(?:at|after|before): (.+)", options):
+                assert wanted.strip("\"'") in source, f"{file} has no {wanted}"
