@@ -7,5 +7,6 @@ This is the only package that imports ipywidgets. Import from here; the rooms ar
 
 from labkit.widgets.browser import browse
 from labkit.widgets.explorer import explore
+from labkit.widgets.progress import progress
 
-__all__ = ["browse", "explore"]
+__all__ = ["browse", "explore", "progress"]

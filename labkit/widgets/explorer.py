@@ -8,24 +8,19 @@ its own, so a reader who cannot see it hears what changed.
 import html
 import io
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
 from PIL import Image
-from tqdm.auto import tqdm
 
 from labkit import plot
 from labkit.core import Progress
 from labkit.widgets.pictures import LIMIT, data_url
+from labkit.widgets.progress import progress
 
 BETWEEN = 10  # steps from one frame to the next where a kernel can draw them
 Slider = ipywidgets.SelectionSlider | ipywidgets.Dropdown
-
-
-def vanishing_bar(values: Iterable[Any]) -> Iterable[Any]:
-    """A progress bar that is gone at the end; TQDM_DISABLE, which builds of the book set, leaves it out."""
-    return tqdm(values, leave=False)
 
 
 def explore(
@@ -35,7 +30,7 @@ def explore(
     start: Mapping[str, Any] | None = None,
     live: bool = False,
     limit: int = LIMIT,
-    progress: Progress = vanishing_bar,
+    progress: Progress = progress,
     **parameters: tuple[float, float, float] | Sequence,
 ) -> ipywidgets.VBox:
     """A figure with a slider for each parameter it depends on.

@@ -71,9 +71,11 @@ def move_sliders(tab):
     for control in controls.all():
         name = control.get_attribute("aria-label") or control.evaluate("menu => menu.labels[0].textContent")
         assert name, "a slider or menu has no name"
+        control.focus()
+        control.press("Home")  # some start elsewhere
+        tab.wait_for_timeout(200)
         before = control.evaluate(VISIBLE)
         assert before, f"{name} has no picture"
-        control.focus()
         control.press("End")
         assert shows(tab, control, before, same=False), f"{name}: its last value shows the same picture as its first"
         if control.get_attribute("role") == "slider":
