@@ -10,7 +10,6 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
-from torch.nn.functional import pad
 
 from labkit.plot.colors import MARK, RIM
 from labkit.plot.encoding import TRUE_COLORS
@@ -118,15 +117,12 @@ def outline(axes: Axes, row: float, column: float, height: float, width: float, 
 def contact_sheet(axes: Axes, maps: Tensor, columns: int, *, gap: int = 1) -> AxesImage:
     """Draw maps (N, h, w) from zero up in rows, with a gap of some pixels between them, all on one scale."""
     bare(axes)
-    axes.set_facecolor("none")
     count, height, width = maps.shape
     top, rows = float(maps.max()) or 1.0, math.ceil(count / columns)
-    strips = []
-    for row, several in enumerate(maps.split(columns)):
-        strip = pad(several, (0, gap), value=math.nan).permute(1, 0, 2).flatten(1)[:, :-gap]
-        edges = (-0.5, strip.shape[1] - 0.5, row * (height + gap) + height - 0.5, row * (height + gap) - 0.5)
-        strips.append(
-            axes.imshow(strip.numpy(), extent=edges, interpolation="nearest", cmap="viridis", vmin=0, vmax=top)
-        )
+    tiles = []
+    for index, values in enumerate(maps.numpy()):
+        above, left = index // columns * (height + gap) - 0.5, index % columns * (width + gap) - 0.5
+        edges = (left, left + width, above + height, above)
+        tiles.append(axes.imshow(values, extent=edges, interpolation="nearest", cmap="viridis", vmin=0, vmax=top))
     axes.set(xlim=(-0.5, columns * (width + gap) - gap - 0.5), ylim=(rows * (height + gap) - gap - 0.5, -0.5))
-    return strips[0]
+    return tiles[0]
