@@ -123,8 +123,23 @@ def _back(graph: Writer, node: NodeProto, gradient: str, weight: str, window: di
 
 
 def _conv(graph: Writer, node: NodeProto, gradient: str) -> list[str | None]:
-    window = _window(graph, node, graph.sizes(node.input[1], 2))
-    return [_back(graph, node, gradient, node.input[1], window, _attributes(node).get("group", 1))]
+    window, group = _window(graph, node, graph.sizes(node.input[1], 2)), _attributes(node).get("group", 1)
+    found: list[str | None] = [None, None, None]
+    if node.input[0] in graph.varying:
+        found[0] = _back(graph, node, gradient, node.input[1], window, group)
+    if node.input[1] in graph.varying and group == 1:
+        found[1] = _kernel(graph, node, gradient, window)
+    if len(node.input) > 2 and node.input[2] in graph.varying:
+        found[2] = graph.node("ReduceSum", gradient, graph.integers([0, 2, 3]), keepdims=0)
+    return found
+
+
+def _kernel(graph: Writer, node: NodeProto, gradient: str, window: dict[str, Any]) -> str:
+    """The gradient of a kernel: a convolution of the input with the output's gradient, images and channels swapped."""
+    x, g = (graph.node("Transpose", name, perm=[1, 0, 2, 3]) for name in (node.input[0], gradient))
+    found = graph.node("Conv", x, g, pads=window["pads"], strides=window["dilations"], dilations=window["strides"])
+    bounds = map(graph.integers, ([0, 0], window["kernel_shape"], [2, 3]))  # more, where pixels were left over
+    return graph.node("Transpose", graph.node("Slice", found, *bounds), perm=[1, 0, 2, 3])
 
 
 def _conv_transpose(graph: Writer, node: NodeProto, gradient: str) -> list[str | None]:
@@ -262,7 +277,10 @@ def _mean(graph: Writer, node: NodeProto, gradient: str) -> list[str | None]:
         axes = stored or range(len(sizes))
     axes = sorted(axis % len(sizes) for axis in axes)
     if node.op_type != "ReduceSum":
-        gradient = graph.node("Div", gradient, graph.number(math.prod(graph.sizes(node.input[0], a)[0] for a in axes)))
+        inputs, outputs = (
+            graph.node("Cast", graph.node("Size", name), to=graph.type) for name in (node.input[0], node.output[0])
+        )
+        gradient = graph.node("Div", gradient, graph.node("Div", inputs, outputs))
     if node.op_type != "GlobalAveragePool" and not options.get("keepdims", 1):
         gradient = graph.node("Unsqueeze", gradient, graph.integers(axes))
     return [graph.node("Expand", gradient, graph.node("Shape", node.input[0]))]
@@ -290,6 +308,7 @@ RULES: dict[str, Rule] = {
     "HardSwish": _times(_hard_swish),
     "Tanh": _times(_tanh),
     "Erf": _times(_erf),
+    "Sqrt": _times(lambda graph, node: graph.node("Div", graph.number(0.5), node.output[0])),
     "Exp": _times(lambda _graph, node: node.output[0]),
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,

@@ -16,18 +16,20 @@ class Writer:
     """A copy of a network's graph, to which nodes are added one after the other.
 
     Attributes:
-        images: the input that gradients are taken of.
-        logits: the output that they are taken from.
-        varying: the names of all tensors that change with the images' values.
+        variables: the inputs that gradients are taken of.
+        output: the output that they are taken from.
+        type: the kind of number of the variables.
+        varying: the names of all tensors that change with the variables' values.
     """
 
-    def __init__(self, model: onnx.ModelProto, images: str, logits: str):
+    def __init__(self, model: onnx.ModelProto, variables: Sequence[str], output: str):
         self.model = onnx.ModelProto()
         self.model.CopyFrom(model)
         self.graph = self.model.graph
-        for kind, name, known in (("input", images, self.graph.input), ("output", logits, self.graph.output)):
-            if name not in [each.name for each in known]:
-                raise ValueError(f"the network has no {kind} {name!r}; it has {', '.join(each.name for each in known)}")
+        inputs, outputs = ([each.name for each in known] for known in (self.graph.input, self.graph.output))
+        for kind, name, known in (*(("input", name, inputs) for name in variables), ("output", output, outputs)):
+            if name not in known:
+                raise ValueError(f"the network has no {kind} {name!r}; it has {', '.join(known)}")
         self._fold_constants()
         inferred = shape_inference.infer_shapes(self.model, data_prop=True).graph
         values = [*inferred.input, *inferred.output, *inferred.value_info]
@@ -35,10 +37,10 @@ class Writer:
         self.stored = {each.name: each for each in self.graph.initializer}
         self.shapes |= {name: list(each.dims) for name, each in self.stored.items()}
         self.known: dict[tuple, str] = {}  # what has been stored -> its name
-        (self.images,) = (each for each in self.graph.input if each.name == images)
-        (self.logits,) = (each for each in self.graph.output if each.name == logits)
-        self.type = self.images.type.tensor_type.elem_type
-        self.varying = self._varying(images)
+        self.variables, self.output = list(variables), output
+        first = self.graph.input[inputs.index(variables[0])]
+        self.type = first.type.tensor_type.elem_type
+        self.varying = self._varying()
 
     def _fold_constants(self) -> None:
         """Constant nodes become stored tensors."""
@@ -54,9 +56,8 @@ class Writer:
         del self.graph.node[:]
         self.graph.node.extend(kept)
 
-    def _varying(self, images: str) -> set[str]:
-        """What changes with the images' values."""
-        found = {images}
+    def _varying(self) -> set[str]:
+        found = set(self.variables)
         for node in self.graph.node:
             if node.op_type != "Shape" and found & set(node.input):
                 found |= set(node.output)
@@ -70,7 +71,7 @@ class Writer:
 
     def number(self, *values: float) -> str:
         """The name of a stored number of the network's type, or of several."""
-        return self.array(np.array(values if len(values) > 1 else values[0]))
+        return self.array(np.squeeze(np.array(values)))
 
     def integers(self, values: Iterable[int]) -> str:
         """The name of stored whole numbers, such as axes or a shape."""

@@ -38,24 +38,34 @@ def with_gradient(
     Raises:
         ValueError: no input or output of that name; an operator, or a use of one, without a rule.
     """
-    writer = Writer(model, images, logits)
-    gradient = _backward(writer, weights)
+    writer = Writer(model, [images], logits)
+    gradient = backward(writer, weights)[images]
     graph = writer.graph
     if graph.node[-1].output[0] == gradient:
         graph.node[-1].output[0] = "gradient"
     else:
         graph.node.append(helper.make_node("Identity", [gradient], ["gradient"]))
-    kind, kept = writer.logits.type.tensor_type.elem_type, onnx.ValueInfoProto()
-    kept.CopyFrom(writer.logits)
-    graph.input.append(helper.make_tensor_value_info(weights, kind, writer.shape(logits)))
+    kept = next(each for each in model.graph.output if each.name == logits)
+    graph.input.append(helper.make_tensor_value_info(weights, kept.type.tensor_type.elem_type, writer.shape(logits)))
     del graph.output[:]
     graph.output.extend([kept, helper.make_tensor_value_info("gradient", writer.type, writer.shape(images))])
     return writer.model
 
 
-def _backward(writer: Writer, weights: str) -> str:
-    """Write the backward pass, and return the name of the images' gradient."""
-    gradients: dict[str, list[str]] = {writer.logits.name: [weights]}
+def backward(writer: Writer, start: str) -> dict[str, str]:
+    """Write the backward pass.
+
+    Args:
+        writer: the graph, at the end of its forward pass.
+        start: the name of the gradient of the writer's output.
+
+    Returns:
+        Variable -> name of its gradient.
+
+    Raises:
+        ValueError: an operator, or a use of one, without a rule; a variable that the output does not depend on.
+    """
+    gradients: dict[str, list[str]] = {writer.output: [start]}
     for node in reversed(list(writer.graph.node)):
         parts = [gradients.pop(name, []) for name in node.output]
         if not any(parts) or not writer.varying & set(node.input):
@@ -69,6 +79,7 @@ def _backward(writer: Writer, weights: str) -> str:
                 gradients.setdefault(name, []).append(gradient)
             elif name in writer.varying:
                 raise ValueError(f"operator {node.op_type!r} has no rule for the gradient of its input {name!r}")
-    if writer.images.name not in gradients:
-        raise ValueError(f"{writer.logits.name!r} does not depend on {writer.images.name!r}")
-    return writer.add(gradients[writer.images.name])
+    for name in writer.variables:
+        if name not in gradients:
+            raise ValueError(f"{writer.output!r} does not depend on {name!r}")
+    return {name: writer.add(gradients[name]) for name in writer.variables}

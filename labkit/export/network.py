@@ -15,7 +15,7 @@ import os
 import shutil
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def export_network(name: str, folder: Path | str, *, weights: Path | str = model
     folder, source = Path(folder), Path(weights) / f"{name}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     shape = INPUTS.get(name, MNIST_INPUT)
-    graph = Graph(network, shape, source)
+    graph = Graph(network, shape, _in_file(source))
     graphs = {
         f"{name}.onnx": graph.model(name, graph.activations),
         f"{name}-gradient.onnx": with_gradient(graph.model(name)),
@@ -77,14 +77,24 @@ def export_network(name: str, folder: Path | str, *, weights: Path | str = model
 class Graph:
     """A network's layers as ONNX nodes, one after the other; each node's output is named after its layer.
 
+    Args:
+        network: layers that have a rule in `_layer`.
+        shape: of the images, the name of an open size first.
+        stored: gives the stored tensor of a weight's name, or None for a weight that is an input of the graph.
+
     Attributes:
         activations: the outputs of the first ReLU behind each convolution.
     """
 
-    def __init__(self, network: nn.Sequential, shape: tuple[str | int, ...], weights: Path):
+    def __init__(
+        self,
+        network: nn.Sequential,
+        shape: tuple[str | int, ...],
+        stored: Callable[[str], TensorProto | None],
+    ):
         self.nodes: list[NodeProto] = []
         self.stored: dict[str, TensorProto] = {}
-        self.shape, self.weights, self.tensors = shape, weights, _read_header(weights)
+        self.shape, self._stored = shape, stored
         self.activations: list[str] = []
         now, behind_convolution = "images", False
         for layer, module in network.named_children():
@@ -148,14 +158,25 @@ class Graph:
         return [self._weight(f"{layer}.{each}") for each in ("weight", "bias") if each in names]
 
     def _weight(self, name: str) -> str:
-        """A tensor that stays where it is: so many bytes at this place of the safetensors file."""
-        start, shape, first, last = self.tensors[name]
+        tensor = self._stored(name)
+        if tensor is not None:
+            self.stored[name] = tensor
+        return name
+
+
+def _in_file(path: Path) -> Callable[[str], TensorProto]:
+    """Tensors that stay where they are: so many bytes at this place of a safetensors file."""
+    tensors = _read_header(path)
+
+    def stored(name: str) -> TensorProto:
+        start, shape, first, last = tensors[name]
         tensor = TensorProto(name=name, dims=shape, data_type=TensorProto.FLOAT)
         tensor.data_location = TensorProto.EXTERNAL
-        for key, value in (("location", self.weights.name), ("offset", start + first), ("length", last - first)):
+        for key, value in (("location", path.name), ("offset", start + first), ("length", last - first)):
             tensor.external_data.add(key=key, value=str(value))
-        self.stored[name] = tensor
-        return name
+        return tensor
+
+    return stored
 
 
 def _read_header(path: Path) -> dict[str, tuple[int, list[int], int, int]]:
