@@ -14,7 +14,7 @@ from labkit.export.training_step import training_step  # noqa: E402
 
 
 def lab_network(*, batch_norm: bool, stride: int = 1) -> nn.Sequential:
-    """No bias before a batch norm, which takes it away again: its gradient is 0 but for rounding, and Adam follows it."""
+    """No bias where a batch norm takes it away again: its gradient would be rounding alone, and Adam would follow it."""
     layers = nn.Sequential()
     layers.add_module("normalize", Normalize((0.1307,), (0.3081,)))
     layers.add_module("conv1", nn.Conv2d(1, 4, 3, padding=1, stride=stride, bias=not batch_norm))
@@ -22,7 +22,7 @@ def lab_network(*, batch_norm: bool, stride: int = 1) -> nn.Sequential:
         layers.add_module("bn1", nn.BatchNorm2d(4))
     layers.add_module("relu1", nn.ReLU())
     layers.add_module("pool1", nn.MaxPool2d(2))
-    layers.add_module("conv2", nn.Conv2d(4, 6, (3, 2), dilation=(2, 1)))
+    layers.add_module("conv2", nn.Conv2d(4, 6, (3, 2), dilation=(2, 1), bias=not batch_norm))
     layers.add_module("flatten", nn.Flatten())
     layers.add_module("fc1", nn.Linear(6 * 10 * 13 if stride == 1 else 6 * 3 * 6, 16, bias=not batch_norm))
     if batch_norm:
