@@ -83,7 +83,7 @@ def ours(folder: Path, name: str, count: int) -> tuple[float, float]:
     out = folder / "out"
     command = [sys.executable, "-m", "labkit.grading", name, folder / "_build" / "submitted", "--out", out]
     figures = measured(command, folder)
-    rows = list(csv.DictReader((out / "grades.csv").read_text(encoding="utf-8").splitlines()))
+    rows = list(csv.DictReader((out / "grades.csv").read_text(encoding="utf-8-sig").splitlines()))
     total = next(column for column in rows[0] if column.startswith("total"))
     most = re.search(r"of ([\d.]+)\)", total)[1]
     wrong = [row["student"] for row in rows if row[total] != most]

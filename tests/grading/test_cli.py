@@ -58,7 +58,7 @@ def grade(course, *more):
 
 
 def rows(course):
-    lines = (course / "out" / "grades.csv").read_text(encoding="utf-8").splitlines()
+    lines = (course / "out" / "grades.csv").read_text(encoding="utf-8-sig").splitlines()
     return {row["student"]: row for row in csv.DictReader(lines)}
 
 

@@ -110,7 +110,7 @@ def batch(tmp_path_factory):
             [*command, *limits, "--workers", "6"], env=environment, capture_output=True, text=True, cwd=folder
         )
         assert done.returncode == 0, done.stderr
-    lines = (out / "grades.csv").read_text(encoding="utf-8").splitlines()
+    lines = (out / "grades.csv").read_text(encoding="utf-8-sig").splitlines()
     rows = {row["student"].lstrip("'"): row for row in csv.DictReader(lines)}
     return {"rows": rows, "before": before, "folder": folder, "callers": callers, "words": done.stdout}
 
@@ -218,7 +218,7 @@ def test_feedback_runs_no_scripts(batch):
 
 @pytest.mark.slow
 def test_no_cell_begins_a_formula(batch):
-    text = (batch["folder"] / "out" / "grades.csv").read_text(encoding="utf-8")
+    text = (batch["folder"] / "out" / "grades.csv").read_text(encoding="utf-8-sig")
     for row in csv.reader(text.splitlines()):
         assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@"))]
 

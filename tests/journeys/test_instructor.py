@@ -6,6 +6,7 @@ typical mistake each (tests/wrong_answers lists them). The marks expected of the
 
 import csv
 import html
+import json
 import os
 import re
 import runpy
@@ -20,6 +21,7 @@ import pytest
 
 from labkit.grading.sandbox.box import Boxes
 from labkit.grading.sandbox.bubblewrap import BoxError
+from tests.grading import tiny
 
 ROOT = Path(__file__).parents[2]
 # Assignment -> task, a piece of the mistake's code, and the points that are left of those of the task.
@@ -169,3 +171,73 @@ def test_the_command_of_the_readme_as_it_stands(tmp_path):
     table = (tmp_path / "graded" / "grades.csv").read_text("utf-8-sig")
     assert [row["student"] for row in csv.DictReader(table.splitlines())] == ["ada"]
     assert (tmp_path / "graded" / "index.html").exists()
+
+
+WORKSHEET = """Identifier,Full name,ID number,Email address,Grade,Last modified (submission),Feedback comments
+Participant 412,Ada Lovelace,s1,ada@x.org,,"Friday, 20 November 2026, 5:55 PM",
+Participant 413,Ada Lovelace,s2,ada2@x.org,,"Saturday, 21 November 2026, 9:00 AM",
+"""
+
+
+@pytest.mark.slow
+def test_the_day_from_the_deadline_to_the_appeal(tmp_path):
+    """Two students of the same name; marks by hand on the page and in the table; a mended check; the platform's table;
+    a mark explained."""
+    solution, out = tmp_path / "tiny.ipynb", tmp_path / "out"
+    book = tiny.solution()
+    tiny.write(book, solution)
+    for number, notebook in {412: tiny.solved(), 413: tiny.honest()}.items():
+        tiny.write(notebook, tmp_path / "submissions" / f"Ada Lovelace_{number}_assignsubmission_file_" / "tiny.ipynb")
+    (tmp_path / "worksheet.csv").write_text(WORKSHEET)
+    terms = ["--roster", "worksheet.csv", "--due", "2026-11-20 18:00", "--late", "10%/day"]
+
+    def grade(*more):
+        command = [sys.executable, "-m", "labkit.grading.cli", "tiny.ipynb", "submissions", "--out", "out", *more]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout + done.stderr
+
+    def rows(path):
+        return list(csv.DictReader((tmp_path / path).read_text("utf-8-sig").splitlines()))
+
+    words = grade(*terms)
+    assert "2 of 2 submissions graded" in words
+    first, second = rows("out/grades.csv")
+    assert [first["student"], second["student"]] == ["Ada Lovelace (412)", "Ada Lovelace (413)"]
+    assert [first["e-mail"], second["e-mail"]] == ["ada@x.org", "ada2@x.org"]
+    assert [row["Grade"] for row in rows("out/moodle.csv")] == ["", ""]  # nothing before somebody has read the answers
+
+    given = {first["key"]: {"why": {"points": 4, "comment": "Clear."}}}
+    (tmp_path / "page.json").write_text(json.dumps({"assignment": "tiny", "marks": given}))
+    table = (out / "grades.csv").read_text("utf-8-sig")
+    place = list(second).index("why (by hand, of 4)")
+    lines = list(csv.reader(table.splitlines()))
+    lines[2][place] = "2,5"
+    with (out / "grades.csv").open("w", encoding="cp1252", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(lines)
+    words = grade(*terms, "--merge", "page.json")
+    assert "2 of 2 are graded already" in words
+    assert [row["total (of 11)"] for row in rows("out/grades.csv")] == ["11", "4.95"]  # 3 + 2.5, less ten percent
+    assert [row["Grade"] for row in rows("out/moodle.csv")] == ["11", "4.95"]
+    assert rows("out/moodle.csv")[0]["Feedback comments"] == "why: Clear."
+
+    cell = tiny.cell(book, "check-spread")
+    cell.source = cell.source.replace("standard_normal(3) + 9", "standard_normal(3) * 0 + 9")
+    tiny.write(book, solution)
+    words = grade(*terms)
+    assert "Ada Lovelace (413): 3 -> 3" not in words
+    assert [row["total (of 11)"] for row in rows("out/grades.csv")] == ["11", "4.95"]  # marks by hand are still there
+    cell.source = cell.source.replace("check.same(student.spread(values), reference.spread(values))", "None")
+    tiny.write(book, solution)
+    words = grade(*terms)
+    assert "Ada Lovelace (413): 3 -> 6 (+3)" in words
+    assert "    5 numbers: right now" in words
+    assert "(412): " not in words
+
+    words = grade("--replay", "413", "mean")
+    assert "3 of 3 points" in words
+    assert "right: 5 numbers" in words
+    assert "mean(np.array([" in words
+    assert "tolerance  1e-05" in words
+    words = grade("--task", "spread", "--student", "413")
+    assert "1 of 2 are graded already" in words

@@ -3,7 +3,7 @@
 The test cell of a task ends in a hidden part, which students never see and their process never holds::
 
     ### BEGIN HIDDEN TESTS
-    def hidden(student, reference, rng):
+    def hidden(student: Any, reference: Any, rng):
         image, kernel = rng.random((9, 7)), rng.standard_normal((3, 3))
         yield "a 9 x 7 image", check.same(student.convolve2d(image, kernel), reference.convolve2d(image, kernel))
 
@@ -18,7 +18,7 @@ tried has the same words whatever the seed. A part that an answer without though
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class Here:
         self._namespace = namespace
 
     def __getattr__(self, name: str) -> Callable:
-        def call(*arguments, **options):
+        def call(*arguments: Any, **options: Any):
             if not callable(self._namespace.get(name)):
                 return Raised("NameError", f"there is no function {name}")
             try:
@@ -68,7 +68,7 @@ class Here:
         return plain(self._namespace[name])
 
 
-def equal(found, expected, what: str, hint: str = "", *, tolerance: float = 1e-5) -> None:
+def equal(found: Any, expected: Any, what: str, hint: str = "", *, tolerance: float = 1e-5) -> None:
     """For visible checks: as `same`, raised as one AssertionError in words.
 
     Args:
@@ -86,7 +86,7 @@ def equal(found, expected, what: str, hint: str = "", *, tolerance: float = 1e-5
         raise AssertionError(f"{what}: {words}. {hint}".rstrip())
 
 
-def that(holds, words: str) -> None:
+def that(holds: Any, words: str) -> None:
     """For visible checks: a sentence where something does not hold.
 
     Raises:
@@ -96,7 +96,7 @@ def that(holds, words: str) -> None:
         raise AssertionError(words)
 
 
-def shaped(found, shape: tuple[int, ...], what: str, hint: str = "") -> None:
+def shaped(found: Any, shape: tuple[int, ...], what: str, hint: str = "") -> None:
     """For visible checks: a result is there, is a tensor or an array, has its shape, and holds finite numbers.
 
     Args:
@@ -125,7 +125,8 @@ def untouched(model: nn.Module, *tensors: Tensor) -> Iterator[None]:
         AssertionError: an input was changed or now asks for gradients, a weight was changed, or the network was left
             in training mode.
     """
-    before, weights = [tensor.detach().clone() for tensor in tensors], plain(model)
+    before = [tensor.detach().clone() for tensor in tensors]
+    weights: dict[str, Tensor] = plain(model)
     yield
     changed = any(not torch.equal(old, now) for old, now in zip(before, tensors, strict=True))
     that(not changed, "your function changes the tensor it is given. Work on a copy: images.clone()")
@@ -145,7 +146,7 @@ def easy(what: str, words: str | None) -> Part:
     return Part(what, words, easy=True)
 
 
-def parts(hidden: Callable, student, reference, seed: int) -> Iterator[Part]:
+def parts(hidden: Callable, student: Any, reference: Any, seed: int) -> Iterator[Part]:
     """What a hidden check tries, one after the other, on inputs that the seed draws."""
     for found in hidden(student, reference, np.random.default_rng(seed)):
         yield found if isinstance(found, Part) else Part(*found)

@@ -4,6 +4,7 @@ import base64
 import io
 import math
 import zlib
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ def call(name: str, arguments: tuple, options: dict) -> str:
     return "\n".join([*needed, "", line] if needed else [line])
 
 
-def expression(value) -> str:
+def expression(value: Any) -> str:
     """Python that makes this value: a number, text, list, dict, array, tensor, or what travels by name."""
     match value:
         case Tensor():
@@ -104,9 +105,7 @@ def _nested(array: np.ndarray) -> str:
     return _number(array[()]) if array.ndim == 0 else f"[{', '.join(map(_nested, array))}]"
 
 
-def _number(value: np.generic) -> str:
-    """The shortest digits that give this number again in its own precision."""
-    if isinstance(value, np.ndarray):
-        value = value[()]
+def _number(value: Any) -> str:
+    """The shortest digits that give this NumPy number again in its own precision."""
     text = str(value)
     return text if value.dtype.kind not in "fc" or np.isfinite(value) else f'float("{text}")'

@@ -35,7 +35,7 @@ def noted() -> Iterator[list[Compared]]:
         _noted = before
 
 
-def same(found, expected, tolerance: float = 1e-5, *, spare: float = 0.0) -> str | None:
+def same(found: Any, expected: Any, tolerance: float = 1e-5, *, spare: float = 0.0) -> str | None:
     """None where the values agree, else one sentence that says where they do not.
 
     Args:
@@ -50,7 +50,7 @@ def same(found, expected, tolerance: float = 1e-5, *, spare: float = 0.0) -> str
     return words
 
 
-def finite(found, shape: tuple[int, ...]) -> str | None:
+def finite(found: Any, shape: tuple[int, ...]) -> str | None:
     """None where these are finite real numbers in an array or a tensor of this shape, else a sentence.
 
     For parts that ask for a property of an answer instead of comparing it with the reference's.
@@ -63,21 +63,21 @@ def finite(found, shape: tuple[int, ...]) -> str | None:
     return words
 
 
-def images(found, shape: tuple[int, ...]) -> str | None:
+def images(found: Any, shape: tuple[int, ...]) -> str | None:
     """None where these are images (a tensor, its pixels in [0, 1]) of this shape, else a sentence."""
     if finite(found, shape) is None and not isinstance(found, Tensor):
         return f"a {type(found).__name__}, not a tensor"
     return finite(found, shape) or (None if found.min() >= 0 and found.max() <= 1 else "a pixel lies outside [0, 1]")
 
 
-def raised(found, kind: str = "ValueError") -> str | None:
+def raised(found: Any, kind: str = "ValueError") -> str | None:
     """None where the call raised that exception, else a sentence."""
     if not isinstance(found, Raised):
         return f"it should raise a {kind}, and returned {show(found)}"
     return None if found.kind == kind else f"it should raise a {kind}, and stops with {found}"
 
 
-def _same(found, expected, tolerance: float, spare: float) -> str | None:
+def _same(found: Any, expected: Any, tolerance: float, spare: float) -> str | None:
     if isinstance(found, Raised):
         return f"it stops with {found}"
     if found is None and expected is not None:
@@ -91,7 +91,7 @@ def _same(found, expected, tolerance: float, spare: float) -> str | None:
     return _same_numbers(found, expected, tolerance, spare)
 
 
-def _same_dicts(found, expected: dict, tolerance: float, spare: float) -> str | None:
+def _same_dicts(found: Any, expected: dict, tolerance: float, spare: float) -> str | None:
     if not isinstance(found, dict):
         return f"{show(found)}, not a dict"
     if found.keys() != expected.keys():
@@ -100,7 +100,7 @@ def _same_dicts(found, expected: dict, tolerance: float, spare: float) -> str | 
     return next((f"at {key!r}: {words}" for key, words in parts if words), None)
 
 
-def _same_lists(found, expected: list | tuple, tolerance: float, spare: float) -> str | None:
+def _same_lists(found: Any, expected: list | tuple, tolerance: float, spare: float) -> str | None:
     if not isinstance(found, list | tuple):
         return f"{show(found)}, not a {type(expected).__name__}"
     if len(found) != len(expected):
@@ -110,7 +110,7 @@ def _same_lists(found, expected: list | tuple, tolerance: float, spare: float) -
     return next((f"number {place}: {words}" for place, words in parts if words), None)
 
 
-def _same_numbers(found, expected, tolerance: float, spare: float) -> str | None:
+def _same_numbers(found: Any, expected: Any, tolerance: float, spare: float) -> str | None:
     expected = np.asarray(expected)
     try:
         found = np.asarray(found)
@@ -146,7 +146,7 @@ def _same_numbers(found, expected, tolerance: float, spare: float) -> str | None
     return f"{where}{_number(found[place], expected[place])}, expected {_number(expected[place], found[place])}"
 
 
-def _numeric(values) -> bool:
+def _numeric(values: Any) -> bool:
     """A list of numbers, or of lists of numbers, that is one array."""
     try:
         return np.asarray(values).dtype.kind in "biufc" and not any(isinstance(v, Tensor | np.ndarray) for v in values)
@@ -154,7 +154,7 @@ def _numeric(values) -> bool:
         return False
 
 
-def _number(value, other=None) -> str:
+def _number(value: Any, other: Any = None) -> str:
     short = f"{value:.6g}" if value.dtype.kind in "fc" else str(value)
     return repr(value.item()) if other is not None and short == f"{other:.6g}" else short
 
@@ -163,6 +163,6 @@ def _shape(array: np.ndarray) -> str:
     return str(array.shape) if array.ndim else "that of a single number"
 
 
-def show(value) -> str:
+def show(value: Any) -> str:
     text = " ".join(str(value.tolist() if isinstance(value, np.ndarray | Tensor) else repr(value)).split())
     return text if len(text) <= 80 else text[:77] + "..."

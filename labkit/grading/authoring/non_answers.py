@@ -157,7 +157,7 @@ class Blind:
         self._previous: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Callable:
-        def call(*arguments, **options):
+        def call(*arguments: Any, **options: Any):
             return self._answer(name, getattr(self._solution, name)(*arguments, **options), arguments)
 
         return call
@@ -165,7 +165,7 @@ class Blind:
     def value(self, name: str):
         return self._answer(name, self._solution.value(name), ())
 
-    def _answer(self, name: str, expected, arguments: tuple):
+    def _answer(self, name: str, expected: Any, arguments: tuple):
         question = Question(expected, arguments, self._previous.get(name), self._rng)
         self._previous[name] = expected
         return check.plain(self._attempt(question))
@@ -198,7 +198,7 @@ def earned(
         yield name, check.fraction(found), [part.what for part in found if part.words is None]
 
 
-def _same_for_all(value, question: Question):
+def _same_for_all(value: Any, question: Question):
     return value
 
 
@@ -213,12 +213,13 @@ def _other(solution: check.Here, name: str, question: Question):
 def _filled(leaves: tuple[Leaf, ...], typed: bool, question: Question):
     """The expected answer with other numbers in it."""
     expected = question.expected
-    if len(leaves) > 1 and isinstance(expected, tuple | list) and len(expected) == len(leaves):
+    several = isinstance(expected, tuple | list) and len(expected) == len(leaves)
+    if several and len(leaves) > 1:
         return type(expected)(_fill(each, leaf, typed, question) for each, leaf in zip(expected, leaves, strict=True))
-    return _fill(expected, leaves[0], typed, question)
+    return _fill(expected, next(iter(leaves)), typed, question)
 
 
-def _fill(expected, leaf: Leaf, typed: bool, question: Question):
+def _fill(expected: Any, leaf: Leaf, typed: bool, question: Question):
     if isinstance(expected, dict):
         return {key: _fill(value, leaf, typed, question) for key, value in expected.items()}
     if isinstance(expected, tuple | list):

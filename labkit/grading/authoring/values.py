@@ -6,6 +6,7 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ def network(name: str) -> Network:
     return Network(name)
 
 
-def linear(weights, bias, shape: tuple[int, ...]) -> Linear:
+def linear(weights: Any, bias: Any, shape: tuple[int, ...]) -> Linear:
     """A linear network, nn.Sequential(Flatten, Linear): its gradient is known, it is `weights`.
 
     Args:
@@ -148,7 +149,7 @@ class Raised:
         return f"{self.kind}: {self.message}" if self.message else self.kind
 
 
-def built(value):
+def built(value: Any) -> Any:
     """Arguments as the called function gets them: tokens built, everything else copied."""
     if isinstance(value, tuple(TOKENS.values())):
         return value.build()
@@ -161,7 +162,7 @@ def built(value):
     return copy.deepcopy(value)
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Results as they travel: a network is its tensors by name, a dataclass its fields, tensors have no history.
 
     What was raised stays what it is, so that an answer may be kept and handed out again.

@@ -6,13 +6,14 @@ import json
 import re
 import secrets
 from dataclasses import astuple
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import labkit
 from labkit.files import write_json
 from labkit.grading.authoring.assignments import Assignment
-from labkit.grading.marking.results import SCHEMA, Result, result_from
+from labkit.grading.marking.results import SCHEMA, Result, Task, result_from
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.sandbox.limits import Limits
 
@@ -26,45 +27,76 @@ class Records:
 
     def __init__(self, folder: Path, assignment: Assignment, limits: Limits | None = None):
         self.folder, self.assignment = folder, assignment
-        words = f"{SCHEMA} {code_digest()} {assignment.digest} {astuple(limits or Limits())}"
-        self._conditions = hashlib.sha256(words.encode()).hexdigest()
+        self._conditions = f"{SCHEMA} {code_digest()} {astuple(limits or Limits())}"
 
     def seed(self, *, anew: bool = False) -> int:
-        """The seed of the hidden inputs: fresh for a new run, the same when one is taken up again."""
+        """What the seeds of all inputs follow from: fresh for a new run, the same when one is taken up again.
+
+        It stays the same where the assignment was mended, so that nobody's mark changes by other inputs.
+        """
         path = self.folder / "run.json"
         known = _read(path)
-        if not anew and known.get("assignment") == self.assignment.digest and isinstance(known.get("seed"), int):
+        if not anew and known.get("name") == self.assignment.name and isinstance(known.get("seed"), int):
             return known["seed"]
-        seed = secrets.randbits(32)
-        write_json(path, {"assignment": self.assignment.digest, "name": self.assignment.name, "seed": seed})
+        seed = secrets.randbits(128)
+        write_json(path, {"name": self.assignment.name, "seed": seed})
         return seed
 
     def known(self, submission: Submission, seed: int) -> Result | None:
         """The result of exactly this submission, if it is there."""
         found = _read(self._path(submission.student))
-        if found.get("of") != self._digest(submission, seed):
-            return None
-        try:
-            return result_from(found["result"])
-        except (TypeError, KeyError, AttributeError):
-            return None
+        return (
+            self._result(found) if found.get("of") == self._digest(submission, seed, self.assignment.digest) else None
+        )
+
+    def known_tasks(self, submission: Submission, seed: int) -> dict[str, Task]:
+        """The tasks of exactly this submission whose checks are as they were when they were marked."""
+        found = _read(self._path(submission.student))
+        result, digests = self._result(found), found.get("tasks")
+        if result is None or not isinstance(digests, dict):
+            return {}
+        now = self._digests(submission, seed)
+        return {name: task for name, task in result.tasks.items() if now.get(name, "") == digests.get(name)}
+
+    def latest(self, student: str) -> Result | None:
+        """The last result of a student, whatever it was made of."""
+        return self._result(_read(self._path(student)))
+
+    def about(self, student: str) -> str:
+        """Words on how a student's record came about."""
+        found = _read(self._path(student))
+        return f"labkit {found.get('version', '?')}, code {found.get('labkit', '?')}"
 
     def keep(self, submission: Submission, seed: int, result: Result) -> None:
         """Write a result down; one that is not final is shown, and tried again by the next run."""
         content = {
             "schema": SCHEMA,
+            "version": version("labkit"),
             "labkit": code_digest(),
-            "of": self._digest(submission, seed) if result.final else None,
+            "of": self._digest(submission, seed, self.assignment.digest) if result.final else None,
+            "tasks": self._digests(submission, seed) if result.final else {},
             "result": result.as_dict(),
         }
         write_json(self._path(submission.student), content, indent=1)
 
+    def _result(self, found: dict[str, Any]) -> Result | None:
+        try:
+            return result_from(found["result"])
+        except (TypeError, KeyError, AttributeError):
+            return None
+
+    def _digests(self, submission: Submission, seed: int) -> dict[str, str]:
+        """Of each task: what its marks follow from."""
+        tests = self.assignment.tests
+        code = "\0".join(cell.source for cell in self.assignment.cells if cell.kind == "code" and cell not in tests)
+        return {cell.name: self._digest(submission, seed, f"{code}\0{cell.source}\0{cell.points}") for cell in tests}
+
     def _path(self, student: str) -> Path:
         return self.folder / "results" / f"{slug(student)}.json"
 
-    def _digest(self, submission: Submission, seed: int) -> str:
-        words = f"{self._conditions} {seed} {submission.student} {submission.digest}"
-        return hashlib.sha256(words.encode()).hexdigest()
+    def _digest(self, submission: Submission, seed: int, checks: str) -> str:
+        words = f"{self._conditions} {seed} {submission.student} {submission.digest} {checks}"
+        return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import pickle
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
@@ -121,13 +121,20 @@ def _environment() -> dict[str, str]:
     return dict(os.environ) | threads | settings
 
 
-def mark_all(markers: Markers, wanted: Iterable[Submission], *, workers: int) -> Iterator[Result]:
+def mark_all(
+    markers: Markers,
+    wanted: Iterable[Submission],
+    *,
+    workers: int,
+    known: Mapping[str, dict[str, Task]] | None = None,
+) -> Iterator[Result]:
     """Yield each submission's result as it comes, whatever it holds.
 
     Args:
         markers: this machine's.
         wanted: submissions; read one by one.
         workers: how many are marked at once.
+        known: tasks of a student that are not marked again.
 
     Raises:
         AssignmentError: the assignment itself is wrong.
@@ -139,7 +146,8 @@ def mark_all(markers: Markers, wanted: Iterable[Submission], *, workers: int) ->
     starts = 0
     while True:
         while len(running) < workers and (submission := next(left, None)) is not None:
-            starts += _start(markers, Attempt(submission), running, alone)
+            attempt = Attempt(submission, dict((known or {}).get(submission.student, {})))
+            starts += _start(markers, attempt, running, alone)
         if not running:
             if not alone:
                 return
@@ -186,7 +194,11 @@ def _ended(attempt: Attempt) -> Result | None:
 
 
 def on_this_machine(
-    settings: Settings, submissions: Iterable[Submission], *, workers: int | None = None
+    settings: Settings,
+    submissions: Iterable[Submission],
+    *,
+    workers: int | None = None,
+    known: Mapping[str, dict[str, Task]] | None = None,
 ) -> Iterator[Result]:
     """Yield each submission's result as it comes.
 
@@ -194,10 +206,11 @@ def on_this_machine(
         settings: for the marking processes.
         submissions: to be marked.
         workers: submissions at once; as many as there are processors, if not said.
+        known: see `mark_all`.
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with Markers(settings) as markers:
-        yield from mark_all(markers, submissions, workers=workers or processors or 1)
+        yield from mark_all(markers, submissions, workers=workers or processors or 1, known=known)
 
 
 def on_cluster(settings: Settings, submissions: Iterable[Submission], *, scheduler: str) -> Iterator[Result]:

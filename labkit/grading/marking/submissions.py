@@ -31,8 +31,8 @@ LARGEST_LIST = 4 * 2**20  # bytes of a zip's list of files
 END, END_64 = b"PK\x05\x06", b"PK\x06\x07"  # how the last records of a zip begin
 READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # ways of compression
 IGNORED = {"__MACOSX", ".ipynb_checkpoints", ".DS_Store", "Thumbs.db"}
-MOODLE = re.compile(r"^(?P<name>.+?)_\d+_assignsubmission_(file|onlinetext)_?")
-CANVAS = re.compile(r"^(?P<name>[^\W_]+?)(_LATE)?_\d+_\d+_")
+MOODLE = re.compile(r"^(?P<name>.+?)_(?P<number>\d+)_assignsubmission_(file|onlinetext)_?(?P<late>)")
+CANVAS = re.compile(r"^(?P<name>[^\W_]+?)(?P<late>_LATE)?_(?P<number>\d+)_\d+_")
 
 
 class SubmissionError(Exception):
@@ -108,6 +108,9 @@ class Submission:
     problem: str = ""
     notes: tuple[str, ...] = ()
     source: Source | None = None
+    name: str = ""  # as the platform's file says; others may have the same
+    number: str = ""  # the platform's own for this student, "" if its file names none
+    late: bool = False  # whether the platform's file says so
 
     def load(self) -> "Submission":
         """With its content read, or the reason why it cannot be."""
@@ -174,10 +177,19 @@ def find_submissions(place: Path, assignment: str) -> list[Submission]:
     else:
         raise ValueError(f"{place} is neither a folder nor a zip file")
     files = _unwrapped([file for file in files if not IGNORED & set(file.path.parts)], assignment)
-    by_student: dict[str, dict[str, list[_File]]] = {}
+    entries: dict[tuple[str, str], dict[str, list[_File]]] = {}
+    late = set()
     for file in files:
-        by_student.setdefault(_student(file.path, assignment), {}).setdefault(file.path.parts[0], []).append(file)
-    return [_choose(student, entries, assignment) for student, entries in sorted(by_student.items())]
+        name, number, is_late = _student(file.path, assignment)
+        entries.setdefault((name, number), {}).setdefault(file.path.parts[0], []).append(file)
+        late |= {(name, number)} if is_late else set()
+    names = [name for name, _ in entries]
+    found = []
+    for name, number in sorted(entries):
+        student = name if names.count(name) == 1 else f"{name} ({number or 'no number'})"  # two of the same name
+        chosen = _choose(student, entries[name, number], assignment)
+        found.append(replace(chosen, name=name, number=number, late=(name, number) in late))
+    return found
 
 
 def _in_folder(folder: Path, below: PurePosixPath) -> Iterator[_File]:
@@ -278,15 +290,16 @@ def _is_zip(name: str) -> bool:
     return name.lower().endswith(".zip")
 
 
-def _student(path: PurePosixPath, assignment: str) -> str:
-    """ada/..., ada.ipynb, ada.zip, ada-NAME.ipynb, Ada L_12_assignsubmission_file_/..., adalovelace_12_34_x.zip."""
+def _student(path: PurePosixPath, assignment: str) -> tuple[str, str, bool]:
+    """Name, number and lateness, out of ada/..., ada.ipynb, ada.zip, ada-NAME.ipynb, or what platforms make of them:
+    Ada L_12_assignsubmission_file_/..., adalovelace_LATE_12_34_x.zip."""
     name = path.parts[0]
     for pattern in (MOODLE, CANVAS):
         match = pattern.match(name)
         if match:
-            return match["name"]
+            return match["name"], match["number"], bool(match["late"])
     name = re.sub(r"\.(ipynb|zip)$", "", name, flags=re.IGNORECASE)
-    return re.sub(rf"[ _-]+{re.escape(assignment)}$", "", name, flags=re.IGNORECASE) or name
+    return re.sub(rf"[ _-]+{re.escape(assignment)}$", "", name, flags=re.IGNORECASE) or name, "", False
 
 
 def _choose(student: str, entries: dict[str, list[_File]], assignment: str) -> Submission:

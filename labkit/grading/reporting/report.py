@@ -1,19 +1,23 @@
-"""What is written when everything is marked: grades.csv, a page a student, a page for the class, words on the screen.
+"""What is written when everything is marked: grades.csv, mail.csv, pages, words on the screen.
 
 Whatever a student wrote is text: the templates escape it, and the pages forbid scripts on top of that.
 """
 
-import csv
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.extras import needs
+from labkit.files import write_bytes
 from labkit.grading.authoring.assignments import Assignment
-from labkit.grading.marking.records import slug
 from labkit.grading.marking.results import Result
+from labkit.grading.reporting.by_hand import DAYS, heading
+from labkit.grading.reporting.marking_page import write_marking_page
+from labkit.grading.reporting.standing import Standing, most
+from labkit.grading.reporting.table import write_table
+from labkit.grading.reporting.words import environment, number, title
 
-with needs("grade"):
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+WORDS = ["reason", "notes"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,6 @@ class Task:
     @property
     def fraction(self) -> float:
         return self.mean / self.of if self.of else 0.0
-
-
-def title(grade_id: str) -> str:
-    """check-output-size -> output-size."""
-    return grade_id.removeprefix("check-")
-
-
-def number(value: float) -> str:
-    """2.0 -> 2, 2.25 -> 2.25."""
-    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def tasks_of(assignment: Assignment, results: list[Result]) -> list[Task]:
@@ -60,44 +54,85 @@ def tasks_of(assignment: Assignment, results: list[Result]) -> list[Task]:
     return found
 
 
-def write_grades(path: Path, assignment: Assignment, results: list[Result]) -> None:
-    """grades.csv: a line a student. Points by hand are left open; who cannot be graded has no points, and a reason."""
-    by_hand = [f"{title(cell.name)} (by hand, of {number(cell.points)})" for cell in assignment.by_hand]
+def write_grades(path: Path, assignment: Assignment, found: list[Standing]) -> None:
+    """grades.csv: a line a student. Columns for marks by hand hold what was given, and are there to be typed into."""
+    header, own = columns(assignment), sorted({name for each in found for name in each.marks.columns.get(each.key, {})})
+    write_table(path, [*header, *own], ([*_row(assignment, each), *_own(each, own)] for each in found))
+
+
+def columns(assignment: Assignment) -> list[str]:
+    """The names of the columns of grades.csv, in their order."""
+    by_hand = [name for cell in assignment.by_hand for name in heading(assignment, cell.name)]
     tasks = [f"{title(cell.name)} (of {number(cell.points)})" for cell in assignment.tests]
-    total = f"total by machine (of {number(sum(cell.points for cell in assignment.tests))})"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["student", "status", *tasks, *by_hand, total, "reason", "notes"])
-        for result in results:
-            status = "cannot be graded" if result.problem else "open: by hand" if by_hand else "graded"
-            marks = ["" if result.problem else number(result.tasks[cell.name].points) for cell in assignment.tests]
-            total = "" if result.problem else number(result.total)
-            words = [_text(result.problem), _text("; ".join(result.notes))]
-            writer.writerow([_text(result.student), status, *marks, *[""] * len(by_hand), total, *words])
+    machine = f"total by machine (of {number(sum(cell.points for cell in assignment.tests))})"
+    people = ["student", "key", "number", "login", "e-mail", "status"]
+    late = ["days late", DAYS, "taken off"]
+    return [*people, *tasks, *by_hand, "comment", machine, *late, f"total (of {number(most(assignment))})", *WORDS]
 
 
-def write_pages(folder: Path, assignment: Assignment, results: list[Result]) -> None:
-    """index.html for the class, feedback/STUDENT.html for each student."""
-    environment = Environment(
-        loader=PackageLoader("labkit.grading.reporting"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"title_of": title, "number": number, "slug": slug}
+def _row(assignment: Assignment, one: Standing) -> list[str]:
+    result, marks, person = one.result, one.marks, one.person
+    refused = one.status == "cannot be graded"
+    tasks = [number(result.tasks[cell.name].points) if result.tasks else "" for cell in assignment.tests]
+    by_hand = []
+    for cell in assignment.by_hand:
+        points = marks.points_of(one.student, cell.name)
+        by_hand += ["" if points is None else number(points), marks.comment_of(one.student, cell.name)]
+    days = "late" if math.isnan(one.days_late) else number(one.days_late) if one.days_late else ""
+    set_by_hand = marks.days_late.get(one.key)
+    late = [days, "" if set_by_hand is None else number(set_by_hand), number(one.taken_off) if one.taken_off else ""]
+    who = [one.student, one.key, one.number, person.login if person else "", person.email if person else ""]
+    totals = [*late, "" if refused else number(one.total)]
+    machine = "" if result.problem else number(result.total)
+    words = [result.problem, "; ".join(result.notes)]
+    return [*who, one.status, *tasks, *by_hand, marks.comment_of(one.student), machine, *totals, *words]
+
+
+def _own(one: Standing, names: list[str]) -> list[str]:
+    return [one.marks.columns.get(one.key, {}).get(name, "") for name in names]
+
+
+def write_mail_merge(path: Path, assignment: Assignment, found: list[Standing]) -> None:
+    """mail.csv: for a letter to each student; one line for each whose e-mail is known."""
+    header = ["e-mail", "name", "assignment", "points", "of", "page"]
+    known = [(each, each.person) for each in found if each.person is not None and each.person.email]
+    rows = [
+        [who.email, who.name, assignment.name.replace("_", " "), number(each.total), number(most(assignment)), page]
+        for each, who in known
+        if (page := f"feedback/{each.key}.html") and each.status == "graded"
+    ]
+    write_table(path, header, rows)
+
+
+def write_pages(folder: Path, assignment: Assignment, found: list[Standing]) -> None:
+    """index.html for the class, marking.html for whoever marks by hand, feedback/STUDENT.html for each student.
+
+    Pages of students who are not among them any more are removed.
+    """
+    pages = environment()
     of = sum(cell.points for cell in assignment.tests)
-    common = {"assignment": assignment, "of": of, "by_hand_of": sum(cell.points for cell in assignment.by_hand)}
-    (folder / "feedback").mkdir(parents=True, exist_ok=True)
-    page = environment.get_template("student.html")
-    for result in results:
-        path = folder / "feedback" / f"{slug(result.student)}.html"
-        path.write_text(page.render(result=result, **common), encoding="utf-8")
-    graded = [result for result in results if not result.problem]
+    by_hand_of = sum(cell.points for cell in assignment.by_hand)
+    common = {"assignment": assignment, "of": of, "by_hand_of": by_hand_of, "most": most(assignment)}
+    feedback = folder / "feedback"
+    for each in found:
+        content = pages.get_template("student.html").render(one=each, result=each.result, **common)
+        write_bytes(feedback / f"{each.key}.html", content.encode("utf-8", "replace"))
+    kept = {f"{each.key}.html" for each in found}
+    for path in feedback.glob("*.html"):
+        if path.name not in kept and re.fullmatch(r".+-[0-9a-f]{8}\.html", path.name):
+            path.unlink()
+    results = [each.result for each in found]
+    graded = [each for each in found if not each.result.problem]
     tasks = sorted(tasks_of(assignment, results), key=lambda task: task.fraction)
-    page = environment.get_template("class.html")
-    content = page.render(results=results, graded=graded, tasks=tasks, **common)
-    (folder / "index.html").write_text(content, encoding="utf-8")
+    content = pages.get_template("class.html").render(found=found, graded=graded, tasks=tasks, **common)
+    write_bytes(folder / "index.html", content.encode("utf-8", "replace"))
+    if assignment.by_hand:
+        write_marking_page(folder / "marking.html", assignment, found)
 
 
-def summary(assignment: Assignment, results: list[Result]) -> str:
+def summary(assignment: Assignment, found: list[Standing]) -> str:
     """What is printed at the end."""
+    results = [each.result for each in found]
     graded = [result for result in results if not result.problem]
     refused = [result for result in results if result.problem]
     of = sum(cell.points for cell in assignment.tests)
@@ -111,11 +146,12 @@ def summary(assignment: Assignment, results: list[Result]) -> str:
             lines.append(f"  {title(task.name):<{width}} {points} {task.full} full, {task.none} none")
     if assignment.by_hand:
         names = ", ".join(f"{title(cell.name)} ({number(cell.points)})" for cell in assignment.by_hand)
-        lines.append(f"to be marked by hand: {names}")
+        left = sum(len(each.open) for each in found if not each.result.problem)
+        lines.append(f"to be marked by hand: {names}; {left or 'none'} {'answers are' if left != 1 else 'is'} open")
+    late = [each for each in found if each.days_late != 0]
+    if late:
+        unknown = sum(math.isnan(each.days_late) for each in late)
+        words = f", of {unknown} nobody knows by how much" if unknown else ""
+        lines.append(f"{len(late)} came late{words}; {number(sum(each.taken_off for each in late))} points taken off")
     lines += [f"cannot be graded: {result.student}: {result.problem}" for result in refused]
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
-
-
-def _text(words: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{words}" if words[:1] in ("=", "+", "-", "@", "\t", "\r") else words

@@ -8,6 +8,9 @@ from labkit.grading.marking.records import Records, code_digest, slug
 from labkit.grading.marking.results import SCHEMA, Answer, Part, Result, Task
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.reporting import report
+from labkit.grading.reporting.by_hand import Marks
+from labkit.grading.reporting.platforms import read_roster
+from labkit.grading.reporting.standing import Terms, standings
 from labkit.grading.sandbox.limits import Limits
 from tests.grading import tiny
 
@@ -45,6 +48,11 @@ def results():
     ]
 
 
+@pytest.fixture
+def found(results):
+    return standings(results, Marks(), {})
+
+
 def test_tasks_of_the_class(assignment, results):
     mean, spread, temperature = report.tasks_of(assignment, results)
     assert (mean.mean, mean.full, mean.none, mean.failing) == (3, 3, 0, [])
@@ -53,9 +61,11 @@ def test_tasks_of_the_class(assignment, results):
     assert (round(temperature.fraction, 2), temperature.none) == (0.67, 1)
 
 
-def test_grades(assignment, results, tmp_path):
-    report.write_grades(tmp_path / "grades.csv", assignment, results)
-    rows = list(csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines()))
+def test_grades(assignment, found, tmp_path):
+    report.write_grades(tmp_path / "grades.csv", assignment, found)
+    content = (tmp_path / "grades.csv").read_bytes()
+    assert content.startswith(b'\xef\xbb\xbf"student","key",')  # the mark by which Excel knows UTF-8
+    rows = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
     assert [row["total by machine (of 7)"] for row in rows] == ["7", "6", "5", ""]
     assert [row["spread (of 3)"] for row in rows] == ["3", "2", "2", ""]
     assert {row["why (by hand, of 4)"] for row in rows} == {""}
@@ -65,8 +75,8 @@ def test_grades(assignment, results, tmp_path):
     assert rows[3]["reason"].startswith("'-broken")
 
 
-def test_pages_show_what_was_written_as_text(assignment, results, tmp_path):
-    report.write_pages(tmp_path, assignment, results)
+def test_pages_show_what_was_written_as_text(assignment, results, found, tmp_path):
+    report.write_pages(tmp_path, assignment, found)
     pages = [tmp_path / "index.html", *(tmp_path / "feedback" / f"{slug(r.student)}.html" for r in results)]
     for page in pages:
         text = page.read_text(encoding="utf-8")
@@ -74,24 +84,44 @@ def test_pages_show_what_was_written_as_text(assignment, results, tmp_path):
         assert "default-src 'none'" in text
     assert sum("&lt;script&gt;" in page.read_text() for page in pages) == 3
     assert "2 of 3" in pages[0].read_text(), "how many failed at what"
-    for found in results:
-        assert f'href="feedback/{slug(found.student)}.html"' in pages[0].read_text()
+    for each in results:
+        assert f'href="feedback/{slug(each.student)}.html"' in pages[0].read_text()
 
 
-def test_summary(assignment, results):
-    words = report.summary(assignment, results)
+def test_pages_of_students_who_are_gone_go(assignment, found, tmp_path):
+    report.write_pages(tmp_path, assignment, found)
+    (tmp_path / "feedback" / "read-me.html").write_text("an instructor's own")
+    report.write_pages(tmp_path, assignment, found[1:])
+    left = {path.name for path in (tmp_path / "feedback").iterdir()}
+    assert left == {"read-me.html", *(f"{each.key}.html" for each in found[1:])}
+
+
+def test_letters_go_to_those_whose_work_is_marked(assignment, results, tmp_path):
+    marks = Marks()
+    marks.give(slug("ada"), "why", 3, "test")
+    table = tmp_path / "worksheet.csv"
+    lines = ["Identifier,Full name,Email address,Grade", "Participant 1,Ada,ada@x.org,", "Participant 2,Bob,bob@x.org,"]
+    table.write_text("\n".join(lines))
+    report.write_mail_merge(tmp_path / "mail.csv", assignment, standings(results, marks, {}, Terms(read_roster(table))))
+    (letter,) = csv.DictReader((tmp_path / "mail.csv").read_text("utf-8-sig").splitlines())
+    assert (letter["e-mail"], letter["name"], letter["points"], letter["of"]) == ("ada@x.org", "Ada", "10", "11")
+    assert letter["page"] == f"feedback/{slug('ada')}.html"
+
+
+def test_summary(assignment, found):
+    words = report.summary(assignment, found)
     assert "3 of 4 submissions graded" in words
     assert "mean 6 of 7 points" in words
-    assert "to be marked by hand: why (4)" in words
+    assert "to be marked by hand: why (4); 3 answers are open" in words
     assert "cannot be graded: half: -broken" in words
-    assert "\x1b" not in report.summary(assignment, [Result("\x1b[31mred", problem="x")])
+    assert "\x1b" not in report.summary(assignment, standings([Result("\x1b[31mred", problem="x")], Marks(), {}))
 
 
 def test_nobody_graded(assignment, tmp_path):
-    results = [Result("half", problem="broken")]
-    report.write_pages(tmp_path, assignment, results)
-    report.write_grades(tmp_path / "grades.csv", assignment, results)
-    assert "0 of 1 submissions graded" in report.summary(assignment, results)
+    found = standings([Result("half", problem="broken")], Marks(), {})
+    report.write_pages(tmp_path, assignment, found)
+    report.write_grades(tmp_path / "grades.csv", assignment, found)
+    assert "0 of 1 submissions graded" in report.summary(assignment, found)
     assert "0 of 1" in (tmp_path / "index.html").read_text()
 
 
@@ -130,3 +160,21 @@ def test_records_believe_only_what_they_wrote_for_this_work(assignment, tmp_path
     again = records.seed(anew=True)
     assert again != seed
     assert records.seed() == again
+
+
+def test_only_tasks_whose_check_was_mended_are_marked_again(assignment, tmp_path):
+    records, handed_in = Records(tmp_path, assignment), Submission("ada", b"{}")
+    seed = records.seed()
+    records.keep(handed_in, seed, result("ada"))
+    mended = tiny.solution()
+    tiny.cell(mended, "check-spread").source += "\n# mended"
+    later = Records(tmp_path, read_assignment(tiny.write(mended, tmp_path / "tiny.ipynb")))
+    assert later.seed() == seed
+    assert later.known(handed_in, seed) is None
+    assert later.known_tasks(handed_in, seed).keys() == {"check-mean", "check-temperature"}
+    assert later.known_tasks(Submission("ada", b"{ }"), seed) == {}
+    assert later.latest("ada") == result("ada")
+    assert later.latest("bob") is None
+    tiny.cell(mended, "mean").source += "\n# another solution"
+    other = Records(tmp_path, read_assignment(tiny.write(mended, tmp_path / "tiny.ipynb")))
+    assert other.known_tasks(handed_in, seed) == {}
