@@ -94,6 +94,8 @@ def main(
             raise ValueError(f"there is no submission in {submissions}: no notebook, no folder, no zip of a student")
         records = Records(out, wanted, limits)
         if replay:
+            from labkit.grading.reporting.replay import replay as replayed
+
             result = records.latest(run.named(replay[0], found).student)
             if result is None:
                 raise ValueError(f"nothing is recorded of {replay[0]!r}")
