@@ -92,7 +92,7 @@ def compare(title: str, model: nn.Module, image: Tensor, window: int, stride: in
 def mnist(options: Options) -> Iterator[Race]:
     images, _ = data.examples("mnist", 4)
     sizes = [64] if options.quick else [32, 64, 128, 256, 529]
-    stride = options.size(1, 11)
+    stride = options.size(1, 2)
     yield compare("MNIST network", models.load("mnist"), images[3:], 6, stride, sizes, options.rounds)
 
 
