@@ -198,11 +198,11 @@ def _in_folder(folder: Path, below: PurePosixPath) -> Iterator[_File]:
         if entry.is_symlink():
             yield _File(path, problem=f"{path.name} is a link, and links are not followed")
         elif entry.is_dir():
-            yield from _in_folder(entry, path)
+            yield from list(_in_folder(entry, path)) or [_File(path)]  # nobody vanishes
         elif not entry.is_file():
             yield _File(path, problem=f"{path.name} is not a file")
         elif _kind(path) == ".zip":
-            yield from _in_zip(Source(entry), path, depth=1)
+            yield from list(_in_zip(Source(entry), path, depth=1)) or [_File(path)]
         elif _kind(path) == ".ipynb":
             too_large = entry.stat().st_size > LARGEST_NOTEBOOK
             yield _too_large(path) if too_large else _File(path, Source(entry))
@@ -264,7 +264,8 @@ def _in_zip(source: Source, below: PurePosixPath, *, depth: int) -> Iterator[_Fi
             here = Source(source.path, (*source.members, place))
             yield _too_large(below / inside) if too_large else _File(below / inside, here)
         elif _kind(inside) == ".zip" and depth < 1:
-            yield from _in_zip(Source(source.path, (*source.members, place)), below / inside, depth=depth + 1)
+            inner = Source(source.path, (*source.members, place))
+            yield from list(_in_zip(inner, below / inside, depth=depth + 1)) or [_File(below / inside)]
         elif _kind(inside) == ".zip":
             yield _File(below / inside, problem=f"{inside.name} is a zip in a zip in a zip")
         else:

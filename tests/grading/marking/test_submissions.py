@@ -66,6 +66,9 @@ def test_a_zip_for_each_student_in_a_zip(place):
 
 def test_what_cannot_be_graded_is_named(place):
     notebook(place, "two/a.ipynb", "two/b.ipynb", "twice.ipynb", "twice/tiny.ipynb", "good/tiny.ipynb")
+    (place / "empty").mkdir()
+    with zipfile.ZipFile(place / "empty too.zip", "w"):
+        pass
     (place / "none").mkdir()
     (place / "none" / "essay.pdf").write_text("no notebook")
     (place / "link.ipynb").symlink_to(place / "good" / "tiny.ipynb")
@@ -74,6 +77,8 @@ def test_what_cannot_be_graded_is_named(place):
     assert "which notebook counts" in found["two"]
     assert "more than once: twice, twice.ipynb" in found["twice"]
     assert "no notebook" in found["none"]
+    assert "no notebook" in found["empty"]
+    assert "no notebook" in found["empty too"]
     assert "is a link" in found["link"]
 
 
