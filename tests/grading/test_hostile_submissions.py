@@ -123,7 +123,7 @@ class _doors:
 
     def __enter__(self):
         self.network, self.local = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
-        self.local.bind("\0labkit-attack")
+        self.local.bind(f"\0labkit-attack-{self.network.getsockname()[1]}")
         self.local.listen()
         for door in (self.network, self.local):
             threading.Thread(target=self._answer, args=(door,), daemon=True).start()

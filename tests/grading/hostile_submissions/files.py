@@ -146,7 +146,7 @@ def calls_out(place):
                     temperature = int(door.recv(16))
             except OSError:
                 pass
-        for address in ("\\0labkit-attack", "/tmp/labkit-attack-door"):
+        for address in ("\\0labkit-attack-PORT", "/tmp/labkit-attack-door"):
             try:
                 with socket.socket(socket.AF_UNIX) as door:
                     door.connect(address)
