@@ -5,6 +5,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
+from math import inf, nan
 from numbers import Integral, Real
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
@@ -73,38 +74,37 @@ def check_logits(logits: Tensor, classes: Int64[Tensor, " n"]) -> None:
         raise ValueError(f"classes must lie in 0..{count - 1}, got {wrong}")
 
 
-def check_counts(*, least: int = 1, most: int | None = None, **counts: int) -> None:
+def check_counts(*, least: int = 1, most: int | None = None, **counts: object) -> None:
     """Refuse what is not a whole number from `least` up (to `most`): neither 2.5 nor True is one."""
+    accepted = f"from {least} up" if most is None else f"from {least} to {most}"
     for name, value in counts.items():
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        if not whole or value < least or (most is not None and value > most):
-            accepted = f"from {least} up" if most is None else f"from {least} to {most}"
+        if not isinstance(value, Integral) or not least <= _number(value) <= (inf if most is None else most):
             raise ValueError(f"{name} must be a whole number {accepted}, got {value!r}")
 
 
-def check_positive(**values: float) -> None:
+def check_positive(**values: object) -> None:
     """Refuse what is not a finite number above 0."""
     for name, value in values.items():
-        if not _is_number(value) or not 0 < value < float("inf"):
+        if not 0 < _number(value) < inf:
             raise ValueError(f"{name} must be a number above 0, got {value!r}")
 
 
-def check_not_negative(**values: float) -> None:
+def check_not_negative(**values: object) -> None:
     """Refuse what is not a finite number from 0 up."""
     for name, value in values.items():
-        if not _is_number(value) or not 0 <= value < float("inf"):
+        if not 0 <= _number(value) < inf:
             raise ValueError(f"{name} must be a number from 0 up, got {value!r}")
 
 
-def check_within(low: float, high: float, *, ends: str = "[]", **values: float) -> None:
+def check_within(low: float, high: float, *, ends: str = "[]", **values: object) -> None:
     """Refuse what does not lie between two numbers; `ends` says which of them count, as in "[)"."""
     for name, value in values.items():
         excluded = (value == low and ends[0] == "(") or (value == high and ends[1] == ")")
-        if not _is_number(value) or not low <= value <= high or excluded:
+        if not low <= _number(value) <= high or excluded:
             raise ValueError(f"{name} must lie in {ends[0]}{low:g}, {high:g}{ends[1]}, got {value!r}")
 
 
-def check_choice(choices: Iterable[str], **values: str) -> None:
+def check_choice(choices: Iterable[str], **values: object) -> None:
     """Refuse what is not one of the choices."""
     known = list(choices)
     for name, value in values.items():
@@ -112,7 +112,7 @@ def check_choice(choices: Iterable[str], **values: str) -> None:
             raise ValueError(f"{name} must be one of {known}, got {value!r}")
 
 
-def check_eps(eps: float) -> None:
+def check_eps(eps: object) -> None:
     """Refuse a distance that no image can move: eps must be a number from 0 up, in pixel units."""
     check_not_negative(eps=eps)
 
@@ -265,8 +265,9 @@ def last_of(steps: Callable[Params, Iterator[State]]) -> Callable[Params, State]
     return method
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+def _number(value: object) -> float:
+    """The number itself; NaN, which no comparison accepts, in the place of anything else, such as True."""
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
 
 
 def _describe(value: object) -> str:

@@ -141,7 +141,7 @@ def _batches(model: nn.Module, pixels: Tensor, layer: str, batch_size: int) -> I
         yield output
 
 
-def pixels_of(images: Float[Tensor, "n c h w"] | ImageSet) -> Float[Tensor, "n c h w"]:
+def pixels_of(images: Tensor | ImageSet) -> Tensor:
     """The images themselves, of a tensor or of an ImageSet."""
     return images.images if isinstance(images, ImageSet) else images
 
