@@ -18,11 +18,11 @@ def log_odds_gradient(
         chunks = zip(images.split(CHUNK), classes.split(CHUNK), strict=True)
         odds, logits, gradients = zip(*(log_odds_gradient(model, *chunk) for chunk in chunks), strict=True)
         return torch.cat(odds), torch.cat(logits), torch.cat(gradients)
-
-    def loss(pixels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = model(pixels)
-        return log_odds(logits, classes), logits
-
     start = images.contiguous(memory_format=torch.channels_last) if on_cpu else images
-    (odds, logits), gradient = value_and_grad(loss, start, has_aux=True)
+    (odds, logits), gradient = value_and_grad(lambda pixels: _loss(model, pixels, classes), start, has_aux=True)
     return odds, logits.detach(), gradient
+
+
+def _loss(model: nn.Module, pixels: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    logits = model(pixels)
+    return log_odds(logits, classes), logits
