@@ -15,10 +15,10 @@ TEN = torch.arange(10)
 @pytest.fixture
 def linear():
     """Two classes, each the scalar product of a 1 x 6 x 6 image with its own weights."""
-    network = nn.Sequential(nn.Flatten(), nn.Linear(36, 2)).eval()
+    normalize = models.Normalize((0.0,), (1.0,), image_shape=(1, 6, 6))
+    network = nn.Sequential(normalize, nn.Flatten(), nn.Linear(36, 2)).eval()
     with torch.no_grad():
-        network[1].weight.copy_(torch.randn(2, 36, generator=torch.Generator().manual_seed(0)))
-    network.image_shape = (1, 6, 6)
+        network[-1].weight.copy_(torch.randn(2, 36, generator=torch.Generator().manual_seed(0)))
     return network
 
 
@@ -35,25 +35,25 @@ def test_a_linear_models_class_model_is_its_weight_image(linear, parametrization
     options = BARE | {"l2_weight": 20.0, "clip": False, "parametrization": parametrization}
     options |= {"steps": 1000, "step_size": 0.01}
     found = class_model(linear, torch.tensor([0, 1]), **options)
-    wanted = 0.5 + 36 * linear[1].weight.detach().view(2, 1, 6, 6) / (2 * 20)
+    wanted = 0.5 + 36 * linear[-1].weight.detach().view(2, 1, 6, 6) / (2 * 20)
     assert torch.allclose(found, wanted, atol=2e-3)
 
 
 def test_clipped_it_is_black_and_white_by_the_sign_of_the_weight(linear):
     found = class_model(linear, torch.tensor([0, 1]), **BARE, parametrization="pixels")
-    assert torch.equal(found, (linear[1].weight > 0).float().view(2, 1, 6, 6))
+    assert torch.equal(found, (linear[-1].weight > 0).float().view(2, 1, 6, 6))
 
 
 def test_cross_entropy_also_lowers_the_other_class(linear):
     found = class_model(linear, torch.tensor([0]), **BARE, parametrization="pixels", objective="cross_entropy")
-    difference = linear[1].weight[0] - linear[1].weight[1]
+    difference = linear[-1].weight[0] - linear[-1].weight[1]
     large = difference.abs() > 0.3
     assert torch.equal((found.flatten() > 0.5)[large], (difference > 0)[large])
 
 
 def test_its_first_step_goes_along_the_sign_of_the_gradient(linear):
     (first,) = class_model_steps(linear, torch.tensor([0]), **BARE, parametrization="pixels", steps=1, step_size=0.1)
-    assert torch.allclose(first, 0.5 + 0.1 * linear[1].weight[0].sign().view(1, 1, 6, 6), atol=1e-5)
+    assert torch.allclose(first, 0.5 + 0.1 * linear[-1].weight[0].sign().view(1, 1, 6, 6), atol=1e-5)
 
 
 # Options
