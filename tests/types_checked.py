@@ -1,4 +1,4 @@
-"""Types and shapes, checked at every call of a function while the tests run, in the parts of labkit that conftest.py names.
+"""Types and shapes, checked at every call while the tests run, of the functions of labkit that conftest.py names.
 
 jaxtyping's import hook (installed by conftest.py) wraps each function and hands `checker` a stand-in with the same
 signature, which it calls with the arguments and the result. Annotations bind us, not our callers: a call whose
