@@ -9,9 +9,9 @@ def test_everything_becomes_a_truck():
     model, (images, classes) = models.load("cifar10"), data.examples("cifar10", 10)
     truck = torch.full_like(classes, data.CLASSES["cifar10"].index("truck"))
     found = iterative_targeted(model, images, truck, confidence=0.8)
-    shares = model(found.images).softmax(1)[:, truck[0]]
-    assert (shares >= 0.8).all()
-    assert torch.allclose(shares, found.confidence, atol=1e-3)
+    confidences = model(found.images).softmax(1)[:, truck[0]]
+    assert (confidences >= 0.8).all()
+    assert torch.allclose(confidences, found.confidence, atol=1e-3)
     assert torch.equal(found.perturbations, found.images - images)
     assert found.steps[9] == 0  # the truck was one already
     assert torch.equal(found.images[9], images[9])

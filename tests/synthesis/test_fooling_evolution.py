@@ -106,8 +106,8 @@ def test_a_tenth_of_the_pixels_change_by_the_papers_polynomial():
     assert 0.095 < steps.numel() / grey.numel() < 0.105
     assert abs(steps.mean()) < 0.003
     for size in (0.02, 0.05, 0.1):  # the distribution is 1 - (1 - |d|)^16, from the density 8 (1 - |d|)^15 on (-1, 1)
-        share = (steps.abs() <= size).float().mean().item()
-        assert math.isclose(share, 1 - (1 - size) ** 16, abs_tol=0.01)
+        fraction = (steps.abs() <= size).float().mean().item()
+        assert math.isclose(fraction, 1 - (1 - size) ** 16, abs_tol=0.01)
 
 
 def test_a_smooth_image_is_what_its_network_says_pixel_by_pixel():
