@@ -172,7 +172,7 @@ def test_the_colours_are_those_of_cifar10():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
+        ({"steps": 0}, "steps must be a whole number from 1 up, got 0"),
         ({"blur_every": 0}, "blur_every .* got 0"),
         ({"step_size": 0}, "step_size must be a number above 0, got 0"),
         ({"objective": "probability"}, r"objective must be one of \['logit', 'cross_entropy'\], got 'probability'"),
