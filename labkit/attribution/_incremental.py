@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ LARGEST = 0.5  # share of a layer beyond which computing patches is not worth it
 CACHE = 2**20  # numbers of one layer that a processor computes at once without waiting for its memory
 
 
+@runtime_checkable
 class Step(Protocol):
     """A part of the network that is computed patch by patch."""
 
