@@ -68,14 +68,14 @@ def explain(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
 
     from labkit import plot
-    from labkit.plot.drawing import in_percent
+    from labkit.plot.drawing import percent
 
     model, image, names = _load(options.network, options.picture)
-    shares = _probabilities(model, image)
-    _print_surest(shares, names)
-    label = int(shares.argmax()) if options.label is None else _class_number(options.label, names)
+    probabilities = _probabilities(model, image)
+    _print_surest(probabilities, names)
+    label = int(probabilities.argmax()) if options.label is None else _class_number(options.label, names)
     values = _attribution(model, image, label, options.method)
-    captions = (f"{names[label]} {in_percent(float(shares[label]))}", options.method.replace("_", " "))
+    captions = (f"{names[label]} {percent(float(probabilities[label]))}", options.method.replace("_", " "))
     plot.beside(image[0], values, captions=captions, label="in favour of the class").savefig(_parent(options.output))
     print(f"{options.method} for {names[label]!r}: {options.output}")
     return 0
@@ -178,12 +178,12 @@ def _probabilities(model: "nn.Module", image: "Tensor") -> "Tensor":
         return model(image).softmax(1)[0]
 
 
-def _print_surest(shares: "Tensor", names: Sequence[str]) -> None:
-    from labkit.plot.drawing import in_percent
+def _print_surest(probabilities: "Tensor", names: Sequence[str]) -> None:
+    from labkit.plot.drawing import percent
 
-    best = shares.topk(min(LARGEST, len(names)))
-    for share, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-        print(f"{in_percent(share):>6}  {names[index]}")
+    best = probabilities.topk(min(LARGEST, len(names)))
+    for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+        print(f"{percent(probability):>6}  {names[index]}")
 
 
 def _class_number(wanted: str, names: Sequence[str]) -> int:
