@@ -53,11 +53,6 @@ def of_foolbox(name: str, model: nn.Module, images: Tensor, classes: Tensor, eps
     return attack.run(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), images, classes, epsilon=eps)
 
 
-def pixels_apart(one: Tensor, other: Tensor) -> float:
-    """The fraction of pixels that differ: the sign of a gradient near zero is a matter of rounding."""
-    return float(((one - other).abs() > 1e-4).float().mean())
-
-
 def contenders(batch: tuple[nn.Module, Tensor, Tensor], eps: float, steps: int) -> dict[str, Callable[[], Tensor]]:
     """Name -> what makes adversarial images; one step means FGSM."""
     passes = {WHOLE: lambda: bare(*batch, steps), PARTS: lambda: bare_in_parts(*batch, steps)}
@@ -83,6 +78,11 @@ def section(name: str, options: Options) -> Iterator[Race]:
     images, classes = data.examples(name, options.size(count, 4))
     model = models.load(name)
 
+    def disagreement(one: Tensor, other: Tensor) -> float:
+        """The fraction of images that only one of them fools; pixels differ where a gradient is zero but for rounding."""
+        first, second = (predict(model, found).argmax(1) != classes for found in (one, other))
+        return float((first != second).float().mean())
+
     def fooled(found: Tensor) -> str:
         rate = (predict(model, found).argmax(1) != classes).float().mean()
         return "" if found is images or torch.equal(found, images) else f"{rate:.1%} fooled"
@@ -94,7 +94,7 @@ def section(name: str, options: Options) -> Iterator[Race]:
             contenders((model, images, classes), eps, steps),
             options.rounds * (1 if steps > 1 else 3),
             equal=("labkit", "torchattacks", "foolbox") if steps == 1 else (),  # PGD starts at random
-            difference=pixels_apart,
+            difference=disagreement,
             tolerance=0.02,
             wanted={"labkit": {PARTS: 1.15, "torchattacks": 1, "foolbox": 1}},
             note=fooled,
