@@ -79,7 +79,7 @@ def section(name: str, options: Options) -> Iterator[Race]:
     model = models.load(name)
 
     def disagreement(one: Tensor, other: Tensor) -> float:
-        """The fraction of images that only one of them fools; pixels differ where a gradient is zero but for rounding."""
+        """The fraction of images that only one fools; pixels differ where a gradient is zero but for rounding."""
         first, second = (predict(model, found).argmax(1) != classes for found in (one, other))
         return float((first != second).float().mean())
 
