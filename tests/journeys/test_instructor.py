@@ -121,7 +121,7 @@ def hand_in(folder: Path, name: str, student: str, answers: dict[str, str]) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "solutions").iterdir() if path.is_dir()))
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "solutions").glob("*/*.ipynb")))
 def test_each_assignment_from_the_command_line_to_the_table_and_the_pages(name, tmp_path):
     submissions, out = tmp_path / "submissions", tmp_path / "out"
     right = solutions(name)

@@ -106,6 +106,7 @@ LEAVES: dict[str, Leaf] = {
     "zeros": _constant(0.0),
     "ones": _constant(1.0),
     "the input": _input(lambda array: array),
+    "real digits of the classes": _wanted_digits,
     "random numbers": lambda array, question: question.rng.random(array.shape),
     "halves": _constant(0.5),
     "nan": _constant(float("nan")),
@@ -124,7 +125,6 @@ LEAVES: dict[str, Leaf] = {
     "the input's signs": _input(np.sign),
     "coins": lambda array, question: question.rng.integers(0, 2, array.shape),
     "logarithms": _constant(float(np.log(4))),
-    "real digits of the classes": _wanted_digits,
 } | {f"real digits, {label}": _digits(label) for label in range(10)}
 
 
