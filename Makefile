@@ -26,7 +26,7 @@ test: $(SET_UP) $(ASSETS) ## check everything: lint, tests, notebooks, exercises
 coverage: $(SET_UP) $(ASSETS) ## measure which lines and branches of labkit the tests run, and name those that none runs
 	@python -m tools.measure_coverage
 
-check: $(SET_UP) ## the quick part of it, under two minutes
+check: $(SET_UP) ## the quick part of it: lint, types, spelling, stripped notebooks, quick tests
 	@python -m tools.check --quick
 
 lab: $(SET_UP) ## open JupyterLab on the exercises, the chapters beside them

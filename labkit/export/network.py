@@ -1,4 +1,4 @@
-"""Write a shipped network as ONNX, its backward pass included, for other programs to run (``python -m labkit.export``).
+"""Write a shipped network as ONNX, its backward pass included, for other programs to run (`labkit export`).
 
 Two small graphs read their weights from the very file that labkit ships, which is copied beside them::
 
@@ -190,7 +190,7 @@ def _read_header(path: Path) -> dict[str, tuple[int, list[int], int, int]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Write one shipped network from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m labkit.export", description="Write a shipped network as ONNX.")
+    parser = argparse.ArgumentParser(prog="labkit export", description="Write a shipped network as ONNX.")
     parser.add_argument("name", nargs="?", default="mnist", choices=models.SHIPPED)
     parser.add_argument("--folder", type=Path, default=Path(), help="where the files go (default: here)")
     options = parser.parse_args(arguments)

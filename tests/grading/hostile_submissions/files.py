@@ -76,7 +76,7 @@ def patched_labkit_on_disk(place):
 
 def reads_the_solution(place):
     above = [str(place.parents[n]) for n in range(len(place.parents) - 1)]
-    hand_in(honest_with(SEARCH, f"take(['.', '..', '/home', '/root', '/tmp', '/work', '/srv', *{above}])"), place)
+    hand_in(honest_with(SEARCH, f"take(['.', '..', '/home', '/root', '/tmp', '/srv', *{above}])"), place)
 
 
 def reads_through_proc(place):
@@ -177,4 +177,4 @@ def namespaces_and_mounts(place):
 
 
 def removes_everything(place):
-    hand_in(honest_with("!rm -rf --no-preserve-root / ~ /work 2>/dev/null"), place)
+    hand_in(honest_with("!rm -rf --no-preserve-root / ~ 2>/dev/null"), place)
