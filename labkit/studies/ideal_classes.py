@@ -87,13 +87,13 @@ def steps_of(name: str, folder: Path = RESULTS) -> dict[int, Float[Tensor, "1 3 
 def ask(network: nn.Module, images: Tensor, label: int, names: Callable[[int], str]) -> dict[str, Any]:
     """A network's answer to one image (1, 3, H, W), resized to what it takes: about a class, and its first choice."""
     resized = interpolate(images, size=expected_image_shape(network)[1:], mode="bicubic", antialias=True).clamp(0, 1)
-    shares = predict(network, resized).softmax(1)[0]
-    share, best = shares.max(0)
+    probabilities = predict(network, resized).softmax(1)[0]
+    probability, best = probabilities.max(0)
     return {
-        "probability": round(shares[label].item(), 5),
-        "rank": int((shares > shares[label]).sum()) + 1,
+        "probability": round(probabilities[label].item(), 5),
+        "rank": int((probabilities > probabilities[label]).sum()) + 1,
         "first": names(int(best.item())),
-        "first_probability": round(share.item(), 5),
+        "first_probability": round(probability.item(), 5),
     }
 
 
@@ -118,9 +118,11 @@ def _noise(networks: dict[str, nn.Module], names: Callable[[int], str], count: i
         rng, shape = torch.Generator().manual_seed(0), (count, *expected_image_shape(network))
         uniform, gaussian = torch.rand(shape, generator=rng), 0.5 + 0.1 * torch.randn(shape, generator=rng)
         for kind, images in (("uniform", uniform), ("gaussian", gaussian.clamp(0, 1))):
-            shares, best = predict(network, images, batch_size=5).softmax(1).max(1)
+            probabilities, best = predict(network, images, batch_size=5).softmax(1).max(1)
             answers = {"first": [names(k) for k in best.tolist()]}
-            found[kind][each] = answers | {"probability": [round(share, 4) for share in shares.tolist()]}
+            found[kind][each] = answers | {
+                "probability": [round(probability, 4) for probability in probabilities.tolist()]
+            }
     return found
 
 

@@ -160,9 +160,9 @@ def describe(
         search found, and the ideal ones. Of the search for 80 images: `fooled`, the fraction that reached a confidence
         of 0.999 within 200 steps; `steps`, the median number of steps to get there (200 for those that did not);
         `confidence`, the median after 20 steps. `ideal`: the fraction of the ten digits for which
-        `labkit.synthesis.class_model`, climbing the logit from plain grey, reaches 0.99. `sure`: the mean of the
-        largest probability on black, noise and scikit-learn's digits; `other_digits_accuracy`: how many of these are
-        read rightly. `fgsm_accuracy`: of 1,000 test digits after a push by 0.1 (`labkit.attacks.fgsm`).
+        `labkit.synthesis.class_model`, by gradient ascent from plain grey, reaches 0.99. `sure`: the mean of the
+        largest probability on black, noise and scikit-learn's digits; `other_digits_accuracy`: the fraction of these
+        that is classified correctly. `fgsm_accuracy`: of 1,000 test digits after a push by 0.1 (`labkit.attacks.fgsm`).
     """
     classes = torch.arange(10).repeat_interleave(8)
     states = fooling_steps(network, classes, reference=reference, seed=seed + 1_000, **SEARCH)
