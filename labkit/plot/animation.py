@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from labkit.core import check_counts, check_not_negative, check_positive
+from labkit.files import replacing
 
 FORMATS = (".gif", ".webp")
 
@@ -50,7 +51,8 @@ def animate(
     durations = [each] * (len(pictures) - 1) + [each + round(1000 * hold)]
     options: dict[str, Any] = {"quality": 80, "method": 4} if path.suffix == ".webp" else {"optimize": True}
     first, *rest = pictures
-    first.save(path, save_all=True, append_images=rest, duration=durations, loop=0, **options)
+    with replacing(path) as partial:
+        first.save(partial, save_all=True, append_images=rest, duration=durations, loop=0, **options)
     return path.stat().st_size
 
 

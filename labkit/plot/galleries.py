@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from labkit.core import check_counts
-from labkit.plot.colors import CORRECT, INK, WRONG
+from labkit.plot.colors import CLASSES, CORRECT, INK, WRONG
 from labkit.plot.drawing import bare, check_length, checked, image_grid, outline, percent, show_pixels
 from labkit.plot.encoding import TRUE_COLORS
 from labkit.plot.style import WIDTH, Picture, house_style
@@ -137,9 +137,11 @@ def regions(image: Float[Tensor, "c h w"], boxes: Mapping[str, tuple[int, int, i
     show_pixels(left, image)
     bare(right)
     right.set(xlim=(0, 1), ylim=(6, -1))
+    colors = [
+        CLASSES[index] for index in (5, 4, 2, 1, 3, 6)
+    ]  # the light ones first; blue is too dark on a black ground
     for index, (name, (top, across, height, width)) in enumerate(boxes.items()):
-        # dark blue and purple drown on black ink, so the light colours come first
-        color = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#f0e442")[index]
+        color = colors[index]
         outline(left, top, across, height, width, edgecolor=color, zorder=3 + 1 / height)  # small ones on top
         sample = Rectangle((0.02, index - 0.3), 0.08, 0.6, fill=False, edgecolor=color, linewidth=3, gid=TRUE_COLORS)
         right.add_patch(sample)
