@@ -312,7 +312,7 @@ def main(arguments: list[str] | None = None) -> int:
         with warnings.catch_warnings(record=True) as problems:
             warnings.simplefilter("always")
             sets = [load(name, split) for split in ("train", "test")]
-        for problem in problems[:1]:  # the other split's says the same
+        for problem in problems[:1]:  # the warning about the other split says the same
             print(problem.message, file=sys.stderr)
         whole = all(len(images) > 10 * SAMPLES_PER_CLASS for images in sets)
         complete = complete and whole

@@ -204,7 +204,7 @@ def window_of(module: nn.Module) -> Window | None:
     if isinstance(module, nn.Conv2d) and forward is nn.Conv2d.forward:
         size, stride, dilation = pair(module.kernel_size), pair(module.stride), pair(module.dilation)
         outside = 0.0 if module.padding_mode == "zeros" else None
-        if module.padding == "same":  # where the sum is odd, one more after
+        if module.padding == "same":  # an odd total puts one more after than before
             total = [d * (k - 1) for d, k in zip(dilation, size, strict=True)]
             padding = ((total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2))
         else:

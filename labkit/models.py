@@ -120,8 +120,8 @@ def _efficientnet_lite(name: str, size: int) -> nn.Sequential:
     from labkit import _torchvision  # noqa: F401  timm imports torchvision, which may need its help
 
     with needs("imagenet"):
-        import timm  # here: it takes a second, and only ImageNet chapters need it
-    net: Any = timm.create_model(name, pretrained=False)  # whose children its types do not know
+        import timm  # not at the top: it takes a second, and only ImageNet chapters need it
+    net: Any = timm.create_model(name, pretrained=False)  # Any: timm's types do not name its children
     stages = {f"block{n}": block for n, block in enumerate(net.blocks, start=1)}
     layers = {
         "normalize": Normalize((0.498,) * 3, (0.502,) * 3, (3, size, size)),

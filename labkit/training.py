@@ -126,7 +126,7 @@ def fit(
         start, sums = time.perf_counter(), torch.zeros(2, device=fabric.device)
         steps = len(train) // batch_size
         model.train()
-        with torch.random.fork_rng():  # dropout knows no other than the global generator
+        with torch.random.fork_rng():  # dropout draws from the global generator only
             torch.manual_seed(_mix(seed, epoch, fabric.global_rank))
             for step, x, y in _batches(train, epoch, options, fabric, progress):
                 done = (epoch + step / steps) / epochs

@@ -17,7 +17,7 @@ def grad_cam(
     layer: str | None = None,
     resize: bool = True,
 ) -> Float[Tensor, "n height width"]:
-    """Activations of a layer, added up over its channels, each weighted by how much it would raise the class logit.
+    """Grad-CAM: a layer's channels added up, each weighted by the mean gradient of the class logit with respect to it.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.

@@ -9,7 +9,7 @@ from labkit.core import check_batch, input_gradient
 def guided_backprop(
     model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"]
 ) -> Float[Tensor, "n c h w"]:
-    """Gradient of each image's class logit, with all that is negative cut off at every ReLU on the way back.
+    """Guided backpropagation: gradient of the class logit, with negative values set to 0 at every ReLU on the way back.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode. Its ReLUs must be modules, nn.ReLU or nn.ReLU6,

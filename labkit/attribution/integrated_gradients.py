@@ -19,10 +19,10 @@ def integrated_gradients(
     batch_size: int = 25,
     progress: Progress = iter,
 ) -> Float[Tensor, "n c h w"]:
-    """Each pixel's share in the difference of the class logit between an image and a baseline.
+    """Integrated gradients: what each pixel contributes to the difference of the class logit from that of a baseline.
 
-    The gradient is averaged along the straight line from the baseline to the image, and multiplied by the way that
-    the pixel went. The steps are the points of Gauss and Legendre, which need the fewest gradients for smooth curves.
+    The gradient is averaged along the straight line from the baseline to the image, and multiplied by the change
+    of the pixel. The steps are the points of Gauss-Legendre quadrature, which needs few gradients for smooth curves.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.

@@ -43,7 +43,7 @@ def occlusion(
     fill: float = 0.5,
     batch_size: int = 128,
 ) -> Occlusion:
-    """Probability of each image's class, and the predicted class, with a window of grey at every position.
+    """Occlusion: probability of each image's class, and the predicted class, with a window of grey at every position.
 
     Exact, whatever the network. Fast where it begins, as an `nn.Sequential`, with convolutions, poolings, batch norms
     and activations, or with the residual blocks of EfficientNet and ResNet, and the window is small.

@@ -24,7 +24,7 @@ def segment(
     iterations: int = 5,
     seed: int = 0,
 ) -> Bool[Tensor, "n h w"]:
-    """Which pixels belong to the thing, according to GrabCut, which starts from the extremes of a map.
+    """Segmentation: which pixels belong to the object, by GrabCut, which starts from the extremes of a map.
 
     The map is smoothed; its highest pixels are taken for certain foreground, its lowest for certain background.
     GrabCut learns their colours, and draws the outline where colours change.

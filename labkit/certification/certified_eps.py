@@ -20,7 +20,7 @@ def certified_eps(
     steps: int = 12,
     progress: Progress = iter,
 ) -> Float64[Tensor, " n"]:
-    """The largest eps, of those that bisection tries, for which no change of any pixel by up to eps alters the answer.
+    """Certified radius (Linf): the largest eps tried for which no change of the pixels by up to eps alters the answer.
 
     It stands beside `labkit.attacks.minimum_norm`, which finds a change that does: proved <= true <= attacked.
 

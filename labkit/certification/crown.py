@@ -32,7 +32,7 @@ def crown(
     batch_size: int = 50,
     progress: Progress = iter,
 ) -> Float64[Tensor, "n k"]:
-    """Lower bounds of the margins of each image's class over the others, for any change of the pixels within eps.
+    """CROWN: lower bounds of the margins of each image's class over the others, for any change of pixels within eps.
 
     Every nonlinear layer is enclosed by two linear functions, as close as the bounds of its inputs allow. What is left
     is a linear function of the pixels that never lies above the margin, and whose least value within eps is known

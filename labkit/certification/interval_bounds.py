@@ -17,7 +17,7 @@ def interval_bounds(
     eps: float,
     batch_size: int = 250,
 ) -> Float64[Tensor, "n k"]:
-    """Lower bounds of the margins of each image's class over the others, for any change of the pixels within eps.
+    """IBP: lower bounds of the margins of each image's class over the others, for any change of the pixels within eps.
 
     Each layer turns bounds of its inputs into bounds of its outputs. The last layer, if it is dense, is taken together
     with the difference of two logits. Where all bounds of an image are above 0, no change within eps (and within

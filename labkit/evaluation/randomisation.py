@@ -34,7 +34,7 @@ def cascade(
     *,
     seed: int = 0,
 ) -> Cascade:
-    """A method's maps, and how much of them is left, as layers are randomised one after the other from the top.
+    """Cascading randomisation: a method's maps, and their correlation with the first, as more layers are randomised.
 
     The layers are the network's children that have weights; batch norms are randomised with the layer below them. Each
     gets weights as before its training. The model itself is left as it is.
@@ -80,7 +80,7 @@ def randomised(model: nn.Module, *, seed: int = 0) -> Iterator[tuple[str, nn.Mod
     if not children:
         raise ValueError("cascading randomisation needs a network with layers as children, found none with weights")
     for name, child in reversed(children):
-        with torch.random.fork_rng(devices=[]):  # layers know their fresh weights by the global generator only
+        with torch.random.fork_rng(devices=[]):  # reset_parameters draws from the global generator only
             torch.set_rng_state(random)
             for module in child.modules():
                 if callable(reset := getattr(module, "reset_parameters", None)):

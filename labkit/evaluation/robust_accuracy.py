@@ -49,7 +49,7 @@ def robust_accuracy(
     batch_size: int = 100,
     progress: Progress = iter,
 ) -> RobustAccuracy:
-    """Attack the images that a network gets right, and count what is left of them.
+    """Robust accuracy: the images that a network classifies correctly, and still does when each of them is attacked.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.

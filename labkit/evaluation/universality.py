@@ -45,7 +45,7 @@ def universality(
     strength: float = 1.0,
     batch_size: int = 500,
 ) -> Universality:
-    """Every perturbation on every image: how often does the network see its target class?
+    """Targeted fooling rate: how often the network sees the target class when each perturbation is added to each image.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode.

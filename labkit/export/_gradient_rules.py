@@ -138,7 +138,7 @@ def _kernel(graph: Writer, node: NodeProto, gradient: str, window: dict[str, Any
     """The gradient of a kernel: a convolution of the input with the output's gradient, images and channels swapped."""
     x, g = (graph.node("Transpose", name, perm=[1, 0, 2, 3]) for name in (node.input[0], gradient))
     found = graph.node("Conv", x, g, pads=window["pads"], strides=window["dilations"], dilations=window["strides"])
-    bounds = map(graph.integers, ([0, 0], window["kernel_shape"], [2, 3]))  # more, where pixels were left over
+    bounds = map(graph.integers, ([0, 0], window["kernel_shape"], [2, 3]))  # a stride may leave more
     return graph.node("Transpose", graph.node("Slice", found, *bounds), perm=[1, 0, 2, 3])
 
 

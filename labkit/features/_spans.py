@@ -102,7 +102,7 @@ def _trace(model: nn.Module) -> tuple[fx.Graph, dict[str, fx.Node]]:
 
 
 def _module_rule(module: nn.Module) -> Callable[[Spans], Spans] | None:
-    if is_pointwise(module) and type(module).__name__ != "BatchNormAct2d":  # whose parts have names of their own
+    if is_pointwise(module) and type(module).__name__ != "BatchNormAct2d":  # its parts are followed one by one
         return _same
     if window := window_of(module):
         if getattr(module, "padding_mode", "zeros") != "zeros":

@@ -10,7 +10,7 @@ Unit = int | tuple[int, int] | tuple[int, int, int]
 
 
 def receptive_field(model: nn.Module, layer: str, *, unit: Unit, image_size: tuple[int, int]) -> Int64[Tensor, " 4"]:
-    """The rectangle of pixels that a unit sees, computed from kernel sizes, strides, paddings and dilations alone.
+    """Receptive field: the rectangle of pixels that a unit sees, from kernel sizes, strides, paddings and dilations.
 
     Args:
         model: a network that torch.fx can trace, made of convolutions, poolings, dense layers, normalisations and

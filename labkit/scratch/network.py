@@ -188,7 +188,7 @@ class BatchNorm:
         flat = gradient.reshape(self.normal.shape)  # (N * H * W, C)
         self.gradients = {"weight": column_sums(flat, self.normal), "bias": column_sums(flat)}
         out = flat
-        if self.training:  # x also moves its own mean and variance, which takes a share away
+        if self.training:  # the mean and variance depend on x too: subtract what they contribute
             out = self.normal * (self.gradients["weight"] / -len(flat))
             out -= self.gradients["bias"] / len(flat)
             out += flat
@@ -223,7 +223,7 @@ class MaxPool:
         for view, target in zip(window_views(self, self.x), targets, strict=True):
             share = rest * (view == self.out)
             target += share
-            rest -= share  # what has found its place is not given again
+            rest -= share  # so that of several equal maxima only the first gets the gradient
         return x_gradient
 
 

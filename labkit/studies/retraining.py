@@ -45,7 +45,7 @@ ROUNDS: dict[str, list[int]] = {
 }
 RECIPE: dict[str, Any] = {"epochs": 3, "batch_size": 100, "learning_rate": 2e-3}
 SEARCH: dict[str, Any] = {"steps": 200, "confidence": 0.999, "clip": True}  # to measure how hard a network is to fool
-TRAINING_STEPS = 60  # of the search for images to train on, as published; what it has by then is taken
+TRAINING_STEPS = 60  # of the search for images to train on, as published, whether they fool or not
 REFERENCE = 100  # training images a digit that the search stays away from; the whole set takes ten times as long
 ANOTHER_SEARCH: dict[str, Any] = {
     "parametrization": "pixels",
