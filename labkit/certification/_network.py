@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, linear, max_pool2d_with_indices
+from torch.nn.functional import conv2d, linear, max_pool2d_with_indices, pad
 from torch.nn.grad import conv2d_input
 
 from labkit.core import check_batch, check_logits, check_not_negative
-from labkit.layers import is_sequential, pair
+from labkit.layers import is_sequential, pair, window_of
 from labkit.models import Normalize
 
 ROUNDING = 1e-9  # taken off every bound, as a fraction of the numbers in it: thousands of times the error of float64
@@ -161,15 +161,32 @@ class MaxPool:
         pooled, place = self._pooled(box.lower)
         height_width = box.lower.shape[2:].numel()
         flat_place = place.flatten(2)
-        others = box.upper.flatten(2).scatter(2, flat_place, -torch.inf)  # a window of its own or of another's winner
-        rest = self._pooled(others.view_as(box.upper))[0]
-        certain = pooled >= rest  # the winner is above all that could be above it
+        certain = pooled >= self._largest_beside(place, box.upper)  # that input is the largest, whatever they all are
         ceiling = torch.where(certain, torch.zeros_like(pooled), self._pooled(box.upper)[0])
         chosen = torch.where((rows > 0) | certain[:, None], rows, torch.zeros_like(rows))
         constant = ((rows - chosen) * ceiling[:, None]).flatten(2).sum(2)
         found = rows.new_zeros(*rows.shape[:3], height_width)
         index = flat_place[:, None].expand(*rows.shape[:3], -1)
         return found.scatter_add_(3, index, chosen.flatten(3)).view(*rows.shape[:2], *box.lower.shape[1:]), constant
+
+    def _largest_beside(self, place: Tensor, x: Tensor) -> Tensor:
+        """The largest number of each window, without the one at the window's own place."""
+        window = window_of(self.layer)
+        assert window is not None
+        places = torch.arange(x.shape[2:].numel(), device=x.device).view(1, 1, *x.shape[2:])
+        sides = []
+        for axis, count in enumerate(place.shape[2:]):
+            before, reach = window.padding[axis][0], window.reach(axis)
+            end = (count - 1) * window.stride[axis] + reach  # of the last window; inputs beyond it are in none
+            after = end - before - x.shape[2 + axis]
+            sides = [before, after, *sides]
+        numbers, places = (
+            pad(each, sides, value=outside)
+            .unfold(2, window.reach(0), window.stride[0])
+            .unfold(3, window.reach(1), window.stride[1])[..., :: window.dilation[0], :: window.dilation[1]]
+            for each, outside in ((x, -torch.inf), (places, -1))
+        )  # (N, C, h, w, rows, columns) and (1, 1, h, w, rows, columns)
+        return numbers.masked_fill(places == place[..., None, None], -torch.inf).amax((-2, -1))
 
     def _pooled(self, x: Tensor) -> tuple[Tensor, Tensor]:
         layer = self.layer

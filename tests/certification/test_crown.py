@@ -84,3 +84,43 @@ def test_neither_batch_nor_rows_at_once_change_anything(batch):
 def test_an_unknown_way_is_refused(batch):
     with pytest.raises(ValueError, match="before must be one of"):
         crown(of_every_layer(), *batch, eps=0.1, before="guess")
+
+
+def test_overlapping_windows_of_a_max_pooling():
+    """The larger of x1 and x2 is either: x2 is surely the largest of the window behind, but not of their own."""
+    last = nn.Linear(3, 2)
+    with torch.no_grad():
+        last.weight.copy_(torch.tensor([[1.0, 0, 0], [0, 1, 0]]))  # x1, and the larger of x1 and x2
+        last.bias.copy_(torch.tensor([0.2, 0]))
+    model = nn.Sequential(nn.MaxPool2d((1, 2), stride=1), nn.Flatten(), last).eval()
+    images = torch.tensor([0, 0.5, 0.45, 0]).view(1, 1, 1, 4)
+    worst = torch.tensor([0, 0.3, 0.65, 0]).view(1, 1, 1, 4)
+    classes = torch.zeros(1, dtype=torch.int64)
+    logits = model(worst)[0]
+    assert crown(model, images, classes, eps=0.2)[0, 1] <= logits[0] - logits[1] + 1e-6
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 2},
+        {"kernel_size": 3, "stride": 1, "padding": 1},
+        {"kernel_size": 2, "stride": 1, "dilation": 2},
+        {"kernel_size": 3, "stride": 2, "ceil_mode": True},
+        {"kernel_size": (2, 3), "stride": (1, 2), "padding": (1, 0)},
+    ],
+)
+def test_no_image_within_eps_is_below_the_bound_of_a_max_pooling(options):
+    rng = torch.Generator().manual_seed(0)
+    pooling = nn.MaxPool2d(**options)
+    units = pooling(torch.zeros(1, 1, 6, 7)).numel()
+    for _ in range(20):
+        last = nn.Linear(units, 3)
+        with torch.no_grad():
+            last.weight.copy_(torch.randn(3, units, generator=rng))
+        model = nn.Sequential(pooling, nn.Flatten(), last).eval()
+        image, classes = torch.rand(1, 1, 6, 7, generator=rng), torch.zeros(1, dtype=torch.int64)
+        found = crown(model, image, classes, eps=0.2)[0]
+        corners = image + 0.2 * torch.randint(-1, 2, (2_000, 1, 6, 7), generator=rng)
+        logits = model(corners.clamp(0, 1)).detach()
+        assert ((logits[:, :1] - logits)[:, 1:] >= found[1:] - 1e-5).all()
