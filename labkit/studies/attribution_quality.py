@@ -25,7 +25,7 @@ from labkit.evaluation.deletion import deletion, insertion
 from labkit.studies._study import Option, Part, Plan, Run, Study
 
 AT_ONCE = 20  # images a method gets in one call, so that the first of them can be measured again on their own
-FILLS = {"mnist": 0.0, "cifar10": 0.5}  # what replaces a pixel: black, which is no ink; grey
+FILLS = {"mnist": 0.0, "cifar10": 0.5}  # what replaces a pixel: black, the digits' background; grey
 WINDOWS = {"mnist": (6, 2), "cifar10": (8, 2)}  # occlusion's window and stride
 UNIT = "area under the curve, the mean probability of the true class; one entry an image"
 
