@@ -7,7 +7,9 @@ takes it in. The page's own script is the only one that may run: its digest stan
 import base64
 import hashlib
 import json
+import math
 import re
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -32,10 +34,12 @@ def write_marking_page(path: Path, assignment: Assignment, found: list[Standing]
 
 
 def _data(assignment: Assignment, found: list[Standing]) -> dict[str, Any]:
+    rule = found[0].rule if found else None
     return {
         "assignment": assignment.name,
         "file": PAGE,
         "most": most(assignment),
+        "rule": asdict(rule) if rule else None,
         "reusable": found[0].marks.reusable if found else [],
         "tasks": [
             {"name": cell.name, "title": title(cell.name), "of": cell.points, "rubric": rubric(cell)}
@@ -46,14 +50,15 @@ def _data(assignment: Assignment, found: list[Standing]) -> dict[str, Any]:
                 "key": each.key,
                 "name": each.student,
                 "machine": each.result.total,
-                "problem": each.result.problem,
+                "daysLate": 0 if math.isnan(each.days_late) else math.ceil(each.days_late),
                 "lateness": each.lateness if each.days_late else "",
-                "takenOff": each.taken_off,
                 "answers": {name: answer.answer for name, answer in each.result.by_hand.items()},
                 "marks": {
-                    name: {"points": each.marks.points_of(each.student, name), "comment": comment}
+                    name: {
+                        "points": each.marks.points_of(each.student, name),
+                        "comment": each.marks.comment_of(each.student, name),
+                    }
                     for name in [*each.result.by_hand, WHOLE]
-                    if (comment := each.marks.comment_of(each.student, name)) is not None
                 },
             }
             for each in found

@@ -32,7 +32,7 @@ class Standing:
     person: Person | None
     number: str  # the platform's, "" if nobody knows it
     days_late: float  # nan: late, and nobody knows by how much
-    taken_off: float
+    rule: Rule | None  # for late submissions
 
     @property
     def student(self) -> str:
@@ -52,6 +52,13 @@ class Standing:
         if self.result.problem and not self.marks.total_of(self.student):
             return "cannot be graded"
         return "open: by hand" if self.open else "graded"
+
+    @property
+    def taken_off(self) -> float:
+        """Points that lateness takes."""
+        if self.rule is None or math.isnan(self.days_late):
+            return 0.0
+        return self.rule.taken_off(self.result.total + self.marks.total_of(self.student), self.days_late)
 
     @property
     def total(self) -> float:
@@ -86,10 +93,8 @@ def standings(
         if days is None:
             handed_in = person.handed_in if person else None
             days = days_late(handed_in, terms.due, submission.late, marks.extensions.get(key, 0.0))
-        points = result.total + marks.total_of(result.student)
-        lost = terms.rule.taken_off(points, days) if terms.rule and not math.isnan(days) else 0.0
         number = submission.number or (person.number if person else "")
-        found.append(Standing(result, marks, person, number, days, lost))
+        found.append(Standing(result, marks, person, number, days, terms.rule))
     return found
 
 
