@@ -193,7 +193,7 @@ class Study:
         self.add_arguments(parser)
         try:
             self.run(parser.parse_args(arguments))
-        except (StudyError, ModuleNotFoundError) as error:
+        except StudyError as error:
             parser.error(str(error))
 
     def _begin(self, options: argparse.Namespace, plan: Plan) -> dict[str, Any]:

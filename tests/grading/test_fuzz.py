@@ -21,6 +21,8 @@ from labkit.grading.marking.marking import metadata_notes
 from labkit.grading.marking.results import Part, Result, Task, result_from, sentence
 from labkit.grading.marking.submissions import Submission, SubmissionError, find_submissions
 from labkit.grading.reporting import report
+from labkit.grading.reporting.by_hand import Marks
+from labkit.grading.reporting.standing import standings
 from labkit.grading.sandbox import transport
 from labkit.grading.sandbox.transport import TransportError
 from tests.grading import tiny
@@ -127,8 +129,9 @@ def test_notebooks(assignment, tmp_path_factory, content):
         tasks={cell.name: Task(0, cell.points, [Part("x", sentence(answers))]) for cell in assignment.tests},
     )
     assert result_from(json.loads(json.dumps(result.as_dict()).encode())) == result
-    folder = tmp_path_factory.getbasetemp()
-    report.write_grades(folder / "grades.csv", assignment, [result])
+    folder, found = tmp_path_factory.getbasetemp(), standings([result], Marks(), {})
+    report.write_pages(folder, assignment, found)
+    report.write_grades(folder / "grades.csv", assignment, found)
 
 
 def archive():

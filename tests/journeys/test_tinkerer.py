@@ -190,7 +190,7 @@ from labkit.attacks.fgsm import fgsm
 from labkit.attribution.grad_cam import grad_cam
 from labkit.attribution.saliency import saliency
 from labkit.features.receptive_field import receptive_field
-from labkit.models import summary
+from labkit.summary import summary
 
 
 class Mine(nn.Module):
