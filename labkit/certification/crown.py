@@ -28,7 +28,7 @@ def crown(
     classes: Int64[Tensor, " n"],
     *,
     eps: float,
-    before: str = "interval",
+    intermediate: str = "interval",
     batch_size: int = 50,
     progress: Progress = iter,
 ) -> Float64[Tensor, "n k"]:
@@ -47,8 +47,8 @@ def crown(
         images: (N, C, H, W), pixels in [0, 1].
         classes: (N,) int64, the class to be certified for each image.
         eps: the largest change of any pixel, in pixel units.
-        before: how the inputs of each ReLU are bounded: "interval" (CROWN-IBP), or "crown", again by linear functions
-            wherever intervals leave the sign open, which is much tighter and takes seconds an image.
+        intermediate: how the inputs of each ReLU are bounded: "interval" (CROWN-IBP), or "crown", again by linear
+            functions wherever intervals leave the sign open, which is much tighter and takes seconds an image.
         batch_size: images that are in memory at once; and, of one image, the rows of 20 units at once for each of them.
         progress: wraps the loop over the batches, e.g. ``tqdm``; silent by default.
 
@@ -56,19 +56,19 @@ def crown(
         (N, K) float64, in logits: lower bounds of logit[class] - logit[k]; infinity at the class itself.
 
     Raises:
-        ValueError: bad shape, dtype or range; model in training mode; eps < 0; an unknown `before`; a network that is
-            not sequential or has a layer that no bounds are known for.
+        ValueError: bad shape, dtype or range; model in training mode; eps < 0; an unknown `intermediate`; a network
+            that is not sequential or has a layer that no bounds are known for.
 
     Source:
-        Zhang et al. 2018, arXiv:1811.00866; with intervals before: Zhang et al. 2019, arXiv:1906.06316.
+        Zhang et al. 2018, arXiv:1811.00866; with intermediate intervals: Zhang et al. 2019, arXiv:1906.06316.
     """
     check_certificate(model, images, classes, eps)
-    check_choice(("crown", "interval"), before=before)
+    check_choice(("crown", "interval"), intermediate=intermediate)
     check_counts(batch_size=batch_size)
     steps, found = steps_of(model), []
     parts = list(zip(images.split(batch_size), classes.split(batch_size), strict=True))
     for part, own in progress(parts):
-        boxes = _boxes(steps, input_box(part, eps), rows=20 * batch_size if before == "crown" else 0)
+        boxes = _boxes(steps, input_box(part, eps), rows=20 * batch_size if intermediate == "crown" else 0)
         by_interval = interval_margins(steps[-1], boxes[-2], own)
         by_lines = _below(steps, boxes, margin_rows(own, by_interval.shape[1]))
         found.append(finished(torch.maximum(by_interval, by_lines), own))

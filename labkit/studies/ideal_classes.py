@@ -128,7 +128,8 @@ def _noise(networks: dict[str, nn.Module], names: Callable[[int], str], count: i
 
 @cache
 def _networks() -> dict[str, nn.Module]:
-    return {name: models.load(name) for name in (NETWORK, *OTHERS)}
+    with needs("studies"):
+        return {name: models.load(name) for name in (NETWORK, *OTHERS)}
 
 
 @cache

@@ -60,7 +60,7 @@ def test_tighter_before_each_relu_is_tighter_at_the_end(batch):
     images, classes = batch
     model = of_every_layer()
     by_interval = crown(model, images, classes, eps=0.05)
-    by_lines = crown(model, images, classes, eps=0.05, before="crown")
+    by_lines = crown(model, images, classes, eps=0.05, intermediate="crown")
     finite = by_lines.isfinite()
     assert (by_lines - by_interval)[finite].mean() > 0
     assert (by_lines[finite] <= margins(model, images, classes)[finite]).all()
@@ -77,13 +77,13 @@ def test_neither_batch_nor_rows_at_once_change_anything(batch):
     images, classes = batch
     model = of_every_layer()
     for before in ("interval", "crown"):
-        one = crown(model, images, classes, eps=0.05, before=before, batch_size=1)
-        torch.testing.assert_close(crown(model, images, classes, eps=0.05, before=before), one)
+        one = crown(model, images, classes, eps=0.05, intermediate=before, batch_size=1)
+        torch.testing.assert_close(crown(model, images, classes, eps=0.05, intermediate=before), one)
 
 
 def test_an_unknown_way_is_refused(batch):
-    with pytest.raises(ValueError, match="before must be one of"):
-        crown(of_every_layer(), *batch, eps=0.1, before="guess")
+    with pytest.raises(ValueError, match="intermediate must be one of"):
+        crown(of_every_layer(), *batch, eps=0.1, intermediate="guess")
 
 
 def test_overlapping_windows_of_a_max_pooling():

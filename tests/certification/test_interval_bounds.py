@@ -59,7 +59,7 @@ def test_never_above_what_an_image_within_eps_does(seed, eps):
     images, classes = torch.rand(2, 2, 15, 13, generator=rng), torch.randint(4, (2,), generator=rng)
     model = of_every_layer(seed)
     found = [interval_bounds(model, images, classes, eps=eps), crown(model, images, classes, eps=eps)]
-    found.append(crown(model, images, classes, eps=eps, before="crown"))
+    found.append(crown(model, images, classes, eps=eps, intermediate="crown"))
     assert (found[0] <= found[1] + 1e-9).all()
     attacked = pgd(model, images, classes, eps=eps, steps=5) if eps else images
     for changed in [attacked, *within(images, eps, 20, seed)]:
