@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import shutil
 import sys
+import sysconfig
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +55,9 @@ def course_state() -> str:
     in the cache (a book built from the bundled sample is executed again once the full sets have arrived).
     """
     digest = hashlib.sha256(f"{sys.version} {digest_of(ROOT / 'labkit')}".encode())
-    installed = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions()}
+    # Of the environment alone: setuptools puts its own copies of packages onto sys.path once it is imported.
+    places = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    installed = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions(path=places)}
     digest.update("\n".join(sorted(installed)).encode())
     data = Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
     cached = (f"{path.name} {path.stat().st_size}" for path in data.glob("*.safetensors"))

@@ -40,6 +40,18 @@ def test_key_follows_labkit_and_the_data(course):
     assert len(set(keys)) == 4
 
 
+def test_the_key_is_the_same_in_whatever_process_it_is_made():
+    """`make test` fills the cache in one process, and the build reads it in another that has imported less."""
+    code = "from tools.website.execution import course_state; print(course_state())"
+    keys = [
+        subprocess.run(
+            [sys.executable, "-c", first + code], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        for first in ("", "import tools.check, setuptools; ")
+    ]
+    assert keys[0] == keys[1] != ""
+
+
 def test_key_ignores_what_does_not_matter(course):
     before = execution.course_state()
     (course / "labkit/__pycache__").mkdir()
