@@ -34,12 +34,10 @@ def plan(options: Namespace) -> Plan:
 def measure(run: Run) -> dict[str, Any]:
     """Every experiment on one network.
 
-    The shared settings:
-        sources: training images to learn on alone, one after the other; one perturbation for each class.
-        many: training images to learn on together.
-        tests: test images for the perturbations that were learned on many images. The others, of which there are ten
-            times as many, meet a fifth of these, and so do all in the comparison at equal length.
-        seed: fixes the random perturbation that the comparison begins with.
+    The shared settings are `sources`, the training images to learn on alone, one after the other, with one
+    perturbation for each class; `many`, those to learn on together; `tests`, the test images for what was learned on
+    many images (the others, of which there are ten times as many, meet a fifth of these, and so do all in the
+    comparison at equal length); and `seed`, which fixes the random perturbation that the comparison begins with.
 
     Returns:
         The counts. A table is K x K, true class by target class.

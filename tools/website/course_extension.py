@@ -66,9 +66,9 @@ def execute_together(app: Sphinx, env: BuildEnvironment, docnames: list[str]) ->
 def use_all_processors(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Read and write the pages in as many processes as there are processors; Jupyter Book has no option for it."""
     app.parallel = os.cpu_count() or 1
-    numbering = app.extensions.get("sphinx_multitoc_numbering")
-    if numbering:  # it does not say so, but it works when everything is read
-        numbering.parallel_read_safe = True
+    for name in ("sphinx_multitoc_numbering", "sphinx_jupyterbook_latex"):  # they do not say that they are safe
+        if name in app.extensions:  # the first works when everything is read, the second only for LaTeX
+            app.extensions[name].parallel_read_safe = True
 
 
 def shrink_figures(app: Sphinx, doctree: nodes.document) -> None:
