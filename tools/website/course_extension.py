@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,9 +33,19 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", shrink_figures, priority=400)  # before Sphinx collects the images
     app.connect("source-read", list_modules)
     app.connect("autodoc-skip-member", skip_inherited)
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("build-finished", forget_after_warnings)
     app.connect("html-page-context", drop_thebe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def shorten_signature(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None] | None:
+    """Where a default such as <factory> keeps Sphinx from reading a signature: "~labkit.a.Task" -> "Task"."""
+    if signature and "<factory>" in signature:
+        return re.sub(r"~(\w+\.)*(?=\w)", "", signature), returned
+    return None
 
 
 def ensure_assets(app: Sphinx, config: Config) -> None:
