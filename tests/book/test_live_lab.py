@@ -136,7 +136,7 @@ def test_ideal_digits_grow_in_both_networks(lab):
     panel.get_by_role("button", name="grow the ideal 3").click()
     expect(panel.locator("output").first).to_have_text("80")
     for caption in panel.locator("figcaption").all():
-        assert "3, > 99.9%" in caption.inner_text()
+        expect(caption).to_contain_text("3, > 99.9%")
     slider = panel.get_by_role("slider")
     slider.press("Home")
     assert "> 99.9%" not in panel.locator("figcaption").first.inner_text()  # noise, to begin with

@@ -24,14 +24,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labkit.grading.authoring.code import unpacked
-from labkit.grading.authoring.compare import finite, images, raised, same, show
-from labkit.grading.authoring.values import Raised, built, function, layers, linear, network, plain
-
-__all__ = [
-    "Here", "Part", "Raised", "collecting", "easy", "equal", "finite", "fraction", "function", "here", "images",
-    "layers", "linear", "network", "parts", "plain", "raised", "same", "shaped", "that", "unpacked", "untouched",
-]  # fmt: skip
+from labkit.grading.authoring.code import unpacked as unpacked
+from labkit.grading.authoring.compare import finite as finite
+from labkit.grading.authoring.compare import images as images
+from labkit.grading.authoring.compare import raised as raised
+from labkit.grading.authoring.compare import same as same
+from labkit.grading.authoring.compare import show
+from labkit.grading.authoring.values import Raised as Raised
+from labkit.grading.authoring.values import built
+from labkit.grading.authoring.values import function as function
+from labkit.grading.authoring.values import layers as layers
+from labkit.grading.authoring.values import linear as linear
+from labkit.grading.authoring.values import network as network
+from labkit.grading.authoring.values import plain as plain
 
 COLLECTED = "__hidden_checks__"  # a name in the namespace of a notebook whose hidden checks are only collected
 
