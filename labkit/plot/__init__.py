@@ -15,7 +15,7 @@ from labkit.plot.drawing import percent
 from labkit.plot.encoding import dark_glass, png, webp
 from labkit.plot.galleries import framed, images, predictions, regions
 from labkit.plot.layers import channels, forward_pass, kernels
-from labkit.plot.maps import beside, heat, occluded, signed
+from labkit.plot.maps import beside, heat, occluded, overlaid, signed
 from labkit.plot.style import Picture
 from labkit.plot.tables import confusion, rates
 
@@ -40,6 +40,7 @@ __all__ = [
     "lines",
     "matrices",
     "occluded",
+    "overlaid",
     "palette",
     "percent",
     "png",

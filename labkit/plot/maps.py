@@ -120,6 +120,49 @@ def beside(
 
 
 @house_style
+def overlaid(
+    image: Float[Tensor, "c h w"],
+    maps: Float[Tensor, "n h w"],
+    *,
+    captions: Sequence[str] = (),
+    columns: int | None = None,
+    opacity: float = 0.6,
+) -> Picture:
+    """An image in grey, once for each map of amounts, with the map laid over it in colour.
+
+    Each map has its own scale, in percent of its largest number, since only places are compared.
+
+    Args:
+        image: (C, H, W), pixels in [0, 1].
+        maps: (N, H, W), numbers from zero up, on the grid of the image; below zero is drawn as zero.
+        captions: one text a map, or none at all.
+        columns: maps in a row.
+        opacity: how much of the image a map covers, from 0 (nothing) to 1 (everything).
+
+    Raises:
+        ValueError: an image or maps of another shape; captions not one a map; opacity outside 0 to 1.
+    """
+    image, maps = checked("image", image, "C", "H", "W").float(), checked("maps", maps, "N", "H", "W").float()
+    if maps.shape[1:] != image.shape[1:]:
+        raise ValueError(f"maps must be {tuple(image.shape[1:])} as the image is, got {tuple(maps.shape[1:])}")
+    if len(captions):
+        check_length("captions", captions, len(maps))
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"opacity must be from 0 to 1, got {opacity}")
+    picture, grid = image_grid(len(maps), captions, columns, maps.shape[1:], room=1.0)
+    grey = image.mean(0, keepdim=True)
+    shares = maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-30)
+    for axes in grid:
+        show_pixels(axes, grey)
+    look = {"cmap": "viridis", "vmin": 0, "vmax": 1, "alpha": opacity}
+    drawn = [show(axes, values, **look) for axes, values in zip(grid, shares, strict=True)]
+    for axes, caption in zip(grid, captions, strict=False):
+        axes.set_title(caption, pad=4)
+    color_bar(picture, grid, drawn[0], percent=True)
+    return picture
+
+
+@house_style
 def occluded(
     image: Float[Tensor, "c h w"],
     probability: Float[Tensor, "rows columns"],

@@ -38,6 +38,7 @@ FIGURES = {
     "signed": lambda: plot.signed(NOISE[:, 0] - 0.5, label="response"),
     "heat": lambda: plot.heat(NOISE[:1, 0], captions=["one"], label="amount"),
     "beside": lambda: plot.beside(NOISE[0], NOISE[0, 0] - 0.5, captions=["in", "out"]),
+    "overlaid": lambda: plot.overlaid(NOISE[0], NOISE[:, 1], captions=list("abcdef")),
     "matrices": lambda: plot.matrices([torch.eye(4), -torch.ones(2, 2)], captions=["a", "b"]),
     "sliding": lambda: plot.sliding(torch.eye(6), KERNEL, torch.ones(4, 4), 5),
     "windows": lambda: plot.windows(torch.ones(6, 6), 1, 2),

@@ -25,6 +25,19 @@ def test_maps_of_zeros_can_be_drawn():
     assert plot.png(plot.signed(torch.zeros(1, 4, 4)))
 
 
+def test_a_map_lies_over_its_image_on_a_scale_of_its_own():
+    figure = plot.overlaid(NOISE[0], torch.stack([NOISE[1, 0], 100 * NOISE[1, 0]]), opacity=0.4)
+    first, second = (axes.images for axes in figure.axes if len(axes.images) == 2)
+    for below, above in (first, second):
+        assert torch.equal(torch.as_tensor(below.get_array())[..., 0], NOISE[0].mean(0))
+        assert above.get_alpha() == 0.4
+    torch.testing.assert_close(*(torch.as_tensor(pair[1].get_array().data) for pair in (first, second)))
+    with pytest.raises(ValueError, match=r"maps must be \(32, 32\) as the image is, got \(7, 7\)"):
+        plot.overlaid(NOISE[0], torch.ones(1, 7, 7))
+    with pytest.raises(ValueError, match="opacity must be from 0 to 1, got 2"):
+        plot.overlaid(NOISE[0], NOISE[:1, 0], opacity=2)
+
+
 def test_a_class_has_the_same_colour_in_every_occlusion_figure():
     names = [str(digit) for digit in range(10)]
     shown = []

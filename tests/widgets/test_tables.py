@@ -1,0 +1,30 @@
+"""Results as a table."""
+
+import re
+
+import pytest
+
+from labkit.widgets import table
+
+
+def test_printed_columns_are_aligned():
+    found = table(["attack", "error"], [["none", "0.7%"], ["PGD, 20 steps", "92.5%"]])
+    assert str(found).splitlines() == [
+        "attack         error",
+        "none            0.7%",
+        "PGD, 20 steps  92.5%",
+    ]
+
+
+def test_html_names_rows_and_columns_and_escapes():
+    found = table(["", "a < b"], [["<x>", 1], ["y", 2.5]])._repr_html_()
+    assert re.findall(r'<th scope="col">(.*?)</th>', found) == ["", "a &lt; b"]
+    assert re.findall(r'<th scope="row">(.*?)</th>', found) == ["&lt;x&gt;", "y"]
+    assert re.findall(r"<td>(.*?)</td>", found) == ["1", "2.5"]
+
+
+def test_rows_that_do_not_fit_are_quoted():
+    with pytest.raises(ValueError, match=r"2 cells, one for each column, got 3: \['a', 1, 2\]"):
+        table(["", "n"], [["a", 1, 2]])
+    with pytest.raises(ValueError, match="one row at least"):
+        table(["", "n"], [])
