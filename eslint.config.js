@@ -16,5 +16,5 @@ export default [
       "no-unused-vars": "off", // tsc, too, and it reads the imports of types
     },
   },
-  { files: ["book/_assets/course.js"], languageOptions: { sourceType: "script" } },
+  { files: ["book/_assets/*.js"], languageOptions: { sourceType: "script" } },
 ];

@@ -1,6 +1,7 @@
 """Sphinx extension of this book: an execution cache that knows labkit, and the pages of the API reference."""
 
 import ast
+import hashlib
 import os
 import re
 import subprocess
@@ -27,6 +28,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("course_assets", "", "html")  # "html": every page is written again, from what was read
     app.connect("config-inited", ensure_assets)
     app.setup_extension("tools.website.live_view")
+    app.setup_extension("tools.website.questions")
+    app.setup_extension("tools.website.glossary")
     app.connect("config-inited", key_execution_cache)
     app.connect("env-before-read-docs", execute_together)
     app.connect("env-before-read-docs", use_all_processors)
@@ -58,7 +61,8 @@ def ensure_assets(app: Sphinx, config: Config) -> None:
 def key_execution_cache(app: Sphinx, config: Config) -> None:
     """Take executed notebooks from the cache of everything that they depend on, and fill it from there too."""
     config.course_state = course_state()
-    config.course_assets = digest_of(ROOT / "book/_assets") + digest_of(ROOT / "_build/static")
+    glossary = hashlib.sha256((ROOT / "book/glossary.md").read_bytes()).hexdigest()  # its definitions are in every page
+    config.course_assets = digest_of(ROOT / "book/_assets") + digest_of(ROOT / "_build/static") + glossary
     config.nb_execution_cache_path = str(cache_folder(config.course_state))
     forget_old_caches(config.course_state)
 
