@@ -27,22 +27,23 @@ def boxed():
 
 
 def left(mark):
-    """Processes with these words in their environment or command line."""
-    found = []
+    """The command lines of other processes with these words in their environment or command line."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+            command = (process / "cmdline").read_bytes()
+            words = (process / "environ").read_bytes() + command
         except OSError:
             continue
         if mark in words and int(process.name) != os.getpid():
-            found.append(process.name)
+            found[process.name] = command.replace(b"\0", b" ").decode(errors="replace")[:200]
     return found
 
 
-def wait(condition):
+def wait(until, *, failing=lambda: ""):
     end = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < end
+    while not until():
+        assert time.monotonic() < end, failing()
         time.sleep(0.02)
 
 
@@ -65,7 +66,7 @@ def test_stopped(tmp_path, boxed, how):
     assert len(left(place.encode())) >= 5, "the command, two servers, a process for a submission, and its box"
     process.send_signal(how)
     words = process.communicate()[1]
-    wait(lambda: not left(place.encode()))
+    wait(lambda: not left(place.encode()), failing=lambda: f"still there: {left(place.encode())}")
     (path,) = kept.glob("ada-*.json")
     assert json.loads(path.read_text())["result"]["student"] == "ada"
     assert process.returncode == (130 if how == signal.SIGINT else -how)

@@ -3,11 +3,10 @@
 A child is forked from it for a submission, with bounds on what it may use (see `bounds`), and tells over its channel
 what it is at, each task that is done, and the result. So a submission on which a child dies costs nobody else anything.
 
-Started by `schedule` as `python -m labkit.grading.marking.process FD`.
+Started by `schedule` as `python -m labkit.grading.marking.process FD PARENT`.
 """
 
 import json
-import os
 import pickle
 import signal
 import socket
@@ -32,7 +31,7 @@ LEAKS = "the box leaks, so nothing was graded: "
 
 
 def main() -> None:
-    linux.die_with(os.getppid())
+    linux.die_with(int(sys.argv[2]))
     control = socket.socket(fileno=int(sys.argv[1]))
     settings: Settings = pickle.load(sys.stdin.buffer)  # from the process that started this one
     try:

@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,6 @@ from labkit.grading.sandbox.fork_server import ForkServer, ServerError
 from labkit.grading.sandbox.limits import Limits
 from labkit.grading.sandbox.watcher import GRACE, PATIENCE, Watcher
 
-CREDENTIALS = struct.Struct("3i")  # process, user, group
 FIRST_USER = 2_000_000  # user numbers from here on are nobody's
 
 
@@ -40,6 +38,7 @@ class Box:
     folder: str  # the notebook's, as it is seen inside
     channel: socket.socket
     sandbox: subprocess.Popen | None = None  # bubblewrap; None without a sandbox
+    lifeline: socket.socket | None = None  # when it is closed, the box ends
     pid: int = 0  # of the first process in the box, seen from outside
     pidfd: int = -1  # a descriptor that stands for it, whatever becomes of the number
     runner: int = -1  # a descriptor that stands for the notebook runner
@@ -117,8 +116,8 @@ class Box:
             except subprocess.TimeoutExpired:
                 self.sandbox.kill()
                 self.sandbox.wait()
-            if self.sandbox.stdout is not None:
-                self.sandbox.stdout.close()
+        if self.lifeline is not None:
+            self.lifeline.close()
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
         for descriptor in {self.pidfd, self.runner} - {-1}:
@@ -222,12 +221,12 @@ class Boxes:
             return Box(self.limits, tempfile.mkdtemp(prefix="labkit-grade-"), channel)
         group = control_groups.make(self.limits)
         try:
-            sandbox, pid = bubblewrap.start(self.limits, group.lists[0] if group else None)
+            sandbox, pid, lifeline = bubblewrap.start(self.limits, group.lists[0] if group else None)
         except BaseException:
             if group is not None:
                 group.close()
             raise
-        return Box(self.limits, HOME, channel, sandbox, pid, os.pidfd_open(pid), group=group)
+        return Box(self.limits, HOME, channel, sandbox, lifeline, pid, os.pidfd_open(pid), group=group)
 
     def _fork(self, server: ForkServer, box: Box, theirs: socket.socket) -> None:
         server.wait()
@@ -240,11 +239,10 @@ class Boxes:
     def _hello(self, box: Box) -> int:
         """The runner's process number, which the kernel writes on its first words, before any of the student's code."""
         box.channel.settimeout(60)
-        _, notes, _, _ = box.channel.recvmsg(1, socket.CMSG_SPACE(CREDENTIALS.size), socket.MSG_PEEK)
+        runner = bubblewrap.sender(box.channel, socket.MSG_PEEK)
         answer = transport.receive(box.channel, seconds=60)
-        if answer != {"ready": True} or not notes:
+        if answer != {"ready": True} or not runner:
             raise ValueError(answer.get("failed", "no reason given") if isinstance(answer, dict) else "nonsense")
-        runner, _, _ = CREDENTIALS.unpack(notes[0][2])
         box.runner = os.pidfd_open(runner)
         box.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
         return runner

@@ -4,11 +4,12 @@ In a box there are: /usr, the Python environment, labkit (not the folder that it
 all read-only; an empty home, /tmp and /dev/shm in memory; /proc of the box itself.
 """
 
-import json
 import os
 import platform
 import shutil
 import site
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,9 @@ MISSING = (
     "apt-get install bubblewrap. On macOS and Windows grade inside a Linux container or virtual machine: "
     "see the chapter Teaching with this book."
 )
-# The idle process may be taken over where it has the student's user number: it gets next to nothing.
-IDLE = "ulimit -c 0; ulimit -f 0; ulimit -n 16; ulimit -t 10; ulimit -v 65536; echo ready; exec sleep infinity"
+CREDENTIALS = struct.Struct("3i")  # process, user, group
+# It ends when its input does. It may be taken over where it has the student's user number: it gets next to nothing.
+IDLE = "ulimit -c 0; ulimit -f 0; ulimit -n 16; ulimit -t 10; ulimit -v 65536; echo ready; read end"
 
 
 class BoxError(Exception):
@@ -86,43 +88,58 @@ def environment(home: str) -> dict[str, str]:
     return kept | threads | settings | {"PATH": path, "HOME": home, "USER": "student", "LOGNAME": "student"}
 
 
-def start(limits: Limits, group: Path | None) -> tuple[subprocess.Popen, int]:
+def start(limits: Limits, group: Path | None) -> tuple[subprocess.Popen, int, socket.socket]:
     """Make a new box with an idle process in it.
+
+    The box lasts as long as the socket that is returned: when the process that holds it ends, however that happens,
+    the idle process reads the end of its input and ends too. `--die-with-parent` alone would not do. It takes effect
+    some milliseconds after bubblewrap was started; and where bubblewrap is killed while it sets up the box, its child
+    waits for it for ever.
 
     Args:
         limits: for the files in memory.
         group: the list of processes of the control group that the box is to belong to.
 
     Returns:
-        bubblewrap, and the idle process's number outside.
+        bubblewrap, the idle process's number outside, and the socket.
 
     Raises:
         BoxError: bubblewrap cannot make one here; the message is its own.
     """
-    reading, writing = os.pipe()
     rules, rules_in = os.pipe()
     os.write(rules_in, system_calls.encoded())
     os.close(rules_in)
-    words = [*command(limits), "--as-pid-1", "--info-fd", str(writing), "--seccomp", str(rules), "--"]
+    words = [*command(limits), "--as-pid-1", "--seccomp", str(rules), "--"]
     if group is not None:
         words = ["/bin/sh", "-c", 'echo 0 > "$0" && exec "$@"', str(group), *words]
-    sandbox = subprocess.Popen(
-        [*words, "/bin/sh", "-c", IDLE],
-        env={"PATH": "/usr/bin:/bin"},
-        pass_fds=[writing, rules],
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    os.close(writing)
+    lifeline, theirs = socket.socketpair()
+    lifeline.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    with theirs:
+        sandbox = subprocess.Popen(
+            [*words, "/bin/sh", "-c", IDLE],
+            env={"PATH": "/usr/bin:/bin"},
+            pass_fds=[rules],
+            cwd="/",
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+        )
     os.close(rules)
-    assert sandbox.stdout is not None
     assert sandbox.stderr is not None
-    with os.fdopen(reading) as file:
-        if sandbox.stdout.readline() != b"ready\n":
-            sandbox.kill()
-            reason = sandbox.communicate()[1].decode(errors="replace").strip()
-            raise BoxError(f"bubblewrap cannot make a box here: {reason or 'no reason given'}")
-        sandbox.stderr.close()
-        return sandbox, json.load(file)["child-pid"]
+    pid = sender(lifeline)
+    if not pid:
+        lifeline.close()
+        sandbox.kill()
+        reason = sandbox.communicate()[1].decode(errors="replace").strip()
+        raise BoxError(f"bubblewrap cannot make a box here: {reason or 'no reason given'}")
+    sandbox.stderr.close()
+    return sandbox, pid, lifeline
+
+
+def sender(channel: socket.socket, flags: int = 0) -> int:
+    """The number, as it is seen here, of the process that sent the next byte; 0 where nothing more comes.
+
+    The kernel writes it on what is sent, so it is true whoever sends. The channel has SO_PASSCRED set.
+    """
+    found, notes, _, _ = channel.recvmsg(1, socket.CMSG_SPACE(CREDENTIALS.size), flags)
+    return CREDENTIALS.unpack(notes[0][2])[0] if found and notes else 0

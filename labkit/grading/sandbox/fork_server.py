@@ -31,13 +31,13 @@ class ForkServer:
         """Start it; it loads what it needs in the meantime, see `wait`.
 
         Args:
-            module: run as `python -m MODULE FD`; it ends in a call of `serve`.
+            module: run as `python -m MODULE FD PARENT`; it ends in a call of `serve`.
             settings: what it reads from its standard input.
             environment: all of its environment variables.
         """
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, "-s", "-P", "-m", module, str(theirs.fileno())]
+            command = [sys.executable, "-s", "-P", "-m", module, str(theirs.fileno()), str(os.getpid())]
             self._process = subprocess.Popen(
                 command,
                 env=environment,

@@ -17,6 +17,7 @@ FORBIDDEN = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
     "personality": (135, 92),
     "mount": (165, 40),
     "umount2": (166, 39),

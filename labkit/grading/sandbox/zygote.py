@@ -7,7 +7,7 @@ when the box goes.
 The server runs no student's code and holds nothing worth stealing: it starts with an empty environment, knows what is
 released to students and nothing of the solution, and only the children's end of one socket is open in them.
 
-Started by `box` as `python -m labkit.grading.sandbox.zygote FD`.
+Started by `box` as `python -m labkit.grading.sandbox.zygote FD PARENT`.
 """
 
 import importlib

@@ -141,7 +141,7 @@ function openDraft() {
     const text = localStorage.getItem(draftName);
     if (text === null) return;
     const draft = readSaved(text, "the draft");
-    takeIn(draft.saved ? { ...draft, marks: upToDate(draft.marks) } : draft);
+    takeIn(draft.saved ? { ...draft, marks: current(draft.marks) } : draft);
     unsaved = !draft.saved;
   } catch {
     // There is no draft that can be read.
@@ -152,7 +152,7 @@ function openDraft() {
  *  elsewhere, since they were saved: there the page's data are newer.
  *  @param {Changes} marks
  *  @returns {Changes} */
-function upToDate(marks) {
+function current(marks) {
   /** @type {Changes} */
   const kept = {};
   for (const { key, marks: now } of data.students) {
