@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit.files import replacing
+
 if TYPE_CHECKING:  # these take seconds to import
     from torch import Tensor, nn
 
@@ -37,14 +39,14 @@ def train(arguments: Sequence[str]) -> int:
 
 def study(arguments: Sequence[str]) -> int:
     """Run one of the studies behind the book's tables again."""
-    names = sorted(path.stem for path in (Path(__file__).parent / "studies").glob("[!_]*.py"))
+    studies = _module("labkit.studies._study")
     parser = argparse.ArgumentParser(prog="labkit study", description=study.__doc__, add_help=False)
-    parser.add_argument("name", choices=names, help="its own options: labkit study NAME --help")
+    parser.add_argument("name", choices=studies.names(), help="its own options: labkit study NAME --help")
     if not arguments or arguments[0] in ("-h", "--help"):
         parser.print_help()
         return 0
     name = parser.parse_args(arguments[:1]).name
-    return _module(f"labkit.studies.{name}").STUDY.main(list(arguments[1:])) or 0
+    return studies.find(name).main(list(arguments[1:])) or 0
 
 
 def export(arguments: Sequence[str]) -> int:
@@ -76,7 +78,9 @@ def explain(arguments: Sequence[str]) -> int:
     label = int(probabilities.argmax()) if options.label is None else _class_number(options.label, names)
     values = _attribution(model, image, label, options.method)
     captions = (f"{names[label]} {percent(float(probabilities[label]))}", options.method.replace("_", " "))
-    plot.beside(image[0], values, captions=captions, label="in favour of the class").savefig(_parent(options.output))
+    figure = plot.beside(image[0], values, captions=captions, label="in favour of the class")
+    with replacing(options.output) as path:
+        figure.savefig(path)
     print(f"{options.method} for {names[label]!r}: {options.output}")
     return 0
 
@@ -108,7 +112,8 @@ def attack(arguments: Sequence[str]) -> int:
     pixels = (changed * 255).round().to(torch.uint8)  # as a PNG keeps it
     after = _probabilities(model, pixels.float() / 255)
     written = pixels[0].movedim(0, -1).squeeze(-1).numpy()
-    Image.fromarray(written).save(_parent(options.output), format="PNG")
+    with replacing(options.output) as path:
+        Image.fromarray(written).save(path, format="PNG")
     print("before:")
     _print_surest(before, names)
     print(f"after, no pixel changed by more than {options.eps:g} of 255:")
@@ -118,7 +123,8 @@ def attack(arguments: Sequence[str]) -> int:
         shown = torch.stack((before, after)).amax(0).topk(min(LARGEST, len(names))).indices
         classes = [names[index] for index in shown.tolist()]
         figure = plot.attack(image[0], pixels[0].float() / 255, before[shown], after[shown], classes)
-        figure.savefig(_parent(options.figure))
+        with replacing(options.figure) as path:
+            figure.savefig(path)
         print(options.figure)
     fooled = int(after.argmax()) == goal if options.to is not None else int(after.argmax()) != start
     if not fooled:
@@ -222,11 +228,6 @@ def _attribution(model: "nn.Module", image: "Tensor", label: int, method: str) -
     if maps.ndim == 2:
         return maps
     return maps.sum(0) if method == "integrated_gradients" else maps.abs().amax(0)
-
-
-def _parent(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 if __name__ == "__main__":

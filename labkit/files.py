@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,3 +60,21 @@ def sha256(content: bytes | Path) -> str:
         with content.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     return hashlib.sha256(content).hexdigest()
+
+
+def digest_of(paths: Iterable[Path], pattern: str = "*") -> str:
+    """Digest of files, and of the files below folders: their names and what is in them.
+
+    Args:
+        paths: files and folders.
+        pattern: which files below a folder count; hidden ones, and what Python compiled, never do.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob(pattern)) if path.is_dir() else [path]:
+            if file.is_file() and not file.name.startswith(".") and "__pycache__" not in file.parts:
+                digest.update(f"{file.relative_to(path.parent)}\0{sha256(file)}\0".encode())
+    return digest.hexdigest()

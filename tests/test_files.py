@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from labkit.files import read_json, replacing, sha256, write_bytes, write_json
+from labkit.files import digest_of, read_json, replacing, sha256, write_bytes, write_json
 
 
 def test_a_file_is_replaced_when_the_block_ends_and_not_before(tmp_path):
@@ -82,3 +82,22 @@ def test_a_digest_is_that_of_the_content(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     expected = hashlib.sha256(b"abc").hexdigest()
     assert sha256(b"abc") == sha256(tmp_path / "file") == expected
+
+
+def test_a_digest_follows_names_and_content_of_what_counts(tmp_path):
+    folder, alone = tmp_path / "folder", tmp_path / "alone"
+    (folder / "__pycache__").mkdir(parents=True)
+    (folder / "a.py").write_text("a")
+    alone.write_text("a")
+    before = digest_of([folder, alone]), digest_of([folder], "*.py")
+    (folder / ".made-from").write_text("hidden")
+    (folder / "__pycache__/a.pyc").write_text("compiled")
+    assert (digest_of([folder, alone]), digest_of([folder], "*.py")) == before
+    (folder / "b.txt").write_text("b")
+    assert digest_of([folder, alone]) != before[0]
+    assert digest_of([folder], "*.py") == before[1]
+    (folder / "a.py").rename(folder / "c.py")
+    assert digest_of([folder], "*.py") != before[1]
+    changed = digest_of([folder, alone])
+    alone.write_text("b")
+    assert digest_of([folder, alone]) != changed

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from labkit.files import write_bytes
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 
@@ -112,7 +114,7 @@ def rewritten(text: str) -> str:
 
 def main() -> None:
     text = README.read_text()
-    README.write_text(rewritten(text))
+    write_bytes(README, rewritten(text).encode())
     print(f"README.md: {len(TABLES)} tables written")
 
 

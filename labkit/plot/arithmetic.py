@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from labkit.plot.colors import INK, RIM, WRONG
+from labkit.plot.colors import EMPTY, INK, RIM, WRONG
 from labkit.plot.drawing import bare, check_length, checked, number, outline, places
 from labkit.plot.style import LINE, WIDTH, Picture, house_style
 
@@ -103,7 +103,7 @@ def windows(reads: Real[Tensor, "size size"], padding: int, output_size: int) ->
         value = int(reads[row, column])
         inside = padding <= row < padding + size and padding <= column < padding + size
         if not inside:
-            left.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color="#e4e4e4", linewidth=0))
+            left.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=EMPTY, linewidth=0))
         color = WRONG if value == 0 else INK if not inside or value > 5 else "#ffffff"
         left.text(column, row, str(value), ha="center", va="center", color=color, weight="normal" if value else "bold")
     outline(left, padding, padding, size, size)

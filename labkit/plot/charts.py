@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64, Real
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
-from labkit.plot.colors import COLORS, CORRECT, INK, WRONG
+from labkit.plot.colors import COLORS, CORRECT, INK, RIM, WRONG
 from labkit.plot.drawing import checked
 from labkit.plot.style import LINE, WIDTH, Picture, house_style
 
@@ -135,7 +135,7 @@ def confidence_histogram(confidences: Float[Tensor, " n"], correct: Bool[Tensor,
             counts.tolist(),
             0.05,
             align="edge",
-            color=[color if keep else "#cfcfcf" for keep in kept],
+            color=[color if keep else RIM for keep in kept],
             edgecolor="white",
             linewidth=0.8,
         )
@@ -179,7 +179,7 @@ def dots(
     picture = Picture(figsize=(WIDTH, 0.34 * len(classes) + 3 * LINE))
     axes = picture.subplots()
     heights = labels + (torch.arange(len(values)) * 0.618 % 1 - 0.5) * 0.7  # spread evenly, and always the same
-    axes.plot(values, heights, ".", color="#9a9a9a", markersize=3, alpha=0.5)
+    axes.plot(values, heights, ".", color=RIM, markersize=3)
     axes.plot(values[marked], heights[marked], "o", color=WRONG, markersize=5, label=legend)
     axes.set(xlabel=xlabel, ylim=(len(classes) - 0.5, -0.5))
     axes.set_yticks(range(len(classes)), classes)
@@ -208,7 +208,7 @@ def scatter(
         raise ValueError(f"points must have shape (N, 2) and 1 to {len(COLORS)} groups, got {tuple(points.shape)}")
     picture = Picture(figsize=(WIDTH, 4.4))
     axes = picture.subplots()
-    axes.plot(*points.T, ".", color="#c4c4c4", markersize=4, label="all others")
+    axes.plot(*points.T, ".", color=RIM, markersize=4, label="all others")
     for color, (name, indices) in zip(COLORS, groups.items(), strict=False):
         axes.plot(*points[torch.as_tensor(indices)].T, ".", color=color, markersize=6, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 PALETTE = json.loads(resources.files("labkit.plot").joinpath("palette.json").read_text(encoding="utf-8"))
 INK: str = PALETTE["ink"]
-RIM: str = PALETTE["rim"]  # around images, which may be as white as the page; and bars that matter less
-EMPTY: str = PALETTE["empty"]  # squares without a number
+RIM: str = PALETTE["rim"]  # around images, which may be as white as the page; and bars and points that matter less
+EMPTY: str = PALETTE["empty"]  # squares without a number, or outside the image
 COLORS: tuple[str, ...] = tuple(PALETTE["series"])
 CLASSES: tuple[str, ...] = tuple(PALETTE["classes"])  # for maps of up to ten classes
 CORRECT, WRONG, MARK = COLORS[0], COLORS[1], COLORS[5]

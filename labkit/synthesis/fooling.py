@@ -22,7 +22,7 @@ from labkit.core import (
     value_and_grad,
 )
 from labkit.data import ImageSet
-from labkit.layers import is_sequential, layer_values
+from labkit.layers import find_layer, is_sequential, layer_values
 from labkit.synthesis._reference import Reference, groups_in_memory
 
 CERTAIN = 0.99  # an image above it is never drawn anew, however slowly it still rises
@@ -243,9 +243,8 @@ def _checked_layers(model: nn.Module, layers: dict[str, float] | None) -> dict[s
         dense = [name for name, child in children.items() if isinstance(child, nn.Linear)][:-1]
         names = ["input", *(name for name, child in children.items() if isinstance(child, pools) or name in dense)]
         return dict(zip(names, torch.logspace(-5, -2, len(names)).tolist(), strict=True))
-    for name in layers:
-        if name != "input" and name not in children:
-            raise ValueError(f"unknown layer {name!r}; the network has input, {', '.join(children)}")
+    for name in layers.keys() - {"input"}:
+        find_layer(model, name)
     return layers
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from labkit import plot
 from labkit.features.activations import activations, all_activations
 from labkit.features.receptive_field import spans
+from labkit.plot.colors import CORRECT, INK, MARK
 from labkit.widgets.pictures import LIMIT, data_url
 
 BOX = '<div class="labkit-box" hidden></div>'
@@ -69,8 +70,10 @@ def browse(
     style, script = (
         importlib.resources.files("labkit.widgets").joinpath(f"browse.{kind}").read_text() for kind in ("css", "js")
     )
+    colors = f"--labkit-focus: {CORRECT}; --labkit-mark: {MARK}; --labkit-ink: {INK}"
     return HTML(
-        f'<style>{style}</style><div class="labkit-browse"><p>{_menu("image", names)}{_menu("layer", layers)}</p>'
+        f'<style>{style}</style><div class="labkit-browse" style="{colors}">'
+        f"<p>{_menu('image', names)}{_menu('layer', layers)}</p>"
         f'<div><img src="{pictures[0]}" alt="The image: {html.escape(names[0])}">{BOX}</div>'
         '<div class="labkit-maps" tabindex="0" role="application" aria-label="Units of the layer; arrow keys go from '
         f'unit to unit, page up and page down from map to map"><img src="{found[0]["sheets"][0]}" '

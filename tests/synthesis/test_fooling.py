@@ -159,7 +159,7 @@ def test_what_cannot_be_searched():
         "memory must be a whole number from 1 up, got -1": {"memory": -1},
         r"lie in \(0, 1\), got 1.5": {"confidence": 1.5},
         "above 0, got 0": {"learning_rate": 0},
-        "unknown layer 'conv9'; the network has input, normalize": {"layers": {"conv9": 1.0}},
+        "unknown layer 'conv9'; the network has normalize": {"layers": {"conv9": 1.0}},
         "eval mode": {"model": models.mnist()},
         "must be an nn.Sequential": {"model": nn.Flatten().eval()},
     }.items():

@@ -11,6 +11,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from labkit.files import write_bytes
+
 ROOT = Path(__file__).parents[2]
 
 # What conda-forge calls by another name, and what it does not carry.
@@ -90,12 +92,12 @@ def installed() -> dict[str, str]:
 def main() -> None:
     versions = installed()
     pins = [f"{name}=={version}" for name, version in sorted(versions.items())]
-    (ROOT / "constraints.txt").write_text(CONSTRAINTS + "\n".join(pins) + "\n")
+    write_bytes(ROOT / "constraints.txt", (CONSTRAINTS + "\n".join(pins) + "\n").encode())
     conda = [f"  - {CONDA_NAMES.get(name, name)}={versions[name]}" for name in direct_dependencies()]
     conda = [line for line in conda if line.strip(" -").partition("=")[0] not in ONLY_ON_PYPI]
     pip = [f"      - {name}=={versions[name]}" for name in sorted(ONLY_ON_PYPI)]
     lines = [*sorted(conda), "  - pip:", *pip, "      - -e ."]
-    (ROOT / "environment.yml").write_text(ENVIRONMENT + "\n".join(lines) + "\n")
+    write_bytes(ROOT / "environment.yml", (ENVIRONMENT + "\n".join(lines) + "\n").encode())
     print(
         f"constraints.txt: {len(pins)} versions; environment.yml: {len(conda)} from conda-forge, {len(pip)} from PyPI"
     )

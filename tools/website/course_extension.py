@@ -1,7 +1,6 @@
 """Sphinx extension of this book: an execution cache that knows labkit, and the pages of the API reference."""
 
 import ast
-import hashlib
 import os
 import re
 import subprocess
@@ -16,7 +15,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.ext.autodoc import Options
 
 from labkit import plot
-from tools.website.execution import ROOT, cache_folder, course_state, digest_of, execute_missing, forget_old_caches
+from labkit.files import digest_of
+from tools.website.execution import ROOT, cache_folder, course_state, execute_missing, forget_old_caches
 
 REFERENCE = ROOT / "book/reference"
 MARKER = "<!-- every module of labkit -->"
@@ -61,8 +61,9 @@ def ensure_assets(app: Sphinx, config: Config) -> None:
 def key_execution_cache(app: Sphinx, config: Config) -> None:
     """Take executed notebooks from the cache of everything that they depend on, and fill it from there too."""
     config.course_state = course_state()
-    glossary = hashlib.sha256((ROOT / "book/glossary.md").read_bytes()).hexdigest()  # its definitions are in every page
-    config.course_assets = digest_of(ROOT / "book/_assets") + digest_of(ROOT / "_build/static") + glossary
+    # The definitions of the glossary are in every page.
+    on_every_page = [ROOT / "book/_assets", ROOT / "_build/static", ROOT / "book/glossary.md"]
+    config.course_assets = digest_of(on_every_page)
     config.nb_execution_cache_path = str(cache_folder(config.course_state))
     forget_old_caches(config.course_state)
 

@@ -22,6 +22,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from sphinx.util import logging
 
+from labkit.files import digest_of
+
 ROOT = Path(__file__).parents[2]
 EXECUTED = ROOT / "_build/.executed"
 LOGGER = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ def course_state() -> str:
     That is labkit with its bundled images and weights, the interpreter and every installed package, and the data sets
     in the cache (a book built from the bundled sample is executed again once the full sets have arrived).
     """
-    digest = hashlib.sha256(f"{sys.version} {digest_of(ROOT / 'labkit')}".encode())
+    digest = hashlib.sha256(f"{sys.version} {digest_of([ROOT / 'labkit'])}".encode())
     # Of the environment alone: setuptools puts its own copies of packages onto sys.path once it is imported.
     places = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     installed = {f"{package.name}=={package.version}" for package in importlib.metadata.distributions(path=places)}
@@ -62,15 +64,6 @@ def course_state() -> str:
     data = Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
     cached = (f"{path.name} {path.stat().st_size}" for path in data.glob("*.safetensors"))
     digest.update("\n".join(sorted(cached)).encode())
-    return digest.hexdigest()[:16]
-
-
-def digest_of(folder: Path) -> str:
-    """Digest of all files below a folder: their names and what is in them."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -4,13 +4,13 @@ Everything goes into _build/static/lab, anew whenever something that it is made 
 are scripts that hold files (see fetch_assets.py); contents.json lists what there is to load, for the bundler.
 """
 
-import hashlib
 import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from labkit.files import digest_of
 from tools.environment import javascript
 from tools.website.fetch_assets import VENDOR, as_script
 
@@ -36,7 +36,7 @@ def main() -> Path:
 
 def _keep(folder: Path, made_from: Iterable[Path], make: Callable[[Path], None]) -> None:
     """Have a folder made, whole or not at all, unless it is there and what it is made from has not changed."""
-    state = digest(made_from)
+    state = digest_of(made_from)
     stamp = folder / STAMP
     if stamp.exists() and stamp.read_text() == state:
         return
@@ -48,17 +48,6 @@ def _keep(folder: Path, made_from: Iterable[Path], make: Callable[[Path], None])
         (ready / STAMP).write_text(state)
         shutil.rmtree(folder, ignore_errors=True)
         ready.rename(folder)
-
-
-def digest(paths: Iterable[Path]) -> str:
-    """Digest of files, and of all files below folders: their names and what is in them."""
-    found = hashlib.sha256()
-    for path in paths:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for file in files:
-            if file.is_file() and "__pycache__" not in file.parts and file.name != STAMP:
-                found.update(f"{file.relative_to(path.parent)}\0".encode() + file.read_bytes())
-    return found.hexdigest()
 
 
 def pack_networks(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import labkit
-from labkit.files import write_json
+from labkit.files import digest_of, write_json
 from labkit.grading.authoring.assignments import Assignment
 from labkit.grading.marking.results import SCHEMA, Result, Task, result_from
 from labkit.grading.marking.submissions import Submission
@@ -102,11 +102,7 @@ class Records:
 @functools.cache
 def code_digest() -> str:
     """A digest of the installed labkit: its version and every line of its code."""
-    top = Path(labkit.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(top.rglob("*.py")):
-        digest.update(str(path.relative_to(top)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    return digest_of([Path(labkit.__file__).parent], "*.py")[:16]
 
 
 def slug(student: str) -> str:

@@ -62,15 +62,6 @@ def test_key_ignores_what_does_not_matter(course):
     assert execution.course_state() == before
 
 
-def test_a_digest_follows_what_is_in_the_files(course):
-    (course / "book/_assets").mkdir(parents=True)
-    (course / "book/_assets/course.css").write_text("a {}")
-    before = execution.digest_of(course / "book/_assets")
-    assert execution.digest_of(course / "book/_assets") == before
-    (course / "book/_assets/course.css").write_text("b {}")
-    assert execution.digest_of(course / "book/_assets") != before
-
-
 def test_old_caches_go_and_the_current_one_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(execution, "EXECUTED", tmp_path)
     for age, name in enumerate("abcd"):
