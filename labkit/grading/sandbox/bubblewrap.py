@@ -120,8 +120,8 @@ def start(limits: Limits, group: Path | None) -> tuple[subprocess.Popen, int, so
             env={"PATH": "/usr/bin:/bin"},
             pass_fds=[rules],
             cwd="/",
-            stdin=theirs,
-            stdout=theirs,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
             stderr=subprocess.PIPE,
         )
     os.close(rules)
