@@ -38,6 +38,11 @@ class Summary:
     def neurons(self) -> int:
         return sum(row.neurons for row in self.rows)
 
+    @property
+    def stages(self) -> dict[str, tuple[int, ...]]:
+        """Name -> output shape of the layers that a picture of the network shows, as ``plot.architecture`` takes it."""
+        return {row.name: row.output for row in self.rows if row.parameters or "Pool" in row.layer}
+
     def cells(self) -> list[tuple[str, ...]]:
         """The table as text: a header, one line a layer, the totals."""
         lines = [("name", "layer", "output", "parameters", "neurons", "parameters / neuron")]

@@ -7,9 +7,10 @@ This is the only package that imports matplotlib. Import from here; the rooms ar
 """
 
 from labkit.plot.animation import animate
+from labkit.plot.architecture import architecture
 from labkit.plot.arithmetic import matrices, sliding, windows
 from labkit.plot.bars import attack, breakdown, confidences
-from labkit.plot.charts import confidence_histogram, curves, dots, lines, runs, scatter
+from labkit.plot.charts import confidence_histogram, curves, descent, dots, lines, runs, scatter
 from labkit.plot.colors import palette
 from labkit.plot.drawing import percent
 from labkit.plot.encoding import dark_glass, png, webp
@@ -22,6 +23,7 @@ from labkit.plot.tables import confusion, rates
 __all__ = [
     "Picture",
     "animate",
+    "architecture",
     "attack",
     "beside",
     "breakdown",
@@ -31,6 +33,7 @@ __all__ = [
     "confusion",
     "curves",
     "dark_glass",
+    "descent",
     "dots",
     "forward_pass",
     "framed",

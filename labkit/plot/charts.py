@@ -51,6 +51,46 @@ def curves(histories: Mapping[str, Any]) -> Picture:
 
 
 @house_style
+def descent(
+    x: Sequence[float] | Real[Tensor, " n"],
+    losses: Sequence[float] | Real[Tensor, " n"],
+    path: Float[Tensor, "s 2"],
+    *,
+    xlabel: str,
+    caption: str = "",
+) -> Picture:
+    """The loss as a valley, and the places that gradient descent visits, up to the first one outside the picture.
+
+    Args:
+        x: (N,), places from left to right.
+        losses: (N,), the loss at each.
+        path: (S, 2), where the descent was after each step, and the loss there; the first row is its start.
+        xlabel: what x is.
+        caption: a text above the picture.
+
+    Raises:
+        ValueError: shapes that do not fit together; a start outside the picture.
+    """
+    x, losses, path = checked("x", x, "N"), checked("losses", losses, "N"), checked("path", path, "S", "2")
+    if len(losses) != len(x) or path.shape[1] != 2:
+        raise ValueError(f"losses must be {len(x)} values and path (S, 2), got {len(losses)} and {tuple(path.shape)}")
+    inside = (path[:, 0] >= x.min()) & (path[:, 0] <= x.max()) & (path[:, 1] <= losses.max())
+    if not inside[0]:
+        raise ValueError(f"the path must start inside the picture, got {path[0].tolist()}")
+    stays = int(inside.int().cumprod(0).sum())
+    picture = Picture(figsize=(WIDTH, 3.2 + LINE), layout="compressed")
+    axes = picture.subplots()
+    axes.plot(x, losses, color=RIM, linewidth=4)
+    axes.plot(*path[:stays].T, "o-", color=COLORS[1], markersize=6, linewidth=1.2)
+    axes.plot(*path[:1].T, "o", color=COLORS[0], markersize=10)
+    axes.set(xlabel=xlabel, ylabel="loss", title=caption, xlim=(float(x.min()), float(x.max())))
+    axes.set_ylim(0, 1.03 * float(losses.max()))
+    if stays < len(path):
+        axes.text(0.98, 0.94, f"step {stays}: out of the picture", transform=axes.transAxes, ha="right", va="top")
+    return picture
+
+
+@house_style
 def lines(
     x: Sequence[float] | Real[Tensor, " n"],
     series: Mapping[str, Any],

@@ -23,3 +23,11 @@ def test_runs_are_dots_in_rows_with_an_interval():
         plot.runs(series, {"one way": (0.2, 0.1, 0.3)}, xlabel="accuracy")
     with pytest.raises(ValueError, match="got none"):
         plot.runs({}, {}, xlabel="accuracy")
+
+
+@pytest.mark.parametrize(("visited", "drawn"), [([1.0, -1.5, 4.0, 0.5], 2), ([1.0, 0.5, 0.25], 3)])
+def test_a_descent_is_drawn_up_to_where_it_leaves_the_picture(visited, drawn, texts):
+    x, path = torch.linspace(-2, 2, 9), torch.tensor(visited)
+    figure = plot.descent(x, x**2, torch.stack([path, path**2], 1), xlabel="place")
+    assert len(figure.axes[0].lines[1].get_xdata()) == drawn
+    assert any("out of the picture" in text for text in texts(figure)) == (drawn < len(visited))

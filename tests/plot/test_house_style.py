@@ -27,7 +27,13 @@ SUMMARY = {"parameters": [320, 9_248, 784_500, 5_010], "neurons": [25_088, 6_272
 TABLE = torch.tensor([[torch.nan, 0, 1], [0.5, 0.204, 0], [0, 0, 0.996]])
 KERNEL = torch.tensor([[1.0, 0, -1]] * 3)
 
+VALLEY = torch.linspace(-2, 2, 9)
+DIVERGES = torch.tensor([[1.0, 1.0], [-1.5, 2.25], [4.0, 16.0]])
+STAGES = {"image": (1, 28, 28), "conv1": (32, 28, 28), "pool1": (32, 14, 14), "fc1": (500,), "fc2": (10,)}
+
 FIGURES = {
+    "architecture": lambda: plot.architecture(STAGES, here=["conv1"]),
+    "architecture of eight": lambda: plot.architecture({f"pool{n}": (128, 16, 16) for n in range(8)}),
     "images": lambda: plot.images(NOISE, captions=[str(index) for index in range(6)]),
     "predictions": lambda: plot.predictions(NOISE, torch.tensor([0, 1, 2, 0, 1, 2]), LOGITS, CLASSES),
     "confidences": lambda: plot.confidences(NOISE[:3], LOGITS[:3], CLASSES),
@@ -45,6 +51,7 @@ FIGURES = {
     "regions": lambda: plot.regions(NOISE[0], {"conv1": (3, 3, 5, 5)}),
     "breakdown": lambda: plot.breakdown(SUMMARY, ["conv1", "conv2", "fc1", "fc2"]),
     "curves": lambda: plot.curves({"one": HISTORY, "two": SimpleNamespace(**HISTORY)}),
+    "descent": lambda: plot.descent(VALLEY, VALLEY**2, DIVERGES, xlabel="place", caption="learning rate 3"),
     "occluded": lambda: plot.occluded(
         NOISE[0], torch.linspace(0, 1, 9).view(3, 3), torch.tensor([[0, 1, 2]] * 3), 1, CLASSES, window=2
     ),
@@ -143,6 +150,9 @@ def test_pyplot_is_not_imported():
         (lambda: plot.confidences(NOISE, LOGITS, CLASSES), "room for 4 images, got 6"),
         (lambda: plot.confidences(NOISE[:1], LOGITS[:1], CLASSES[:2]), "all 3 columns.*got 2 names"),
         (lambda: plot.forward_pass(NOISE[0], {}, LOGITS[0], CLASSES), "one or two layers, got 0"),
+        (lambda: plot.architecture({"image": (1, 28, 28)}), "2 to 8 stages, got 1"),
+        (lambda: plot.architecture(STAGES, here=["fc3"]), r"here must name stages among .*got \['fc3'\]"),
+        (lambda: plot.architecture(STAGES | {"fc2": (1, 2)}), r"fc2 must have shape .*got \(1, 2\)"),
         (lambda: plot.signed(NOISE), r"maps must have shape \(N, H, W\), got \(6, 3, 32, 32\)"),
         (lambda: plot.heat(NOISE[:, 0], limit=0), "limit must be above zero, got 0"),
         (lambda: plot.matrices([]), "1 to 24 columns wide together, got 0"),
@@ -159,6 +169,8 @@ def test_pyplot_is_not_imported():
             lambda: plot.occluded(NOISE[0], torch.ones(2, 2), torch.ones(3, 2), 0, CLASSES, window=2),
             r"predicted must have shape \(2, 2\), got \(3, 2\)",
         ),
+        (lambda: plot.descent(VALLEY, [1, 2], DIVERGES, xlabel=""), r"losses must be 9 values.*got 2"),
+        (lambda: plot.descent(VALLEY, VALLEY**2, DIVERGES[2:], xlabel=""), r"start inside the picture, got \[4.0"),
         (lambda: plot.lines([1, 2], {}, xlabel="x"), "1 to 6 lines, got 0"),
         (lambda: plot.lines([1, 2], {"a": [1, 2, 3]}, xlabel="x"), "'a' must be 2 values"),
         (lambda: plot.lines([1, 2], {"a": [1, 2]}, xlabel="x", logarithmic="z"), "'xy', got 'z'"),
