@@ -10,6 +10,8 @@ ASSETS := book/_assets/vendor/.complete
 export PYTHONNOUSERSITE := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Keep compiled code, whatever the machine's setting: a gate starts some hundred processes that import labkit.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help book test coverage check lab data bench exercises readme format constraints clean

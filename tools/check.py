@@ -8,18 +8,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 from tools.environment import javascript
 from tools.environment.debian import install
-from tools.release_exercises import assignments, differences
 from tools.website.build_book import INDEX, build_book
-from tools.website.check_pages import check_pages
 from tools.website.chromium import find_chromium
-from tools.website.execution import cache_folder, course_state
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,30 +30,84 @@ class Step(NamedTuple):
     name: str
     run: Callable[[], bool | str]
     quick: Callable[[], bool | str] | None = None  # what `make check` runs instead, if anything
-    beside: bool = False  # needs one processor and nothing that another step makes, so it runs beside the others
+    beside: bool = False  # runs while the steps behind the first of these do, and needs nothing of them
+
+
+Result = tuple[str, float, bool | str]  # a step's name, its seconds, and what came of it
 
 
 def run_steps(steps: Sequence[Step], *, quick: bool = False) -> bool:
-    """Run the steps and print what came of each; True if none failed."""
+    """Run the steps and print what came of each; True if none failed.
+
+    From the first step that may run beside others there are two rows of them, so that a processor has work while a
+    browser waits or the last test of a step ends.
+    """
     chosen = {step: run for step in steps if (run := step.quick if quick else step.run)}
     start = time.monotonic()
-    with ThreadPoolExecutor() as pool:
-        beside = {step: pool.submit(timed, run) for step, run in chosen.items() if step.beside}
-        results = []
-        for step, run in chosen.items():
-            if step not in beside:
-                print(f"\n=== {step.name}", flush=True)
-                results.append((step.name, *timed(run)))
-        results += [(step.name, *result.result()) for step, result in beside.items()]
+    row = {step.name: run for step, run in chosen.items() if not step.beside}
+    second = {step.name: run for step, run in chosen.items() if step.beside}
+    before = next((place for place, step in enumerate(chosen) if step.beside), 0)
+    results = list(in_turn(dict(list(row.items())[:before])))
+    with in_a_second_row(second) as others:
+        results += in_turn(dict(list(row.items())[before:]))
+    results += others
+    ended = {name for name, _, _ in results}
+    results += [(step.name, 0.0, False) for step in chosen if step.name not in ended]  # the second row broke off
     summarise(results, time.monotonic() - start)
     return not any(outcome is False for _, _, outcome in results)
 
 
-def timed(run: Callable[[], bool | str]) -> tuple[float, bool | str]:
-    """Seconds, and what came of it."""
-    start = time.monotonic()
-    outcome = run()
-    return time.monotonic() - start, outcome
+def in_turn(runs: dict[str, Callable[[], bool | str]]) -> Iterator[Result]:
+    """Run one step after the other."""
+    for name, run in runs.items():
+        print(f"\n=== {name}", flush=True)
+        start = time.monotonic()
+        outcome = run()
+        yield name, time.monotonic() - start, outcome
+
+
+@contextmanager
+def in_a_second_row(runs: dict[str, Callable[[], bool | str]]) -> Iterator[list[Result]]:
+    """Run steps beside the block, in a process of their own, with a mark before each line that they print.
+
+    Yields:
+        Their results, complete when the block has ended.
+    """
+    results: list[Result] = []
+    context = get_context("fork")
+    answers, answer = context.Pipe(duplex=False)
+    lines, line = os.pipe()
+    process = context.Process(target=_answer, args=(runs, line, answer))
+    sys.stdout.flush()
+    process.start()
+    os.close(line)
+    answer.close()
+    printer = Thread(target=_print_marked, args=(lines,))
+    printer.start()
+    yield results
+    with answers:
+        try:
+            while True:
+                results.append(answers.recv())
+        except EOFError:
+            process.join()
+    printer.join()
+
+
+def _answer(runs: dict[str, Callable[[], bool | str]], line: int, answer: Connection) -> None:
+    """In the process beside: all that is printed goes to one place, the results to another."""
+    for stream in (1, 2):
+        os.dup2(line, stream)
+    os.close(line)
+    sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, closefd=False)
+    for result in in_turn(runs):
+        answer.send(result)
+
+
+def _print_marked(lines: int) -> None:
+    with os.fdopen(lines, encoding="utf-8", errors="replace") as printed:
+        for line in printed:
+            print(f"| {line}", end="", flush=True)
 
 
 def summarise(results: list[tuple[str, float, bool | str]], seconds: float) -> None:
@@ -111,9 +165,7 @@ def formatted() -> bool:
 
 
 def types() -> bool:
-    found = subprocess.run([sys.executable, "-m", "basedpyright"], cwd=ROOT, capture_output=True, text=True)
-    print(f"\n=== types\n{found.stdout.strip()}", flush=True)  # in one piece: it runs beside other steps
-    return found.returncode == 0
+    return command("basedpyright")
 
 
 def stripped() -> bool | str:
@@ -124,14 +176,14 @@ def stripped() -> bool | str:
 
 
 def quick_tests() -> bool:
-    return two_at_a_time("--dist=loadfile", "-m", "not slow and not browser")
+    return two_at_a_time("-p", "no:nbval", "--dist=loadfile", "-m", "not slow and not browser")
 
 
 def all_tests() -> bool:
     reason = None if shutil.which("bwrap") else install("bubblewrap")
     if reason:
         print(f"no bubblewrap here ({reason}): what grades submissions in boxes is skipped")
-    return two_at_a_time("--dist=loadfile", "-m", "not browser", "--durations=10")
+    return two_at_a_time("-p", "no:nbval", "--dist=loadfile", "-m", "not browser", "--durations=10")
 
 
 def run_notebooks() -> bool | str:
@@ -139,6 +191,8 @@ def run_notebooks() -> bool | str:
 
     The book is then built from what was executed here.
     """
+    from tools.website.execution import cache_folder, course_state
+
     places = [place for place in ("book", "solutions") if list((ROOT / place).rglob("*.ipynb"))]
     if not places:
         return "there are no notebooks"
@@ -148,6 +202,8 @@ def run_notebooks() -> bool | str:
 
 
 def exercises_in_step() -> bool | str:
+    from tools.release_exercises import assignments, differences
+
     if not assignments():
         return "there are no solutions"
     found = differences()
@@ -158,6 +214,8 @@ def exercises_in_step() -> bool | str:
 
 
 def pages() -> bool | str:
+    from tools.website.check_pages import check_pages
+
     if not INDEX.exists():
         return "the book was not built"
     found = check_pages(INDEX.parent)
@@ -176,20 +234,20 @@ def browser_tests() -> bool | str:
 
 
 STEPS = (
+    Step("data sets", data_sets),
+    Step("JavaScript", javascript.check, javascript.check),  # what it installs is used in both rows
+    Step("types", types, types, beside=True),
+    Step("exercises in step", exercises_in_step, beside=True),
+    Step("notebooks run", run_notebooks, beside=True),
+    Step("book", build_book, beside=True),
+    Step("links of the book", pages, beside=True),
+    Step("browser tests", browser_tests, beside=True),
     Step("ruff check", lint, lint),
     Step("ruff format", formatted, formatted),
     Step("spelling", spelling, spelling),
     Step("workflows", workflows, workflows),
-    Step("types", types, types, beside=True),
-    Step("JavaScript", javascript.check, javascript.check),
     Step("notebooks stripped", stripped, stripped),
-    Step("data sets", data_sets),
     Step("pytest", all_tests, quick_tests),
-    Step("notebooks run", run_notebooks),
-    Step("exercises in step", exercises_in_step),
-    Step("book", build_book),
-    Step("links of the book", pages),
-    Step("browser tests", browser_tests),
 )
 
 if __name__ == "__main__":

@@ -10,11 +10,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from nbgrader.converters import GenerateAssignment
-from nbgrader.converters.base import NbGraderException
-from nbgrader.coursedir import CourseDirectory
-from traitlets.config.loader import PyFileConfigLoader
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -25,6 +20,12 @@ def assignments() -> list[str]:
 
 def release(target: Path, names: Sequence[str]) -> None:
     """Write the released version of the named assignments below target."""
+    # Imported here: nbgrader takes a second, and who asks for the names has no use for it.
+    from nbgrader.converters import GenerateAssignment
+    from nbgrader.converters.base import NbGraderException
+    from nbgrader.coursedir import CourseDirectory
+    from traitlets.config.loader import PyFileConfigLoader
+
     config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
     config.CourseDirectory.root = str(ROOT)
     config.CourseDirectory.release_directory = str(target)

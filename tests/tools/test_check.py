@@ -1,6 +1,10 @@
 """The runner: every step runs, what did not run is named with its reason, and a failure is a failure."""
 
-import threading
+import multiprocessing
+import subprocess
+import time
+
+import pytest
 
 from tools.check import STEPS, Step, run_steps
 
@@ -25,18 +29,56 @@ def test_the_quick_part_leaves_out_what_is_slow(capsys):
     assert "long" not in capsys.readouterr().out
 
 
-def test_a_step_beside_the_others_is_counted_and_printed_last(capsys):
-    met = threading.Barrier(2, timeout=30)  # passed only by two steps at the same time
+FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+@FORKS
+def test_a_second_row_runs_beside_the_first_and_is_printed_with_marks(capsys):
+    met = multiprocessing.get_context("fork").Barrier(2, timeout=60)  # passed only by two steps at the same time
     steps = [Step("types", lambda: met.wait() >= 0, beside=True), Step("tests", lambda: met.wait() >= 0)]
-    assert run_steps([*steps, Step("wrong", lambda: False, beside=True)]) is False
+    speaking = Step("words", lambda: not subprocess.run(["echo", "some words"]).returncode, beside=True)
+    assert run_steps([*steps, speaking, Step("wrong", lambda: False, beside=True)]) is False
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines if line.endswith(("passed", "FAILED"))] == ["tests", "types", "wrong"]
+    assert [line for line in lines if line.endswith(("types", "words"))] == [
+        "| === types",
+        "| === words",
+        "| some words",
+    ]
+    outcomes = [line.split() for line in lines if line.endswith(("passed", "FAILED"))]
+    assert [(words[0], words[-1]) for words in outcomes] == [
+        ("tests", "passed"),
+        ("types", "passed"),
+        ("words", "passed"),
+        ("wrong", "FAILED"),
+    ]
+
+
+@FORKS
+def test_what_stands_before_the_second_row_is_done_when_it_begins(tmp_path, capsys):
+    def make():
+        time.sleep(0.5)
+        (tmp_path / "data").touch()
+        return True
+
+    assert run_steps([Step("data", make), Step("reads", (tmp_path / "data").exists, beside=True)])
+
+
+@FORKS
+def test_a_second_row_that_breaks_off_has_failed(capfd):
+    def broken():
+        raise RuntimeError("no node")
+
+    assert not run_steps([Step("bundle", broken, beside=True), Step("never", lambda: True, beside=True)])
+    found = capfd.readouterr().out
+    assert "no node" in found
+    assert "0 passed, 2 failed, 0 skipped" in found
 
 
 def test_steps_come_after_what_they_need():
-    names = [step.name for step in STEPS]
-    assert names.index("book") < names.index("links of the book") < names.index("browser tests")
-    assert names.index("data sets") < names.index("pytest")
+    rows = [[step.name for step in STEPS if step.beside is beside] for beside in (False, True)]
+    assert rows[1][1:] == ["exercises in step", "notebooks run", "book", "links of the book", "browser tests"]
+    first = next(place for place, step in enumerate(STEPS) if step.beside)
+    assert {"data sets", "JavaScript"} == {step.name for step in STEPS[:first]}, "both rows need them"
     assert {step.name for step in STEPS if step.quick} == {
         "ruff check",
         "ruff format",

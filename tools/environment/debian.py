@@ -15,7 +15,7 @@ def install(*packages: str) -> str | None:
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-qq"], env=environment, **quiet)
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    command = ["apt-get", "install", "-y", "-qq", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends", *packages]
     result = subprocess.run(command, env=environment, **quiet)
     if result.returncode:
         return f"apt-get could not install {' '.join(packages)}: {(result.stdout.splitlines() or ['no output'])[-1]}"

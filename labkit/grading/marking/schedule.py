@@ -154,6 +154,8 @@ def mark_all(
             starts += _start(markers, alone.popleft(), running, alone)
         if starts > STARTS:
             raise BoxError("the server of the marking processes ends again and again: is there enough memory?")
+        if not running:
+            continue  # nothing to wait for: the server has ended, and is started again
         for channel in list(wait(list(running))):
             assert isinstance(channel, Connection)
             attempt = running[channel]

@@ -9,6 +9,7 @@ from labkit.grading.marking.schedule import Attempt, Markers, mark_all
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.sandbox.box import Boxes
 from labkit.grading.sandbox.bubblewrap import BoxError
+from labkit.grading.sandbox.fork_server import ServerError
 from labkit.grading.sandbox.limits import Limits
 from tests.grading import tiny
 
@@ -96,6 +97,22 @@ def test_who_may_be_innocent_is_tried_again_and_never_final(tmp_path, boxed, dea
     assert (found["bob"].total, found["bob"].final) == (tiny.HONEST, True)
     assert found["ada"].final == final
     assert (found["ada"].total if graded else found["ada"].problem) == (tiny.HONEST if graded else schedule.ENDED)
+
+
+class Gone:
+    """Markers whose server ends as often as it is started."""
+
+    def start(self, attempt):
+        raise ServerError("it has ended")
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_that_ends_again_and_again_is_an_error_and_nothing_to_wait_for(workers):
+    with pytest.raises(BoxError, match="again and again"):
+        list(mark_all(Gone(), [Submission("ada", b"{}"), Submission("bob", b"{}")], workers=workers))
 
 
 def test_an_attempt_knows_what_its_process_is_at():
