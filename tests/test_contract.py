@@ -36,6 +36,7 @@ EXAMPLES = {
     "eps": 0.1,
     "steps": 2,
     "samples": 2,
+    "queries": 3,
     "window": 6,
     "k": 2,
     "unit": 0,

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from labkit import data, models
 from labkit._torchvision import torchvision  # noqa: F401  torchattacks imports torchvision, which may need its help
+from labkit.attacks.apgd import apgd
 from labkit.attacks.fgsm import fgsm
 from labkit.attacks.minimum_norm import minimum_norm
 from labkit.attacks.pgd import pgd
+from labkit.attacks.square import square
 from labkit.training import predict
 
 pytestmark = pytest.mark.slow
@@ -124,3 +126,39 @@ def test_no_search_of_foolbox_finds_nearer_images(norm):
     assert nearest.isfinite().sum() > 20
     assert (ours.distances <= 1.02 * nearest).float().mean() >= 0.95
     assert ours.distances.median() < nearest.median()
+
+
+NORM_OF_TORCHATTACKS = {"linf": "Linf", "l2": "L2"}
+# loss -> the class of torchattacks and its options. Its DLR counts with the first step as the authors' code does.
+APGD = {
+    "cross_entropy": ("APGD", {"loss": "ce"}),
+    "dlr": ("APGD", {"loss": "dlr"}),
+    "targeted_dlr": ("APGDT", {}),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "norm", "loss"),
+    [("mnist", "linf", loss) for loss in APGD] + [("mnist", "l2", "dlr"), ("cifar10", "linf", "targeted_dlr")],
+)
+def test_apgd_fools_as_many_as_that_of_torchattacks(name, norm, loss):
+    """On a sample, up to its chance; `benchmarks/attacks.py` compares them on more images, within half a point."""
+    model, (images, classes), eps = models.load(name), data.examples(name, 100), EPS[name, norm]
+    attack, options = APGD[loss]
+    steps = 5 if loss == "targeted_dlr" else 20
+    theirs = getattr(torchattacks, attack)(model, norm=NORM_OF_TORCHATTACKS[norm], eps=eps, steps=steps, **options)
+    rate = success(model, apgd(model, images, classes, eps=eps, norm=norm, loss=loss, steps=steps), classes)
+    other = success(model, quietly(lambda model, *rest: theirs(*rest), model, images, classes), classes)
+    assert 0.1 < other < 0.99
+    assert abs(rate - other) <= 0.04, (rate, other)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_square_fools_as_many_as_that_of_torchattacks(norm):
+    model, (images, classes) = models.load("mnist"), data.examples("mnist", 60)
+    eps = 0.25 if norm == "linf" else 2.5
+    theirs = torchattacks.Square(model, norm=NORM_OF_TORCHATTACKS[norm], eps=eps, n_queries=100)
+    rate = success(model, square(model, images, classes, eps=eps, norm=norm, queries=100), classes)
+    other = success(model, quietly(lambda model, *rest: theirs(*rest), model, images, classes), classes)
+    assert 0.1 < other < 0.99
+    assert abs(rate - other) <= 0.1, (rate, other)
