@@ -94,12 +94,7 @@ def main(
             raise ValueError(f"there is no submission in {submissions}: no notebook, no folder, no zip of a student")
         records = Records(out, wanted, limits)
         if replay:
-            from labkit.grading.reporting.replay import replay as replayed
-
-            result = records.latest(run.named(replay[0], found).student)
-            if result is None:
-                raise ValueError(f"nothing is recorded of {replay[0]!r}")
-            for line in replayed(wanted, result, replay[1], record=records.about(result.student)):
+            for line in run.replayed(records, run.named(replay[0], found), replay[1]):
                 click.echo(line)
             return
         terms = run.terms(roster, due, late)

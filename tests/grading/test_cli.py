@@ -1,14 +1,18 @@
 """labkit-grade from end to end, on small notebooks that really run."""
 
 import csv
+import html
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -64,6 +68,37 @@ def rows(course):
 
 def total(row):
     return row["total by machine (of 7)"]
+
+
+def own_page(course, student):
+    """What a student reads on the own page about wrong answers: pairs of inputs and what was expected."""
+    (page,) = (course / "out" / "feedback").glob(f"{student}-*.html")
+    found = re.findall(r"<em>.*?, expected (.*?)</em><details>.*?<code>(.*?)</code>", page.read_text(), re.DOTALL)
+    return [(html.unescape(code).partition("spread")[2].strip("()\n "), expected) for expected, code in found]
+
+
+@pytest.mark.slow
+def test_a_table_made_from_the_own_page_earns_nothing(course, boxed):
+    """Inputs follow from what is handed in: whoever hands in a table of them meets others."""
+    for name in ("bob", "eve"):
+        shutil.rmtree(course / "submissions" / name)
+    grade(course)
+    rows_of_table = own_page(course, "ada")
+    assert len(rows_of_table) == 3
+    table = "TABLE = [\n" + "".join(f"    ({inputs}, {expected}),\n" for inputs, expected in rows_of_table) + "]\n\n\n"
+    table += "def spread(values):\n    return next((y for x, y in TABLE if np.array_equal(x, values)), 0.0)"
+    names = {"np": np}
+    exec(table, names)
+    for inputs, expected in rows_of_table:
+        values = eval(inputs, {"np": np})
+        assert abs(values.max() - values.min() - names["spread"](values)) < 1e-5 * abs(float(expected)), (
+            "the table is right"
+        )
+    book = tiny.honest()
+    tiny.cell(book, "spread").source = table
+    tiny.write(book, course / "submissions" / "ada" / "tiny.ipynb")
+    grade(course)
+    assert rows(course)["ada"]["spread (of 3)"] == "0"
 
 
 @pytest.mark.slow

@@ -239,5 +239,15 @@ def test_the_day_from_the_deadline_to_the_appeal(tmp_path):
     assert "right: 5 numbers" in words
     assert "mean(np.array([" in words
     assert "tolerance  1e-05" in words
+    changed = tiny.cell(book, "mean")
+    changed.source = changed.source.replace("values.sum()", "7 + values.sum()")
+    tiny.write(book, solution)
+    assert grade("--replay", "413", "mean").splitlines() == [
+        *words.splitlines()[:2],
+        "The submission, the check, the solution or labkit has changed since: this is how it was marked then.",
+        *words.splitlines()[2:],
+    ]
+    changed.source = changed.source.replace("7 + ", "")
+    tiny.write(book, solution)
     words = grade("--task", "spread", "--student", "413")
     assert "1 of 2 are graded already" in words

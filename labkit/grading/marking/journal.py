@@ -1,7 +1,10 @@
-"""What was asked and answered while a task was marked: what a student can try again, and an instructor look up."""
+"""What was asked, answered and expected while a task was marked: what a student can try again, and an instructor see.
 
-import base64
-import zlib
+Everything is text, and short, so that it can be kept in the record of a mark: small arrays number by number, large ones
+by their kind, shape, range and digest.
+"""
+
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,105 +14,44 @@ from torch import Tensor
 
 from labkit.grading.authoring import check, code, compare
 from labkit.grading.authoring.values import Raised
-from labkit.grading.sandbox import transport
+from labkit.grading.marking.results import Part, sentence
 
-LARGEST = 2**20  # bytes of a task's answers that are kept
+MOST_CODE = 2**18  # characters of a task's calls that are kept
+LONGEST_VALUE = 1000  # characters of an answer, or of what was expected
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One question to a student's process. That for a variable's value is a call of `value`."""
+    """One question to a student's process, and its answer. That for a variable's value is a call of `value`."""
 
     name: str
     arguments: tuple
     options: dict
+    answer: str  # in words
 
     def __str__(self) -> str:
         """Python that asks it again."""
         return self.arguments[0] if self.name == "value" else code.call(self.name, self.arguments, self.options)
 
 
-class Kept:
-    """What a student's functions answered in one task, as text that is written into the record."""
-
-    def __init__(self) -> None:
-        self._pieces: list[str] = []
-        self._room = LARGEST
-
-    def add(self, answer: Any) -> None:
-        """Keep an answer if it is not too large; else say so in its place."""
-        size = _size(answer)
-        if size > self._room:
-            answer = Raised("TooLarge", f"an answer of {size:,} bytes, which is not kept")
-        item = {"raised": [answer.kind, answer.message]} if isinstance(answer, Raised) else {"answer": answer}
-        piece = base64.b64encode(zlib.compress(transport.encode(item), 1)).decode()
-        self._room -= len(piece)
-        self._pieces.append(piece)
-
-    def text(self) -> str:
-        return " ".join(self._pieces)
-
-
-def answers(text: str) -> list:
-    """What `Kept.text` gave, as values again.
-
-    Raises:
-        TransportError: it cannot be read.
-    """
-    found = []
-    for piece in text.split():
-        try:
-            item = transport.decode(zlib.decompress(base64.b64decode(piece)))
-            found.append(Raised(*item["raised"]) if "raised" in item else item["answer"])
-        except (zlib.error, ValueError, KeyError, TypeError) as error:
-            raise transport.TransportError("no record that can be read") from error
-    return found
-
-
-def _size(value: Any) -> int:
-    """About how many bytes a value takes when it is sent."""
-    if isinstance(value, Tensor | np.ndarray):
-        return value.nbytes
-    if isinstance(value, dict):
-        return sum(_size(key) + _size(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return 8 + sum(map(_size, value))
-    return len(value) if isinstance(value, str) else 8
-
-
 class Watched:
-    """A student whose calls are noted, and whose answers are kept."""
+    """A student whose calls are noted."""
 
     def __init__(self, student: Any):
         self._student = student
-        self.kept = Kept()
         self.calls: list[Call] = []
 
     def __getattr__(self, name: str) -> Callable:
-        return lambda *arguments, **options: self._noted(Call(name, arguments, options), getattr(self._student, name))
+        return lambda *arguments, **options: self._noted(name, getattr(self._student, name), arguments, options)
 
     def value(self, name: str) -> Any:
         """The value of a variable."""
-        return self._noted(Call("value", (name,), {}), self._student.value)
+        return self._noted("value", self._student.value, (name,), {})
 
-    def _noted(self, call: Call, ask: Callable) -> Any:
-        answer = ask(*call.arguments, **call.options)
-        self.calls.append(call)
-        self.kept.add(answer)
+    def _noted(self, name: str, ask: Callable, arguments: tuple, options: dict) -> Any:
+        answer = ask(*arguments, **options)
+        self.calls.append(Call(name, arguments, options, in_words(answer)))
         return answer
-
-
-class Replayed:
-    """A student who gives recorded answers, in their order."""
-
-    def __init__(self, answers: list):
-        self._answers = iter(answers)
-
-    def __getattr__(self, name: str) -> Callable:
-        return lambda *arguments, **options: self.value(name)
-
-    def value(self, name: str):
-        return next(self._answers, Raised("Stopped", "no more answers were recorded"))
 
 
 @dataclass(frozen=True)
@@ -137,6 +79,24 @@ class Tried:
         wrong = [call for call, found, expected in both if compare.same(found, expected, pair.tolerance)]
         return tuple(wrong[:1]) or self.calls
 
+    def as_part(self, room: int) -> Part:
+        """What is kept of it.
+
+        Args:
+            room: characters that are left for its calls. Where they need more, their names are kept.
+        """
+        calls = self.deciding
+        source = "\n\n".join(map(str, calls))
+        if len(source) > room:
+            source = "\n".join(f"# {sentence(call.name)}" for call in calls)[:room]
+        words = None if self.words is None else sentence(self.words)
+        pair = self.compared
+        if pair is None:
+            answer = "; ".join(call.answer for call in calls)[:LONGEST_VALUE]
+            return Part(self.what, words, self.easy, source, answer)
+        found, expected = in_words(pair.found), in_words(pair.expected)
+        return Part(self.what, words, self.easy, source, found, expected, pair.tolerance)
+
 
 def tried(parts: Iterator[check.Part], watched: Watched) -> Iterator[Tried]:
     """The parts of a hidden check with their calls.
@@ -156,3 +116,45 @@ def tried(parts: Iterator[check.Part], watched: Watched) -> Iterator[Tried]:
         seen = len(watched.calls)
         decided = [each for each in comparisons if each.words] or comparisons
         yield Tried(part.what, part.words, part.easy, last, decided[-1] if decided else None)
+
+
+def in_words(value: Any) -> str:
+    """A value as Python writes it where that is short, else what can be said about it in one line."""
+    return sentence(_in_words(value, LONGEST_VALUE), LONGEST_VALUE)
+
+
+def _in_words(value: Any, room: int) -> str:
+    """As `in_words`; may be longer than there is room for, but only by one item."""
+    if isinstance(value, Raised):
+        return f"stops with {value}"
+    if isinstance(value, Tensor | np.ndarray):
+        array = value.numpy() if isinstance(value, Tensor) else value
+        return code.expression(value) if 0 < array.size <= code.SHORT else _summary(value, array)
+    if isinstance(value, list | tuple | dict):
+        items, used = [], 0
+        for item in value.items() if isinstance(value, dict) else value:
+            if used > room:
+                items.append(f"... ({len(value)} in all)")
+                break
+            items.append(
+                f"{_in_words(item[0], room - used)}: {_in_words(item[1], room - used)}"
+                if isinstance(value, dict)
+                else _in_words(item, room - used)
+            )
+            used += len(items[-1])
+        left, right = {list: "[]", tuple: ("(", ",)" if len(value) == 1 else ")"), dict: "{}"}[type(value)]
+        return f"{left}{', '.join(items)}{right}"
+    if isinstance(value, np.generic):
+        return str(value)
+    return repr(value[:room] if isinstance(value, str) else value)
+
+
+def _summary(value: Tensor | np.ndarray, array: np.ndarray) -> str:
+    kind = "tensor" if isinstance(value, Tensor) else "array"
+    shape = " x ".join(map(str, array.shape)) or "single"
+    words = f"{array.dtype} {kind} of shape {shape}"
+    if array.size and array.dtype.kind in "biuf":
+        with np.errstate(all="ignore"):
+            low, high, mean = float(array.min()), float(array.max()), array.mean(dtype=float)
+        words += f", from {low:.6g} to {high:.6g}, mean {mean:.6g}"
+    return f"{words}, SHA-256 {hashlib.sha256(array.tobytes()).hexdigest()}"

@@ -9,10 +9,8 @@ import contextlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from labkit.grading.authoring import check
-from labkit.grading.authoring import code as code_of_call
 from labkit.grading.authoring.assignments import Assignment, AssignmentError, Cell
 from labkit.grading.marking import journal
 from labkit.grading.marking.bounds import TooLong, at_most
@@ -146,7 +144,7 @@ class Marker:
 
     def _task(self, cell: Cell, student: Student, seed: int) -> Task:
         wanted, found = self._parts[cell.name], []
-        problem = ""
+        problem, room = "", journal.MOST_CODE
         watched = journal.Watched(student)
         running = journal.tried(check.parts(self._hidden[cell.name], watched, self._reference, seed), watched)
         try:
@@ -155,15 +153,14 @@ class Marker:
                     part = next(running, None)
                     if part is None:
                         break
-                    words = None if part.words is None else sentence(part.words)
-                    code = "\n\n".join(map(str, part.deciding))[: code_of_call.LONGEST] if words else ""
-                    found.append(Part(part.what, words, part.easy, code))
+                    found.append(part.as_part(room))
+                    room -= len(found[-1].code)
         except BoxError:  # none could be made
             raise
         except (Exception, TooLong) as error:  # a value of a kind that the check did not expect, or too large
             kind = "" if isinstance(error, TooLong) else f"{type(error).__name__}: "
             problem = f"the check could not go on with what came back ({kind}{error})"
-        return replace(self.task(cell, found, problem or "it was not reached"), answers=watched.kept.text())
+        return self.task(cell, found, problem or "it was not reached")
 
     def task(self, cell: Cell, found: list[Part], problem: str) -> Task:
         """A task of which some parts were tried, and none of the others because of a problem."""

@@ -65,7 +65,7 @@ class Records:
     def about(self, student: str) -> str:
         """Words on how a student's record came about."""
         found = _read(self._path(student))
-        return f"labkit {found.get('version', '?')}, code {found.get('labkit', '?')}"
+        return f"labkit {found.get('version', '?')}, code {found.get('labkit', '?')}, {self._path(student)}"
 
     def keep(self, submission: Submission, seed: int, result: Result) -> None:
         """Write a result down; one that is not final is shown, and tried again by the next run."""

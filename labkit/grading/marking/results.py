@@ -6,7 +6,7 @@ from typing import Any
 LONGEST = 300  # characters of a sentence in a report
 LONGEST_ANSWER = 20_000
 MOST_NOTES = 20
-SCHEMA = 3  # of `Result.as_dict`; a new number whenever a field changes
+SCHEMA = 4  # of `Result.as_dict`; a new number whenever a field changes
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,10 @@ class Part:
     what: str
     words: str | None  # what was wrong, None if nothing
     easy: bool = False  # see `check.easy`
-    code: str = ""  # the call behind a wrong part, which its student can try
+    code: str = ""  # the calls that it is about, which a student can try
+    answer: str = ""  # what came back, or what was compared; see `journal`
+    expected: str = ""  # "" where a property of the answer was asked for
+    tolerance: float | None = None  # as a fraction of the largest number expected
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,6 @@ class Task:
     points: float
     of: float
     parts: list[Part]
-    answers: str = field(default="", repr=False)  # what the student's functions answered, see `journal`
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ def result_from(found: dict[str, Any]) -> Result:
     return Result(**found | {"tasks": tasks, "by_hand": by_hand})
 
 
-def sentence(text: object) -> str:
+def sentence(text: object, longest: int = LONGEST) -> str:
     """Words from a student's process, as one short line of printable characters."""
-    line = " ".join(str(text)[: 20 * LONGEST].split())
+    line = " ".join(str(text)[: 20 * longest].split())
     line = "".join(character if character.isprintable() else "?" for character in line)
-    return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
+    return line if len(line) <= longest else line[: longest - 3] + "..."

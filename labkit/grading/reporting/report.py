@@ -15,7 +15,7 @@ from labkit.grading.reporting.by_hand import DAYS, heading
 from labkit.grading.reporting.marking_page import write_marking_page
 from labkit.grading.reporting.standing import Standing, most
 from labkit.grading.reporting.table import write_table
-from labkit.grading.reporting.words import environment, number, title
+from labkit.grading.reporting.words import environment, first_name_first, number, title
 
 WORDS = ["reason", "notes"]
 
@@ -93,14 +93,21 @@ def _own(one: Standing, names: list[str]) -> list[str]:
 
 
 def write_mail_merge(path: Path, assignment: Assignment, found: list[Standing]) -> None:
-    """mail.csv: for a letter to each student; one line for each whose e-mail is known."""
-    header = ["e-mail", "name", "assignment", "points", "of", "page"]
-    known = [(each, each.person) for each in found if each.person is not None and each.person.email]
-    rows = [
-        [who.email, who.name, assignment.name.replace("_", " "), number(each.total), number(most(assignment)), page]
-        for each, who in known
-        if (page := f"feedback/{each.key}.html") and each.status == "graded"
-    ]
+    """mail.csv: for a letter to each student whose work is marked to the end and whose e-mail is known.
+
+    Made for what mail merges do with it. Columns have plain names, as `{{email}}` in Thunderbird and the fields of Word
+    need them. No field holds a line break, and no name a comma, which would end the address. The page to be attached
+    has its whole path. `key` comes first because some programs read the file's mark as part of the first column's name.
+    """
+    header = ["key", "email", "name", "assignment", "points", "of", "comment", "page"]
+    of, name = number(most(assignment)), assignment.name.replace("_", " ")
+    rows = []
+    for each in found:
+        if each.person is not None and each.person.email and each.status == "graded":
+            page = (path.parent / "feedback" / f"{each.key}.html").resolve()
+            comment = " ".join(each.marks.comment_of(each.student).split())
+            who = [each.key, each.person.email, first_name_first(each.person.name)]
+            rows.append([*who, name, number(each.total), of, comment, str(page)])
     write_table(path, header, rows)
 
 

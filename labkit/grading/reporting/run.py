@@ -1,6 +1,6 @@
 """The steps of a run around the marking itself: what is marked anew, what was typed is taken in, what is written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from labkit.grading.reporting import by_hand, report
 from labkit.grading.reporting.by_hand import Marks
 from labkit.grading.reporting.lateness import parse_due, parse_rule
 from labkit.grading.reporting.platforms import Roster, read_roster, write_export
+from labkit.grading.reporting.replay import replay, task_called
 from labkit.grading.reporting.standing import Standing, Terms, standings
 from labkit.grading.reporting.words import title
 
@@ -75,6 +76,20 @@ def named(student: str, found: Iterable[Submission]) -> Submission:
         words = ", ".join(each.student for each in (same or every)[:10])
         raise ValueError(f"{'more than one' if same else 'no'} student is called {student!r}; there are {words}")
     return same[0]
+
+
+def replayed(records: Records, submission: Submission, task: str) -> Iterator[str]:
+    """Lines that explain the mark of a task, see `replay`.
+
+    Raises:
+        ValueError: nothing is recorded of it.
+    """
+    result = records.latest(submission.student)
+    if result is None:
+        raise ValueError(f"nothing is recorded of {submission.student!r}")
+    name = task_called(task, result)
+    changed = name not in records.known_tasks(submission, records.seed())
+    return replay(result, name, record=records.about(submission.student), changed=changed)
 
 
 def terms(roster: Path | None, due: str | None, late: str | None) -> Terms:

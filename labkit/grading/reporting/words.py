@@ -16,6 +16,12 @@ def number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+def first_name_first(name: str) -> str:
+    """Lovelace, Ada -> Ada Lovelace."""
+    last, comma, first = name.partition(",")
+    return f"{first.strip()} {last.strip()}" if comma and "," not in first else name.replace(",", "")
+
+
 def environment() -> Environment:
     """The templates. What a student wrote is escaped in them, without exception."""
     loader = PackageLoader("labkit.grading.reporting")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from labkit.grading.sandbox.limits import Limits
 
+OWN = Path("/proc/self")  # where the kernel says which groups and mounts we have
 NAME = "labkit-grade-{process}-{number}"
 _numbers = itertools.count()
 
@@ -50,16 +51,21 @@ class ControlGroup:
                 time.sleep(0.01)
 
 
-def make(limits: Limits) -> ControlGroup | None:
-    """A new group with the limits of a box, or None where we may not make one."""
+def make(limits: Limits, own: Path = OWN) -> ControlGroup | None:
+    """A new group with the limits of a box, or None where we may not make one.
+
+    Args:
+        limits: of the box.
+        own: the folder in /proc of the process whose groups the new one is made in.
+    """
     name = NAME.format(process=os.getpid(), number=next(_numbers))
     second = {"memory.max": limits.memory, "memory.swap.max": 0, "pids.max": limits.processes + 2}  # and the idle one
-    for above in _places("2"):
+    for above in _places("2", own):
         if _has_memory(above) and _made(above / name, second):
             return ControlGroup((above / name,))
     first = {"memory.limit_in_bytes": limits.memory, "memory.memsw.limit_in_bytes": limits.memory}
-    memory = [above / name for above in _places("memory") if _made(above / name, first)]
-    processor = [above / name for above in _places("cpu") if memory and _made(above / name, {})]
+    memory = [above / name for above in _places("memory", own) if _made(above / name, first)]
+    processor = [above / name for above in _places("cpu", own) if memory and _made(above / name, {})]
     return ControlGroup((*memory, *processor)) if memory else None
 
 
@@ -88,17 +94,17 @@ def _made(folder: Path, settings: dict[str, int]) -> bool:
     return True
 
 
-def _places(controller: str) -> list[Path]:
+def _places(controller: str, own: Path = OWN) -> list[Path]:
     """Where a group could be made: for a controller of version 1, or for "2"."""
     try:
-        mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        own = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        mounts = [line.split() for line in (own / "mountinfo").read_text().splitlines()]
+        groups = [line.split(":", 2) for line in (own / "cgroup").read_text().splitlines()]
     except OSError:
         return []
     found = []
     for words in mounts:
         kind, options, top = words[words.index("-") + 1], words[-1].split(","), Path(words[4])
-        for number, controllers, path in own:
+        for number, controllers, path in groups:
             folder = top / path.lstrip("/")
             if controller == "2" and kind == "cgroup2" and number == "0":
                 found += [place for place in (folder, folder.parent) if place.is_relative_to(top)]
@@ -111,8 +117,9 @@ def _has_memory(folder: Path) -> bool:
     """Whether groups below this one of version 2 have a memory controller, or can be given one."""
     with contextlib.suppress(OSError):
         switch = folder / "cgroup.subtree_control"
+        there, given = ((folder / name).read_text().split() for name in ("cgroup.controllers", switch.name))
         for controller in ("memory", "pids", "cpu"):
-            if controller in (folder / "cgroup.controllers").read_text().split():
+            if controller in there and controller not in given:
                 with contextlib.suppress(OSError):
                     switch.write_text(f"+{controller}")
         return "memory" in switch.read_text().split()

@@ -1,8 +1,9 @@
 """What the processes of a box use together: memory, processor, time. Looked at from a thread of its own.
 
 The time of a submission is the time that it takes itself. While its process waits for a processor that others hold, its
-clock stands still; while it computes in several processes at once, the clock runs as fast as they do. So a neighbour
-that keeps all processors busy makes nobody late, and sleeping is no way to stop the clock.
+clock stands still, and so it does while the marking process sends, reads, or waits for a processor; while it computes
+in several processes at once, the clock runs as fast as they do. So a neighbour that keeps all processors busy makes
+nobody late, and sleeping is no way to stop the clock.
 
 Memory is that of all processes, of files in memory and, as far as can be known from outside, of what waits in the
 buffers of sockets and pipes. Where control groups may be used (see `control_groups`) the kernel limits the sum as well,
@@ -21,6 +22,7 @@ from labkit.grading.sandbox.limits import Limits
 INTERVAL = 0.05  # seconds between two looks
 GRACE = 2  # seconds for a process that was told that its time is up
 PATIENCE = 10  # nothing lasts longer than so many times its limit, whoever held the processors
+GLANCE = 0.02  # seconds in which the kernel notes that a process has run
 FEW = 8  # open files of a process that are not counted
 INODE = 1024  # bytes that the kernel needs for an empty file
 TICK = os.sysconf("SC_CLK_TCK")
@@ -41,6 +43,15 @@ def _kilobytes(path: Path, *names: str) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(names))
+
+
+def _schedule(folder: str) -> tuple[float, float]:
+    """Seconds that a process or a thread has run, and that it has waited for a processor, so far."""
+    try:
+        ran, waited, _ = Path(folder, "schedstat").read_text().split()
+        return int(ran) / 1e9, int(waited) / 1e9
+    except (OSError, ValueError):
+        return 0.0, 0.0
 
 
 class Watcher:
@@ -89,7 +100,8 @@ class Watcher:
         """From now on so many seconds are left."""
         with self._lock:
             self._allowed, self._told = seconds, False
-            self._begin = time.monotonic(), self._waited(), self._processor
+            self._asker = threading.get_native_id()
+            self._begin = time.monotonic(), self._not_its_own(), self._processor
 
     def stop_clock(self) -> float:
         """The seconds that were used since `start_clock`."""
@@ -124,26 +136,43 @@ class Watcher:
         while not self._done.wait(INTERVAL):
             self.look()
             with self._lock:
-                over = self._used() - self._allowed if self._allowed is not None else -1.0
-                allowed, told, self._told = self._allowed, self._told, self._told or over > 0
+                allowed, over, certain = self._allowed, self._over(), self._over(certain=True) > 0
+            if over <= 0 or (not certain and self._in_a_queue()):
+                continue
+            with self._lock:
+                over, told = self._over(), self._told  # it may have answered meanwhile
+                self._told = told or over > 0
             if over > 0 and not told:
                 self._interrupt()
             elif over > GRACE:
                 self._stop(f"took longer than {allowed:g} seconds")
 
-    def _used(self) -> float:
+    def _over(self, *, certain: bool = False) -> float:
+        """Seconds over what is allowed, below zero where nothing is asked."""
+        return self._used(certain=certain) - self._allowed if self._allowed is not None else -1.0
+
+    def _used(self, *, certain: bool = False) -> float:
+        """Seconds of what is being asked; the `certain` ones are those that no waiting can make fewer."""
         if self._allowed is None:
             return 0.0
-        begin, waited, processor = self._begin
+        begin, not_its_own, processor = self._begin
         passed = time.monotonic() - begin
-        return max(passed - (self._waited() - waited), self._processor - processor, passed / PATIENCE)
+        own = 0.0 if certain else passed - (self._not_its_own() - not_its_own)
+        return max(own, self._processor - processor, passed / PATIENCE)
 
-    def _waited(self) -> float:
-        """Seconds that the runner has waited for a processor so far."""
-        try:
-            return int(Path(f"/proc/{self._runner}/schedstat").read_text().split()[1]) / 1e9
-        except (OSError, ValueError, IndexError):
-            return 0.0
+    def _not_its_own(self) -> float:
+        """Seconds so far that the runner has waited for a processor, or whoever asks it has run or waited for one."""
+        _, waited = _schedule(f"/proc/{self._runner}")
+        return waited + sum(_schedule(f"/proc/self/task/{self._asker}"))
+
+    def _in_a_queue(self) -> bool:
+        """Whether the runner waits for a processor now. The kernel adds that to its sum only when it runs again."""
+        before = _schedule(f"/proc/{self._runner}")
+        self._done.wait(GLANCE)
+        with contextlib.suppress(OSError, IndexError):
+            state = Path(f"/proc/{self._runner}/stat").read_text().rpartition(")")[2].split()[0]
+            return state == "R" and any(before) and _schedule(f"/proc/{self._runner}") == before
+        return False
 
     def _stop(self, reason: str) -> None:
         if not self.reason:

@@ -53,9 +53,9 @@ def visit(browser, write, tmp_path):
     """Opens the page in a browser that has never seen it, with outside hosts blocked; nothing may go wrong there."""
 
     @contextmanager
-    def go(**options):
+    def go(picker="delete window.showSaveFilePicker", **options):  # Firefox and Safari have none
         context = browser.new_context(**options)
-        context.add_init_script("delete window.showSaveFilePicker")  # Firefox and Safari have none
+        context.add_init_script(picker)
         failures = []
         own = tmp_path.as_uri()
 
@@ -239,6 +239,61 @@ def test_an_answer_is_text(visit):
     with visit() as tab:
         expect(card(tab, "Bob").get_by_role("region")).to_have_text(ANSWERS["Bob"])
         expect(tab).to_have_title("tiny: marking")
+
+
+# In Chromium's place, whose own dialog nobody can press in a test: what is written, and how often it asks where.
+PICKER = """
+window.asked = []; window.files = []; window.refuse = null;
+window.showSaveFilePicker = async (options) => {
+  window.asked.push(options.suggestedName);
+  if (window.refuse) throw new DOMException("no", window.refuse);
+  return { createWritable: async () => {
+    let text = "";
+    return { write: async (part) => { text += part; }, close: async () => { window.files.push(text); } };
+  } };
+};
+"""
+
+
+def test_a_browser_that_asks_where_to_save_writes_the_same_file_again(visit, write, tmp_path):
+    with visit(PICKER) as tab:
+        save = tab.get_by_role("button", name="Save marks")
+        tab.evaluate("window.refuse = 'AbortError'")
+        points(tab, "Eve").fill("1")
+        save.click()
+        expect(state(tab)).to_have_text("open answers: 2; not saved yet")  # the person closed the dialog
+        tab.evaluate("window.refuse = 'NotAllowedError'")
+        save.click()
+        expect(state(tab)).to_have_text("not saved: no")
+        tab.evaluate("window.refuse = null")
+        save.click()
+        expect(state(tab)).to_have_text("open answers: 2")
+        points(tab, "Bob").fill("2")
+        save.click()
+        expect(state(tab)).to_have_text("open answers: 1")
+        assert tab.evaluate("window.asked") == ["marks-from-page.json"] * 3, "not a fourth time"
+        first, second = tab.evaluate("window.files")
+    assert list(json.loads(first)["marks"]) == [slug("Eve")]
+    (tmp_path / "saved.json").write_text(second, encoding="utf-8")
+    assert write(tmp_path / "saved.json") == ["saved.json was taken in"]
+    assert [rows(tmp_path)[name]["why (by hand, of 4)"] for name in ANSWERS] == ["", "2", "1"]
+
+
+def test_on_a_phone_the_answer_is_seen_before_the_marking_guide(visit):
+    with visit(viewport={"width": 390, "height": 844}) as tab:
+        guide = tab.locator(".rubric")
+        expect(guide.locator("summary")).to_be_visible()
+        expect(guide.locator("pre")).to_be_hidden()
+        answer = card(tab, "Ada Lovelace").get_by_role("region").bounding_box()
+        assert answer["y"] + answer["height"] < 844, "without scrolling"
+        guide.locator("summary").click()
+        expect(guide.locator("pre")).to_be_visible()
+    with visit(viewport={"width": 1280, "height": 844}) as tab:
+        expect(tab.locator(".rubric pre")).to_be_visible()
+        beside = card(tab, "Ada Lovelace").bounding_box()
+        assert (
+            beside["x"] >= tab.locator(".rubric").bounding_box()["x"] + tab.locator(".rubric").bounding_box()["width"]
+        )
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -11,6 +11,7 @@ from labkit.grading.reporting import report
 from labkit.grading.reporting.by_hand import Marks
 from labkit.grading.reporting.platforms import read_roster
 from labkit.grading.reporting.standing import Terms, standings
+from labkit.grading.reporting.words import first_name_first
 from labkit.grading.sandbox.limits import Limits
 from tests.grading import tiny
 
@@ -100,12 +101,29 @@ def test_letters_go_to_those_whose_work_is_marked(assignment, results, tmp_path)
     marks = Marks()
     marks.give(slug("ada"), "why", 3, "test")
     table = tmp_path / "worksheet.csv"
+    marks.say(slug("ada"), "", "Good, and\r\nclear: „schön“.", "test")
     lines = ["Identifier,Full name,Email address,Grade", "Participant 1,Ada,ada@x.org,", "Participant 2,Bob,bob@x.org,"]
     table.write_text("\n".join(lines))
     report.write_mail_merge(tmp_path / "mail.csv", assignment, standings(results, marks, {}, Terms(read_roster(table))))
-    (letter,) = csv.DictReader((tmp_path / "mail.csv").read_text("utf-8-sig").splitlines())
-    assert (letter["e-mail"], letter["name"], letter["points"], letter["of"]) == ("ada@x.org", "Ada", "10", "11")
-    assert letter["page"] == f"feedback/{slug('ada')}.html"
+    page = str(tmp_path / "feedback" / f"{slug('ada')}.html")
+    assert (tmp_path / "mail.csv").read_bytes().decode("utf-8-sig").split("\r\n") == [
+        '"key","email","name","assignment","points","of","comment","page"',
+        f'"{slug("ada")}","ada@x.org","Ada","tiny","10","11","Good, and clear: „schön“.","{page}"',
+        "",
+    ]
+    assert (tmp_path / "mail.csv").read_bytes().startswith(b"\xef\xbb\xbf"), "Excel and Word take it for UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("given", "in_a_letter"),
+    [
+        ("Lovelace, Ada", "Ada Lovelace"),
+        ("Ada Lovelace", "Ada Lovelace"),
+        ("King, Martin Luther, Jr.", "King Martin Luther Jr."),
+    ],
+)
+def test_no_name_in_a_letter_holds_a_comma(given, in_a_letter):
+    assert first_name_first(given) == in_a_letter
 
 
 def test_summary(assignment, found):

@@ -74,6 +74,39 @@ def test_a_neighbour_that_takes_all_processors_makes_nobody_late():
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_who_gets_no_processor_at_all_is_not_told_that_its_time_is_up():
+    """The kernel adds waiting to its sum only when a process runs again: until then it looks like the process's own."""
+    neighbours = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(3)]
+    try:
+        with Watched(SPIN) as watched:
+            for process in (*neighbours, watched.process):
+                os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
+            os.sched_setscheduler(watched.process.pid, os.SCHED_IDLE, os.sched_param(0))
+            watched.watcher.start_clock(1)
+            time.sleep(4)
+            waited = watched.watcher.stop_clock()
+            assert watched.told == []
+            assert waited < 4
+    finally:
+        for process in neighbours:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_the_time_of_whoever_asks_does_not_count():
+    with Watched("import time; time.sleep(1000)") as watched:
+        watched.watcher.start_clock(60)
+        begin, end = time.monotonic(), time.thread_time() + 1
+        while time.thread_time() < end:
+            pass
+        passed = time.monotonic() - begin
+        assert watched.watcher.stop_clock() < passed - 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_sleeping_does_not_stop_the_clock():
     with Watched("import time; time.sleep(1000)") as watched:
         watched.watcher.start_clock(0.3)

@@ -356,12 +356,13 @@ function drawCard(student, task) {
   return { student, task, section, sum };
 }
 
-/** A task: its model answer and marking guide, and the answers beside them.
+/** A task: its model answer and marking guide, and the answers beside them. Where there is no room beside them, the
+ *  guide is folded, so that the answers are seen first.
  *  @param {Task} task @param {Card[]} answers */
 function drawTask(task, answers) {
   const guide = element(
     "details",
-    { className: "rubric", open: true, tabIndex: 0 },
+    { className: "rubric", open: matchMedia("(min-width: 75rem)").matches, tabIndex: 0 },
     element("summary", {}, "Model answer and marking guide"),
     element("pre", {}, task.rubric),
   );
