@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
 from labkit.attacks.pgd import pgd
+from labkit.certified_training import Bounded, bounded_loss, check_bounds, eps_and_kappa
 from labkit.core import Progress, check_choice, check_counts, check_positive, check_within
 from labkit.data import ImageSet
 from labkit.extras import needs
@@ -63,6 +64,8 @@ def fit(
     shift: int = 0,
     flip: bool = False,
     attack: dict[str, Any] | None = None,
+    bounds: dict[str, Any] | None = None,
+    clip: float | None = None,
     outliers: Float[Tensor, "m c h w"] | None = None,
     seed: int = 0,
     checkpoint: Path | str | None = None,
@@ -91,6 +94,10 @@ def fit(
         attack: options of `labkit.attacks.pgd`, for adversarial training: each batch is attacked, and the network
             learns from what comes out. One step is the fast recipe, FGSM with a random start. While the learning rate
             rises, eps and step_size rise with it; a network that meets the full eps at once may never start to learn.
+        bounds: for certified training: {"eps": ..., "ramp": ..., "kappa": ...}. The network learns from the worst that
+            interval bounds allow for any change of the pixels within eps, too. Over this fraction of the training, eps
+            rises from 0, and the weight of the images themselves in the loss falls from 1 to kappa.
+        clip: the largest norm of the gradient; a longer one is scaled down to it. None leaves it as it is.
         outliers: (M, C, H, W), images of no class, for outlier exposure: the network learns from them too, with the
             same target probability for every class. In the train accuracy they count as wrong.
         seed: fixes order, augmentation and dropout.
@@ -106,21 +113,21 @@ def fit(
         ModuleNotFoundError: lightning-fabric is not installed.
 
     Source:
-        Madry et al. 2018, arXiv:1706.06083, for `attack`; Hendrycks, Mazeika and Dietterich 2019, arXiv:1812.04606,
-        for `outliers`.
+        Madry et al. 2018, arXiv:1706.06083, for `attack`; Gowal et al. 2018, arXiv:1810.12715, for `bounds`; Hendrycks,
+        Mazeika and Dietterich 2019, arXiv:1812.04606, for `outliers`.
     """
     options = {
         "images": len(train), "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "weight_decay": weight_decay, "warmup": warmup,
         "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "attack": attack, "seed": seed,
-        "outliers": 0 if outliers is None else len(outliers),
+        "bounds": bounds, "clip": clip, "outliers": 0 if outliers is None else len(outliers),
     }  # fmt: skip
     _check_options(options)
     if outliers is not None:
         train = _with_outliers(train, outliers)
     fabric = fabric or single_process()
     _lay_out(model, torch.channels_last)  # up to twice as fast on a CPU
-    network, optimiser = fabric.setup(model, _optimizer(model, optimizer, weight_decay))
+    network, optimiser = fabric.setup(Bounded(model) if bounds else model, _optimizer(model, optimizer, weight_decay))
     history = _resume(checkpoint, model, optimiser, options)
     for epoch in range(len(history.seconds), epochs):
         start, sums = time.perf_counter(), torch.zeros(2, device=fabric.device)
@@ -135,10 +142,18 @@ def fit(
                 if attack:
                     strength = min(1.0, done / warmup) if warmup else 1.0
                     x = _attacked(model, x, y, attack, strength, fabric, _mix(seed, epoch, step, fabric.global_rank))
-                logits = network(x.contiguous(memory_format=torch.channels_last))
-                loss = _loss(logits, y, label_smoothing)
+                x = x.contiguous(memory_format=torch.channels_last)
+                if bounds:
+                    eps, kappa = eps_and_kappa(done, bounds)
+                    logits, margins = network(x, y, eps)
+                    loss = bounded_loss(logits, margins, y, kappa)
+                else:
+                    logits = network(x)
+                    loss = _loss(logits, y, label_smoothing)
                 optimiser.zero_grad()
                 fabric.backward(loss)
+                if clip:
+                    fabric.clip_gradients(network, optimiser, max_norm=clip, error_if_nonfinite=False)
                 optimiser.step()
                 sums += torch.stack([loss.detach(), (logits.argmax(1) == y).float().mean()])
         seconds = time.perf_counter() - start
@@ -219,6 +234,12 @@ def _check_options(options: dict[str, Any]) -> None:
     check_within(0, 0.99, warmup=options["warmup"], label_smoothing=options["label_smoothing"])
     if options["attack"] is not None and "eps" not in options["attack"]:
         raise ValueError(f"attack must be options of labkit.attacks.pgd, with eps at least, got {options['attack']!r}")
+    if options["clip"] is not None:
+        check_positive(clip=options["clip"])
+    if options["bounds"] is not None:
+        check_bounds(options["bounds"])
+        if beside := [name for name in ("attack", "outliers", "label_smoothing") if options[name]]:
+            raise ValueError(f"training with bounds knows no {beside[0]}, got {options[beside[0]]!r}")
 
 
 def _optimizer(model: nn.Module, name: str, weight_decay: float) -> torch.optim.Optimizer:

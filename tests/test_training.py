@@ -20,6 +20,7 @@ def digits() -> tuple[data.ImageSet, data.ImageSet]:
 
 
 ATTACK = {"attack": {"eps": 0.1, "steps": 2}}
+BOUNDS = {"bounds": {"eps": 0.1, "ramp": 0.5, "kappa": 0.5}, "clip": 1.0}
 
 
 def small_network(seed: int = 0) -> nn.Sequential:
@@ -79,7 +80,7 @@ def test_adversarial_training_makes_a_network_harder_to_fool(digits, steps):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"optimizer": "sgd", "learning_rate": 0.05}, {"shift": 2, "flip": True}, ATTACK]
+    "options", [{}, {"optimizer": "sgd", "learning_rate": 0.05}, {"shift": 2, "flip": True}, ATTACK, BOUNDS]
 )
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(digits, options):
     runs = []
@@ -121,8 +122,10 @@ def stop_at(epoch: int):
     return progress
 
 
-def test_a_resumed_run_ends_as_if_it_had_not_been_broken_off(digits, tmp_path):
+@pytest.mark.parametrize("more", [{}, BOUNDS])
+def test_a_resumed_run_ends_as_if_it_had_not_been_broken_off(digits, tmp_path, more):
     options = {"epochs": 4, "batch_size": 50, "weight_decay": 0.01, "shift": 1, "checkpoint": tmp_path / "a.checkpoint"}
+    options |= more
     broken = small_network()
     with pytest.raises(Interrupted):
         fit(broken, *digits, **options, progress=stop_at(3))
@@ -159,11 +162,28 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
         ({"warmup": -0.1}, "got -0.1"),
         ({"shift": -1}, "got -1"),
         ({"attack": {"steps": 3}}, "with eps at least, got {'steps': 3}"),
+        ({"clip": 0}, "clip must be a number above 0, got 0"),
+        ({"bounds": {"eps": 0.1}}, "must have eps, ramp and kappa, got {'eps': 0.1}"),
+        (BOUNDS | {"label_smoothing": 0.1}, "training with bounds knows no label_smoothing, got 0.1"),
     ],
 )
 def test_bad_options_are_refused(digits, options, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         fit(small_network(), *digits, **{"epochs": 1} | options)
+
+
+def test_a_gradient_that_is_clipped_moves_the_weights_less(digits):
+    moved = []
+    for clip in (None, 1e-3):
+        model = small_network()
+        before = weights(model)
+        fit(model, *digits, epochs=1, batch_size=200, optimizer="sgd", learning_rate=0.1, warmup=0, clip=clip)
+        parameters = [name for name, _ in model.named_parameters()]
+        after = torch.cat([model.state_dict()[name].flatten().double() for name in parameters])
+        start = torch.cat([tensor.flatten().double() for tensor in small_network().parameters()])
+        assert not torch.equal(weights(model), before)
+        moved.append((after - start).norm().item())
+    assert moved[1] < 0.01 * moved[0]
 
 
 def test_a_run_that_explodes_says_so(digits):

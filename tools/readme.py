@@ -23,7 +23,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def networks() -> str:
     """The shipped networks, as their cards describe them."""
     rows = []
-    for name in ("mnist", "mnist-bn", "mnist-best", "mnist-robust", "cifar10", "cifar10-scratch"):
+    for name in ("mnist", "mnist-bn", "mnist-best", "mnist-robust", "mnist-certified", "cifar10", "cifar10-scratch"):
         card = json.loads((ROOT / f"labkit/weights/{name}.json").read_text())
         if card["test_images"] != 10_000:
             raise ValueError(f"{name} was tested on {card['test_images']} images, and the README speaks of 10,000")

@@ -199,34 +199,41 @@ NONLINEAR = (Relu, MaxPool)
 
 
 def steps_of(model: nn.Module) -> list[Step]:
-    """The layers of a sequential network, blocks taken apart, those without effect in eval mode left out.
+    """The layers of a sequential network, in float64 and apart from its own weights.
 
     Raises:
         ValueError: the network is not sequential, or has a layer that no bounds are known for; it is named.
     """
-    return list(_steps(model, ""))
+    return [step_of(name, copy.deepcopy(layer).requires_grad_(False).double()) for name, layer in bounded_layers(model)]
 
 
-def _steps(model: nn.Module, path: str) -> Iterator[Step]:
+def bounded_layers(model: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The layers of a sequential network by name, blocks taken apart, those without effect in eval mode left out.
+
+    Raises:
+        ValueError: the network is not sequential.
+    """
     if not is_sequential(model):
         raise ValueError(f"bounds are known for sequential networks, got {path or 'a '}{type(model).__name__}")
     for name, layer in model.named_children():
         if is_sequential(layer):
-            yield from _steps(layer, f"{path}{name}.")
+            yield from bounded_layers(layer, f"{path}{name}.")
         elif not isinstance(layer, nn.Dropout | nn.Identity):
-            yield _step(f"{path}{name}", copy.deepcopy(layer).requires_grad_(False).double())
+            yield f"{path}{name}", layer
 
 
-def _step(name: str, layer: nn.Module) -> Step:
+def step_of(name: str, layer: nn.Module) -> Step:
+    """A layer in eval mode as its bounds see it: with its own weights, in their precision, open to gradients.
+
+    Raises:
+        ValueError: no bounds are known for such a layer; it is named.
+    """
     if isinstance(layer, Normalize):
         mean, std = layer.get_buffer("mean"), layer.get_buffer("std")
         return Scale(1 / std, -mean / std)
     if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
         assert layer.running_mean is not None and layer.running_var is not None  # noqa: PT018
-        factor = layer.weight / (layer.running_var + layer.eps).sqrt()
-        shift = layer.bias - layer.running_mean * factor
-        shape = (1, -1, 1, 1) if isinstance(layer, nn.BatchNorm2d) else (1, -1)
-        return Scale(factor.view(shape), shift.view(shape))
+        return scale_of(layer, layer.running_mean, layer.running_var)
     if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
         return Convolution(layer)
     if isinstance(layer, nn.Linear):
@@ -243,9 +250,21 @@ def _step(name: str, layer: nn.Module) -> Step:
     raise ValueError(f"no bounds are known for layer {name!r}, {layer}; known: {known}")
 
 
+def scale_of(layer: nn.BatchNorm2d | nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> Scale:
+    """Batch norm with such a mean and variance of each channel."""
+    factor = layer.weight / (variance + layer.eps).sqrt()
+    shift = layer.bias - mean * factor
+    shape = (1, -1, 1, 1) if isinstance(layer, nn.BatchNorm2d) else (1, -1)
+    return Scale(factor.view(shape), shift.view(shape))
+
+
 def input_box(images: Tensor, eps: float) -> Box:
-    """All images within eps in every pixel, and within [0, 1]."""
-    images = images.double()
+    """All images within eps in every pixel, and within [0, 1]; in float64."""
+    return box_around(images.double(), eps)
+
+
+def box_around(images: Tensor, eps: float) -> Box:
+    """As `input_box`, in the images' own precision."""
     return Box((images - eps).clamp_min(0), (images + eps).clamp_max(1))
 
 
@@ -262,8 +281,8 @@ def interval_margins(last: Step | None, box: Box, classes: Tensor) -> Tensor:
     if not isinstance(last, Dense):
         if last is not None:
             box = through(last, box)
-        return least(margin_rows(classes, box.lower.shape[1]), box)
-    rows = margin_rows(classes, last.layer.out_features)
+        return least(margin_rows(classes, box.lower.shape[1]).to(box.lower), box)
+    rows = margin_rows(classes, last.layer.out_features).to(last.layer.weight)
     constant = 0 if last.layer.bias is None else rows @ last.layer.bias
     return least(rows @ last.layer.weight, box) + constant
 

@@ -85,7 +85,7 @@ def measure(run: Run) -> dict[str, Any]:
     """Attack a network, or show it what was made on another, and count."""
     settings = run.part.settings
     network, source = models.load(settings["network"]), models.load(settings["source"])
-    images, labels = _images(settings["network"].partition("-")[0], settings["images"])
+    images, labels = test_images(settings["network"].partition("-")[0], settings["images"])
     attack = partial(ATTACKS[settings["attack"]], **settings["options"])
     found = robust_accuracy(network, images, labels, attack, source=source, progress=run.progress("batch"))
     return {
@@ -96,7 +96,12 @@ def measure(run: Run) -> dict[str, Any]:
     }
 
 
-def _images(kind: str, count: int) -> tuple[Tensor, Tensor]:
+def test_images(kind: str, count: int) -> tuple[Tensor, Tensor]:
+    """As many test images of each class as of every other, so many in all; or all 10,000.
+
+    Raises:
+        ValueError: all are wanted, but only a sample is here.
+    """
     if count <= 2_000:
         return data.examples(kind, count)
     test = data.load(kind, "test")
