@@ -9,6 +9,7 @@ where both libraries compute the same.
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +111,7 @@ def contenders(name: str, options: Options) -> dict[str, tuple[Callable, Callabl
     }
 
 
-def captum_attr():
+def captum_attr() -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of captum's import
         from captum import attr

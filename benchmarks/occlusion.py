@@ -69,7 +69,9 @@ def fastest(function: Callable[[int], object], sizes: list[int]) -> int:
         return sizes[0]  # it fails in the race again, and is told there
 
 
-def compare(title: str, model: nn.Module, image: Tensor, window: int, stride: int, sizes: list[int], rounds: int):
+def compare(
+    title: str, model: nn.Module, image: Tensor, window: int, stride: int, sizes: list[int], rounds: int
+) -> Race:
     target = model(image).argmax(1).detach()
     images = occluded(image, window, stride)
     best_bare = fastest(partial(bare, model, images), sizes)

@@ -28,7 +28,7 @@ USUAL = "DataLoader + ToTensor + Adam"
 class Pictures(Dataset):
     """As torchvision's MNIST: an array, of which each image becomes a picture, then a tensor, when it is asked for."""
 
-    def __init__(self, images: data.ImageSet):
+    def __init__(self, images: data.ImageSet) -> None:
         self.pixels, self.labels = (images.images[:, 0] * 255).round().byte().numpy(), images.labels.tolist()
         steps = [torchvision.transforms.ToTensor(), torchvision.transforms.Normalize((0.1307,), (0.3081,))]
         self.transform = torchvision.transforms.Compose(steps)

@@ -1,8 +1,5 @@
-"""With CHECK_SHAPES=1, before anything imports labkit: its annotations are checked wherever a test calls it."""
-
-import os
+"""Before anything imports labkit: its annotations, shapes included, are checked wherever a test calls it."""
 
 from tests import shapes
 
-if os.environ.get("CHECK_SHAPES"):
-    shapes.install()
+shapes.install()

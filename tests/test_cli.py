@@ -43,6 +43,7 @@ def test_every_command_explains_itself(command, capsys):
     assert "labkit" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_explain_shows_where_the_network_looks(method, ship, tmp_path, capsys):
     figure = tmp_path / "maps" / "map.png"
@@ -59,6 +60,7 @@ def test_explain_another_class_by_name_or_number(ship, tmp_path, capsys):
         assert "saliency for 'truck'" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_attack_writes_a_picture_that_is_seen_as_the_wanted_class(ship, tmp_path, capsys):
     attacked, figure = tmp_path / "attacked.png", tmp_path / "figure.png"
     words = ["attack", str(ship), "--network", "cifar10", "--to", "truck", "--eps", "8"]

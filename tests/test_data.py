@@ -55,6 +55,7 @@ def test_the_sample_is_the_first_200_images_of_each_class(name):
         assert torch.equal(sample.images[sample.labels == label], first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "split", "count", "mean"),
     [  # the published means of the two training sets

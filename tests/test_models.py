@@ -82,6 +82,7 @@ def test_shipped_networks_are_in_eval_mode_and_have_a_card(name):
     assert card["command"].startswith(f"labkit train {name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "least"),
     [

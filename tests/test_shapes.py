@@ -1,7 +1,5 @@
 """The check of shapes finds what contradicts an annotation, and lets functions refuse in their own words."""
 
-import os
-
 import pytest
 import torch
 from jaxtyping import Float, Int64, TypeCheckError
@@ -38,6 +36,5 @@ def test_a_function_refuses_in_its_own_words():
         classified(torch.ones(2, 2))
 
 
-@pytest.mark.skipif(not os.environ.get("CHECK_SHAPES"), reason="annotations are checked with CHECK_SHAPES=1 only")
 def test_labkit_is_imported_with_the_check():
     assert saliency.__wrapped__.__code__ is not saliency.__code__

@@ -52,6 +52,7 @@ def test_it_learns(digits):
     assert history.test_accuracy[-1] == evaluate(model, test).accuracy
 
 
+@pytest.mark.slow
 def test_outliers_are_taken_for_every_class_alike(digits):
     train, test = digits
     noise = torch.rand(200, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -65,6 +66,7 @@ def test_outliers_are_taken_for_every_class_alike(digits):
         fit(small_network(), train, test, epochs=1, outliers=noise.flatten(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 3])
 def test_adversarial_training_makes_a_network_harder_to_fool(digits, steps):
     train, test = digits
@@ -79,6 +81,7 @@ def test_adversarial_training_makes_a_network_harder_to_fool(digits, steps):
     assert left[1] > left[0] + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"optimizer": "sgd", "learning_rate": 0.05}, {"shift": 2, "flip": True}, ATTACK, BOUNDS]
 )

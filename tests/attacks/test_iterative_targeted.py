@@ -29,6 +29,7 @@ def test_on_a_linear_model_it_goes_straight_to_the_plane(linear):
     assert torch.equal(found.steps, (closest["l2"][inside] / step).ceil().long())
 
 
+@pytest.mark.slow
 def test_the_states_on_the_way_end_in_the_result():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 6)
     targets = (classes + 1) % 10

@@ -41,6 +41,7 @@ def test_a_linear_model_and_a_penalty_have_a_known_best_image(linear):
         assert torch.allclose(found.images, best, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_sweep_over_beta_trades_the_logit_for_likeness():
     model, (images, _) = models.load("mnist"), data.examples("mnist", 1)
     betas = torch.tensor([10.0, 100.0, 1000.0, 10000.0])

@@ -19,6 +19,7 @@ def test_it_finds_the_closest_point_of_a_linear_model(linear, attack, norm, targ
     assert (found.distances > 0.999999 * closest[norm]).all()  # nothing nearer exists
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_eps_is_the_distance_of_the_image_it_returns(norm):
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 10)

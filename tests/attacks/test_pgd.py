@@ -19,6 +19,7 @@ def fooled(model, images, classes):
     return model(images).argmax(1) != classes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("random_start", [True, False])
 @pytest.mark.parametrize("norm", NORMS)
 def test_it_finds_the_closest_point_of_a_linear_model(linear, norm, random_start):
@@ -82,6 +83,7 @@ def test_the_steps_are_those_of_pgd_each_a_copy():
     assert not torch.equal(steps[0], steps[1])
 
 
+@pytest.mark.slow
 def test_early_stop_is_content_with_less():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 100)
     options = {"eps": 0.2, "steps": 15, "random_start": False}

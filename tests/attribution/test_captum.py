@@ -23,6 +23,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of captum's import
     from captum import attr
 
+pytestmark = pytest.mark.slow
+
 # name of the network -> a late layer and an early one
 LAYERS = {
     "mnist": ("pool2", "conv1"),
@@ -33,7 +35,6 @@ LAYERS = {
     "resnet50": ("layer4", "layer2"),
 }
 LARGE = {"efficientnet_lite0", "vgg16", "resnet50"}
-NETWORKS = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else []) for name in LAYERS]
 
 
 class Capped(nn.ReLU):
@@ -43,7 +44,7 @@ class Capped(nn.ReLU):
         return images.clamp(0, 6)
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=list(LAYERS))
 def case(request) -> tuple[str, nn.Sequential, torch.Tensor, torch.Tensor]:
     """A network's name, the network, and pictures with their classes."""
     name = request.param

@@ -7,6 +7,7 @@ from labkit.attribution.integrated_gradients import integrated_gradients
 from labkit.core import class_score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist", "mnist-bn", "cifar10"])
 @pytest.mark.parametrize("baseline", [0.0, 0.5])
 def test_the_shares_sum_to_the_difference_of_the_logits(name, baseline):

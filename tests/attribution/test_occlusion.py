@@ -33,6 +33,7 @@ def assert_equals_plain_loop(model, images, classes, window, stride, fill=0.5, b
         assert torch.equal(found.predicted[index][sure], probabilities.argmax(-1)[sure])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist", "mnist-bn", "cifar10"])
 @pytest.mark.parametrize(
     ("window", "stride"), [((6, 6), (1, 1)), ((14, 14), (7, 7)), ((1, 3), (5, 2)), ((5, 9), (2, 3)), ((28, 28), (1, 1))]

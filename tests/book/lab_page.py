@@ -29,7 +29,7 @@ def opened(browser, address=None, *, start=True, script=None, allowed=(), **opti
     if script:
         context.add_init_script(script)
     tab, problems = context.new_page(), []
-    tab.route("**/*", lambda route: route.continue_() if inside(route.request.url, own) else route.abort())
+    tab.on("request", lambda request: inside(request.url, own) or problems.append(f"outside host: {request.url}"))
     tab.on("requestfailed", lambda request: problems.append(f"failed request: {request.url[:200]}"))
     tab.on("console", lambda message: message.type == "error" and problems.append(f"console: {message.text}"))
     tab.on("pageerror", lambda error: problems.append(f"script error: {error}"))

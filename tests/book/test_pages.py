@@ -49,7 +49,6 @@ def opened(browser, address, *, width=1280, scheme="light"):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     context.set_default_timeout(60_000)
     tab = context.new_page()
-    tab.route("**/*", lambda route: route.continue_() if inside(route.request.url, own) else route.abort())
     tab.on("request", lambda request: inside(request.url, own) or problems.append(f"outside host: {request.url}"))
     tab.on("requestfailed", lambda request: problems.append(f"failed request: {request.url[:200]}"))
     tab.on("response", lambda response: response.status >= 400 and problems.append(f"missing: {response.url}"))

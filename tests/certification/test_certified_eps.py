@@ -29,6 +29,7 @@ def test_all_of_eps_where_nothing_can_alter_the_answer():
     assert certified_eps(two_pixels(), images, torch.tensor([0]), eps=0.4).item() == 0.4
 
 
+@pytest.mark.slow
 def test_proved_is_never_more_than_attacked():
     images, classes = data.examples("mnist", 4)
     model = models.load("mnist-robust")

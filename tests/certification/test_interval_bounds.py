@@ -52,6 +52,7 @@ def test_at_eps_0_they_are_the_margins(bounds, batch):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), eps=st.floats(0, 0.3))
 def test_never_above_what_an_image_within_eps_does(seed, eps):

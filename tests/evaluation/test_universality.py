@@ -38,6 +38,7 @@ def test_the_table_counts_what_one_can_count_by_hand():
     assert table.excluded[:, 0].tolist() == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_perturbation_learned_on_many_images_is_more_universal():
     model, test = models.load("mnist"), data.sample("mnist", "test")
     train = data.sample("mnist", "train")

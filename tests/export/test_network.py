@@ -42,6 +42,7 @@ def exported(tmp_path_factory):
     return {name: network.export_network(name, folder) for name in models.SHIPPED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist", "mnist-robust"])
 def test_logits_activations_and_gradients_of_100_digits(exported, name):
     model, (images, classes) = models.load(name), data.examples("mnist", 100)

@@ -32,6 +32,7 @@ def lab_network(*, batch_norm: bool, stride: int = 1) -> nn.Sequential:
     return layers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "batch_norm", "stride"), [("sgd", False, 2), ("sgd", True, 2), ("adam", False, 1), ("adam", True, 2)]
 )

@@ -55,6 +55,7 @@ def rectangle_of(seen: Tensor) -> list[int]:
 NETWORKS = {"mnist": (models.mnist_bn, (1, 28, 28)), "cifar10": (models.cifar10, (3, 32, 32))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_small_networks_at_corners_edges_and_in_the_middle(name):
     build, shape = NETWORKS[name]
@@ -186,6 +187,7 @@ def by_perturbation(network: nn.Module, layer: str, unit: tuple, size: tuple[int
     return rectangle_of(seen)
 
 
+@pytest.mark.slow
 def test_concatenation_permutation_gates_crops_and_padding():
     with torch.random.fork_rng():
         torch.manual_seed(0)

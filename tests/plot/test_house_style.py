@@ -89,6 +89,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_is_a_white_card_of_the_same_bytes_each_time_with_nothing_cut_off(name):
     data = plot.png(FIGURES[name]())
@@ -114,6 +115,7 @@ def test_text_is_as_large_as_the_pages_and_does_not_overlap(name):
             assert not box.overlaps(other), (straight[index].get_text(), label.get_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_shows_itself_once_at_twice_its_size(name):
     figure = FIGURES[name]()
@@ -131,6 +133,7 @@ def test_drawing_leaves_matplotlibs_settings_alone():
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 def test_pyplot_is_not_imported():
     code = "import sys, labkit.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

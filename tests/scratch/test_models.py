@@ -107,6 +107,7 @@ def test_cifar10_network_is_that_of_the_other_chapters():
     assert [vars(d)["rate"] for d in network.layers.values() if isinstance(d, Dropout)] == [0.2, 0.3, 0.4]
 
 
+@pytest.mark.slow
 def test_the_shipped_network_is_as_good_as_its_card_says():
     """On the 2,000 images of the sample, within four standard errors of what all 10,000 gave."""
     card, sample = scratch.card(), data.sample("cifar10")

@@ -59,6 +59,7 @@ def test_its_first_step_goes_along_the_sign_of_the_gradient(linear):
 # Options
 
 
+@pytest.mark.slow
 def test_total_variation_and_blur_make_images_smoother():
     network = models.load("mnist")
     options = BARE | {"parametrization": "pixels", "start": "noise", "steps": 40, "step_size": 0.05}
@@ -67,6 +68,7 @@ def test_total_variation_and_blur_make_images_smoother():
         assert (total_variation(class_model(network, TEN, **options | smoothing)) < 0.75 * rough).all()
 
 
+@pytest.mark.slow
 def test_l2_keeps_an_image_near_the_data_mean():
     network = models.load("mnist")
     far, near = (class_model(network, TEN, l2_weight=l2, steps=40) - 0.1307 for l2 in (0.0, 1000.0))
@@ -122,6 +124,7 @@ def test_an_empty_graph_outside_matters_not():
 # What the networks imagine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["logit", "cross_entropy"])
 @pytest.mark.parametrize("start", ["mean", "noise", "uniform", "zeros"])
 def test_every_digit_is_certain_from_any_start(start, objective):
@@ -131,6 +134,7 @@ def test_every_digit_is_certain_from_any_start(start, objective):
     assert (confidences(network, class_model(network, TEN, start=start, objective=objective, **options)) >= 0.99).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist-bn", "mnist-best"])
 def test_every_digit_is_certain_to_the_other_digit_networks(name):
     network = models.load(name)

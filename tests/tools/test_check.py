@@ -76,7 +76,7 @@ def test_a_second_row_that_breaks_off_has_failed(capfd):
 
 def test_steps_come_after_what_they_need():
     rows = [[step.name for step in STEPS if step.beside is beside] for beside in (False, True)]
-    assert rows[1][1:] == ["exercises in step", "notebooks run", "book", "links of the book", "browser tests"]
+    assert rows[1][1:] == ["exercises in step", "chapters", "book", "links of the book", "browser tests"]
     first = next(place for place, step in enumerate(STEPS) if step.beside)
     assert {"data sets", "JavaScript"} == {step.name for step in STEPS[:first]}, "both rows need them"
     assert {step.name for step in STEPS if step.quick} == {

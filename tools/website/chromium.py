@@ -7,10 +7,12 @@ from pathlib import Path
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ELSEWHERE = ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",)
 
-# No sandbox of its own (it refuses one for root), and nothing that would call out by itself.
+# No sandbox of its own (it refuses one for root), nothing that would call out by itself, and no host but this machine:
+# a request to another one fails at once.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

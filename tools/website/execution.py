@@ -21,12 +21,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from sphinx.util import logging
+from traitlets.config import Config
 
 from labkit.files import digest_of
 
 ROOT = Path(__file__).parents[2]
 EXECUTED = ROOT / "_build/.executed"
 LOGGER = logging.getLogger(__name__)
+FILE_SOCKETS = Config(KernelManager={"transport": "ipc"})  # over TCP each kernel warns that nothing is encrypted
 
 # Kernels inherit this: no progress bar stays in a page, and two threads that wait for each other are far slower than
 # one where anything else runs.
@@ -81,7 +83,9 @@ def execute_missing(paths: Sequence[Path], *, cache: Path, timeout: int) -> None
     async def execute(turns: asyncio.Semaphore, path: Path) -> None:
         notebook = nbformat.read(path, as_version=4)
         folder = {"metadata": {"path": str(path.parent)}}
-        client = NotebookClient(notebook, timeout=timeout, resources=folder, record_timing=False)  # as myst-nb does
+        client = NotebookClient(
+            notebook, timeout=timeout, resources=folder, record_timing=False, config=FILE_SOCKETS
+        )  # as myst-nb does
         async with turns:
             start = time.monotonic()
             try:
