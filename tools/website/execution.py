@@ -21,14 +21,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from sphinx.util import logging
-from traitlets.config import Config
 
 from labkit.files import digest_of
 
 ROOT = Path(__file__).parents[2]
 EXECUTED = ROOT / "_build/.executed"
 LOGGER = logging.getLogger(__name__)
-FILE_SOCKETS = Config(KernelManager={"transport": "ipc"})  # over TCP each kernel warns that nothing is encrypted
+NO_WARNINGS = ["--log-level=ERROR"]  # of the kernel itself: each one warns that its TCP is not encrypted
 
 # Kernels inherit this: no progress bar stays in a page, and two threads that wait for each other are far slower than
 # one where anything else runs.
@@ -84,7 +83,7 @@ def execute_missing(paths: Sequence[Path], *, cache: Path, timeout: int) -> None
         notebook = nbformat.read(path, as_version=4)
         folder = {"metadata": {"path": str(path.parent)}}
         client = NotebookClient(
-            notebook, timeout=timeout, resources=folder, record_timing=False, config=FILE_SOCKETS
+            notebook, timeout=timeout, resources=folder, record_timing=False, extra_arguments=NO_WARNINGS
         )  # as myst-nb does
         async with turns:
             start = time.monotonic()
