@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from labkit import data
 from labkit.extras import needs
 from labkit.files import read_json, sha256
+from labkit.lab_network import load_lab_network
 
 WEIGHTS = Path(__file__).parent / "weights"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -244,7 +245,8 @@ def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
     """A trained network in eval mode.
 
     Args:
-        name: one of labkit's own (`SHIPPED`), "efficientnet_lite0" (or 1, or 2), "vgg16" or "resnet50".
+        name: one of labkit's own (`SHIPPED`), "efficientnet_lite0" (or 1, or 2), "vgg16" or "resnet50"; or the path of
+            a .safetensors file that the live lab has saved.
         folder: where NAME.safetensors and its card NAME.json lie; for labkit's own networks only.
 
     Raises:
@@ -252,6 +254,8 @@ def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
         FileNotFoundError: the weights are not here and cannot be downloaded; the message says which file goes where.
         ModuleNotFoundError: they come with an extra that is not installed; the message says which.
     """
+    if name.endswith(".safetensors"):
+        return load_lab_network(name)
     if name in SHIPPED:
         return _load_shipped(name, Path(folder))
     if name in PACKAGED:
@@ -271,7 +275,7 @@ def class_names(name: str) -> tuple[str, ...]:
     Raises:
         ValueError: unknown network.
     """
-    if name in SHIPPED:
+    if name in SHIPPED or name.endswith(".safetensors"):
         return data.CLASSES["cifar10" if name.startswith("cifar10") else "mnist"]
     if name in PACKAGED or name in TORCHVISION:
         from labkit._torchvision import torchvision

@@ -29,7 +29,7 @@ from labkit.models import Normalize
 
 with needs("export"):
     import onnx
-    from onnx import NodeProto, TensorProto, helper, shape_inference
+    from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime of the last years
 INPUTS = {"cifar10": ("N", 3, 32, 32)}
@@ -72,6 +72,47 @@ def export_network(name: str, folder: Path | str, *, weights: Path | str = model
         for file in (source.name, *graphs):
             os.replace(Path(scratch) / file, folder / file)
     return [folder / file for file in (*graphs, source.name)]
+
+
+def open_graphs(network: nn.Sequential, image_shape: tuple[int, int, int]) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """A network's two graphs with its weights as inputs, for a program that changes them between two runs.
+
+    Args:
+        network: layers that `export_network` has a rule for; batch norms are in eval mode, whatever mode it is in.
+        image_shape: (C, H, W).
+
+    Returns:
+        images, WEIGHTS -> logits and the output of every first ReLU behind a convolution;
+        images, WEIGHTS, weights -> logits, gradient, as `export_network` writes them.
+
+    Raises:
+        ValueError: a layer that has no rule here.
+    """
+    graph = Graph(network, ("N", *image_shape), normalisation(network))
+    sizes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+
+    def opened(outputs: Sequence[str] = ()) -> onnx.ModelProto:
+        model = graph.model("network", outputs)
+        used = {name for node in model.graph.node for name in node.input}
+        model.graph.input.extend(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, size)
+            for name, size in sizes.items()
+            if name in used - set(graph.stored)
+        )
+        return shape_inference.infer_shapes(model)
+
+    return opened(graph.activations), with_gradient(opened())
+
+
+def normalisation(network: nn.Sequential) -> Callable[[str], TensorProto | None]:
+    """Stored tensors for the layers that normalise, and for nothing else: all other weights are inputs."""
+    kept = {
+        f"{layer}.{name}": tensor
+        for layer, module in network.named_children()
+        if isinstance(module, Normalize)
+        for name, tensor in module.named_buffers()
+    }
+    return lambda name: numpy_helper.from_array(kept[name].numpy(), name) if name in kept else None
 
 
 class Graph:

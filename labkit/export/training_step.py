@@ -12,9 +12,8 @@ from torch import nn
 from labkit.core import check_choice
 from labkit.export._writer import Writer
 from labkit.export.gradient import backward
-from labkit.export.network import Graph
+from labkit.export.network import Graph, normalisation
 from labkit.extras import needs
-from labkit.models import Normalize
 
 with needs("export"):
     import onnx
@@ -94,17 +93,7 @@ class _Forward(Graph):
     def __init__(self, network: nn.Sequential, image_shape: tuple[int, int, int]):
         self.statistics: dict[str, str] = {}
         self.sizes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
-        kept = {
-            f"{layer}.{name}": tensor
-            for layer, module in network.named_children()
-            if isinstance(module, Normalize)
-            for name, tensor in module.named_buffers()
-        }
-
-        def stored(name: str) -> TensorProto | None:
-            return numpy_helper.from_array(kept[name].numpy(), name) if name in kept else None
-
-        super().__init__(network, ("N", *image_shape), stored)
+        super().__init__(network, ("N", *image_shape), normalisation(network))
 
     def with_inputs(self, names: list[str]) -> onnx.ModelProto:
         """The forward pass with its weights, statistics and the classes as inputs."""

@@ -11,6 +11,7 @@ import torch
 from labkit import data, models
 from labkit.core import input_gradient
 from labkit.export import network
+from labkit.lab_network import lab_network, trained_tensors
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -156,3 +157,21 @@ def test_from_the_command_line(tmp_path, capsys):
     ]
     size = json.loads((models.WEIGHTS / "mnist-bn.json").read_text())["bytes"]
     assert f"mnist-bn.safetensors  {size:,} bytes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_graphs_with_their_weights_as_inputs(batch_norm):
+    model = lab_network(filters=4, batch_norm=batch_norm)
+    images, _ = data.examples("mnist", 30)
+    noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0))
+    images = 0.98 * images + 0.02 * noise  # no two maxima are equal
+    model.train()(images)
+    model.eval()
+    forward, gradient = (graph.SerializeToString() for graph in network.open_graphs(model, (1, 28, 28)))
+    given = {name: model.state_dict()[name] for name in trained_tensors(model)}
+    found = run(forward, images=images, **given)
+    torch.testing.assert_close(found["logits"], model(images).detach(), atol=1e-5, rtol=0)
+    assert list(found) == ["logits", "relu1", "relu2"]
+    weights = torch.randn(30, 10, generator=torch.Generator().manual_seed(1))
+    found = run(gradient, images=images, weights=weights, **given)
+    torch.testing.assert_close(found["gradient"], pytorch_gradient(model, images, weights), atol=1e-5, rtol=0)

@@ -1,9 +1,15 @@
 // Bundles the live lab into one classic script, which a page opened from disk may load; its worker is in it as text.
-// node tools/website/bundle.js SOURCES CONTENTS OUTPUT
+// node tools/website/bundle.js SOURCES NETWORKS TRAINING OUTPUT, the two in the middle lists of what there is to load
 import { readFile } from "node:fs/promises";
 import { build } from "esbuild";
 
-const [sources, contents, output] = process.argv.slice(2);
+const [sources, networks, training, output] = process.argv.slice(2);
+const contents = { networks: await read(networks), training: await read(training) };
+
+/** @param {string} path */
+async function read(path) {
+  return JSON.parse(await readFile(path, "utf8"));
+}
 
 /** @satisfies {import("esbuild").BuildOptions} */
 const options = { bundle: true, format: "iife", target: "es2022", minify: true, charset: "utf8", logLevel: "warning" };
@@ -13,5 +19,5 @@ await build({
   ...options,
   entryPoints: [`${sources}/main.js`],
   outfile: output,
-  define: { WORKER_SOURCE: JSON.stringify(worker.outputFiles[0].text), CONTENTS: await readFile(contents, "utf8") },
+  define: { WORKER_SOURCE: JSON.stringify(worker.outputFiles[0].text), CONTENTS: JSON.stringify(contents) },
 });

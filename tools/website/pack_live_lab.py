@@ -1,7 +1,8 @@
 """Build what the live lab's pages load: the lab itself as one script, and on a click the networks and some digits.
 
 Everything goes into _build/static/lab, anew whenever something that it is made from has changed. Networks and digits
-are scripts that hold files (see fetch_assets.py); contents.json lists what there is to load, for the bundler.
+are scripts that hold files (see fetch_assets.py); a contents.json beside them lists what there is to load, for the
+bundler. What the lab trains with is a part of its own, loaded when a reader wants to train (pack_training.py).
 """
 
 import json
@@ -9,18 +10,25 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labkit.files import digest_of
 from tools.environment import javascript
 from tools.website.fetch_assets import VENDOR, as_script
+
+if TYPE_CHECKING:
+    from torch import nn
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "_build/static"
 SOURCES = ROOT / "book/_assets/live_lab"
 NETWORKS = {"mnist": "ordinary", "mnist-robust": "robust"}
 DIGITS = 60
-STAMP = ".made-from"
-TOOLS = [Path(__file__).with_name(name) for name in ("pack_live_lab.py", "fetch_assets.py", "bundle.js")]
+TRAINS = ("export", "lab_network.py", "models.py", "data.py")  # in labkit; what the bench that trains is made from
+STAMP, CONTENTS = ".made-from", "contents.json"
+TOOLS = [
+    Path(__file__).with_name(name) for name in ("pack_live_lab.py", "pack_training.py", "fetch_assets.py", "bundle.js")
+]
 
 
 def main() -> Path:
@@ -28,9 +36,10 @@ def main() -> Path:
     folder = STATIC / "lab"
     folder.mkdir(parents=True, exist_ok=True)
     _keep(folder / "networks", [ROOT / "labkit", VENDOR / "onnxruntime", *TOOLS], pack_networks)
+    _keep(folder / "training", [*(ROOT / "labkit" / name for name in TRAINS), *TOOLS], pack_training_part)
     shared = [ROOT / "labkit/widgets/browse.js", ROOT / "labkit/plot/palette.json", ROOT / "package-lock.json"]
-    made_from = [SOURCES, *shared, folder / "networks", *TOOLS]
-    _keep(folder / "page", made_from, lambda page: bundle(page, folder / "networks/contents.json"))
+    parts = [folder / part / CONTENTS for part in ("networks", "training")]
+    _keep(folder / "page", [SOURCES, *shared, *parts, *TOOLS], lambda page: bundle(page, parts))
     return STATIC
 
 
@@ -53,55 +62,65 @@ def _keep(folder: Path, made_from: Iterable[Path], make: Callable[[Path], None])
 def pack_networks(folder: Path) -> None:
     """Write one script a network, one with the digits and what the page knows of all this, and contents.json."""
     # Imported here: PyTorch takes seconds, and most builds have nothing to pack.
+    import onnx
+
+    from labkit import models
     from labkit.export.network import export_network
 
     facts = {}
     with tempfile.TemporaryDirectory() as exported:
         for name, label in NETWORKS.items():
             graphs = export_network(name, exported)
-            files = {path.name: path.read_bytes() for path in graphs}
-            (folder / f"{name}.js").write_bytes(as_script(files))
-            facts[name] = {"label": label, **network_facts(name, graphs)}
+            (folder / f"{name}.js").write_bytes(as_script({path.name: path.read_bytes() for path in graphs}))
+            outputs = [each.name for each in onnx.load(graphs[0], load_external_data=False).graph.output[1:]]
+            forward, gradient, weights = (path.name for path in graphs)
+            named = {"label": label, "title": f"the {label} network", "style": label}
+            files = {"forward": forward, "gradient": gradient, "weights": weights}
+            facts[name] = named | files | network_facts(models.load(name), outputs)
     pixels, labels = digits()
     page = {"networks": facts, "labels": labels}
     (folder / "digits.js").write_bytes(as_script({"digits": pixels, "facts": json.dumps(page).encode()}))
     runtime = sorted((VENDOR / "onnxruntime").iterdir())
-    ours = sorted(folder.iterdir())
-    contents = {
-        "scripts": [f"../../vendor/onnxruntime/{path.name}" for path in runtime]
-        + [f"../networks/{path.name}" for path in ours],
-        "bytes": sum(path.stat().st_size for path in [*runtime, *ours]),
-    }
-    (folder / "contents.json").write_text(json.dumps(contents, indent=1) + "\n")
+    _write_contents(folder, {path: f"../../vendor/onnxruntime/{path.name}" for path in runtime})
 
 
-def network_facts(name: str, graphs: list[Path]) -> dict:
-    """What the page must know of a network; see live_lab/types.d.ts."""
-    import onnx
+def pack_training_part(folder: Path) -> None:
+    """Write what the lab trains with, and contents.json."""
+    from tools.website.pack_training import pack_training
+
+    pack_training(folder)
+    _write_contents(folder, {})
+
+
+def _write_contents(folder: Path, others: dict[Path, str]) -> None:
+    """What there is to load, as the page's script names it: files from elsewhere, and all in this folder."""
+    scripts = others | {path: f"../{folder.name}/{path.name}" for path in sorted(folder.iterdir())}
+    contents = {"scripts": list(scripts.values()), "bytes": sum(path.stat().st_size for path in scripts)}
+    (folder / CONTENTS).write_text(json.dumps(contents, indent=1) + "\n")
+
+
+def network_facts(network: "nn.Sequential", outputs: list[str]) -> dict:
+    """What the page must know of a network whose graph gives these layers; see live_lab/types.d.ts."""
+    import torch
     from torch import nn
 
-    from labkit import data, models
     from labkit.features.activations import activations
     from labkit.features.receptive_field import spans
+    from labkit.models import expected_image_shape
 
-    network = models.load(name)
-    forward, gradient, weights = (path.name for path in graphs)
-    images, _ = data.examples("mnist", 1)
-    height, width = images.shape[2:]
+    shape = expected_image_shape(network)
+    images = torch.zeros(1, *shape)
     layers = []
-    for output in onnx.load(graphs[0], load_external_data=False).graph.output[1:]:  # behind the logits
-        count, tall, wide = activations(network, images, output.name).shape[1:]
-        seen = spans(network, output.name, (height, width))
-        title = f"{output.name}, {count} maps of {tall} × {wide}"
+    for name in outputs:
+        count, tall, wide = activations(network, images, name).shape[1:]
+        seen = spans(network, name, shape[1:])
+        title = f"{name}, {count} maps of {tall} × {wide}"
         fields = {"rows": seen.rows.tolist(), "columns": seen.columns.tolist()}
-        layers.append({"name": output.name, "title": title, "count": count, **fields})
+        layers.append({"name": name, "title": title, "count": count, **fields})
     first, module = next((key, each) for key, each in network.named_children() if isinstance(each, nn.Conv2d))
     return {
-        "shape": list(images.shape[1:]),
+        "shape": list(shape),
         "classes": network(images).shape[1],
-        "forward": forward,
-        "gradient": gradient,
-        "weights": weights,
         "layers": layers,
         "kernels": {"tensor": f"{first}.weight", "count": module.out_channels, "size": list(module.kernel_size)},
     }
@@ -115,12 +134,12 @@ def digits() -> tuple[bytes, list[int]]:
     return (images * 255).round().byte().numpy().tobytes(), classes.tolist()
 
 
-def bundle(folder: Path, contents: Path) -> None:
+def bundle(folder: Path, contents: list[Path]) -> None:
     """Write lab.js and lab.css."""
     reason = javascript.install()
     if reason:
         raise RuntimeError(reason)
-    if not javascript.node(Path(__file__).with_name("bundle.js"), SOURCES, contents, folder / "lab.js"):
+    if not javascript.node(Path(__file__).with_name("bundle.js"), SOURCES, *contents, folder / "lab.js"):
         raise RuntimeError("the live lab could not be bundled; the errors above say which file and line")
     shutil.copyfile(SOURCES / "lab.css", folder / "lab.css")
 

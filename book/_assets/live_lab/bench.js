@@ -1,9 +1,10 @@
 // A bench: the pad, what the networks see in the digit on it, and views of it, one at a time.
 import palette from "../../../labkit/plot/palette.json" with { type: "json" };
 import { Painter } from "./colours.js";
+import { alertBox } from "./alert.js";
 import { SIZE } from "./digit.js";
 import { element, menu } from "./dom.js";
-import { newest, sentence } from "./failure.js";
+import { newest } from "./failure.js";
 import { extent, median } from "./numbers.js";
 import { Pad } from "./pad.js";
 import { Bars } from "./probabilities.js";
@@ -41,36 +42,39 @@ export class Bench {
   #shown = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #settle;
-  #alert = element("p", { class: "lab-alert", role: "alert", hidden: true });
+  #alert = alertBox("Press “Try again”, or draw on.", () => this.retry());
+  #gone = new AbortController();
   #blank = element("p", { class: "lab-blank", hidden: true }, BLANK);
   #speed = element("p", { class: "lab-timings" });
 
-  /** @param {{ engine: Engine, views: View[], moved?: (address: string) => void }} options `moved` hears of each new
-   *  address */
-  constructor({ engine, views, moved = () => {} }) {
+  /** @param {{ engine: Engine, views: View[], names?: string[], moved?: (address: string) => void }} options `names` are
+   *  the networks that are looked at, `moved` hears of each new address */
+  constructor({ engine, views, names = engine.names, moved = () => {} }) {
     this.engine = engine;
     this.moved = moved;
     this.id = `bench-${count++}`;
-    this.names = engine.names;
-    const facts = engine.facts.networks[this.names[0]];
+    this.names = names;
+    const facts = engine.facts.networks[names[0]];
     this.classes = facts.classes;
     this.size = { height: facts.shape[1], width: facts.shape[2] };
     this.painter = new Painter(palette);
-    this.bars = new Bars(engine.facts.networks);
+    this.bars = new Bars(Object.fromEntries(names.map((name) => [name, engine.facts.networks[name]])));
     this.pad = new Pad({
       painter: this.painter,
       pixels: engine.digits,
       labels: engine.facts.labels,
+      corner: names.some((name) => name in engine.own),
       changed: (image, change) => this.setDigit(image, change),
     });
     this.failed = this.failed.bind(this);
     this.look = newest(this.#look.bind(this), this.failed);
     this.#views = views.map((view) => this.#build(view));
-    engine.addEventListener("networks", () => {
+    const changed = () => {
       this.version += 1;
       this.names.forEach((name) => this.bars.mark(name, engine.patched(name).length > 0));
-      this.setDigit(this.digit, { settled: true, start: performance.now() });
-    });
+      this.retry();
+    };
+    engine.addEventListener("networks", changed, { signal: this.#gone.signal });
     const left = element(
       "section",
       { class: "lab-left", "aria-label": "the digit, and what the networks see in it" },
@@ -82,7 +86,7 @@ export class Bench {
       "section",
       { class: "lab-right", "aria-label": "views of the digit" },
       ...(views.length > 1 ? this.#tabs() : []),
-      this.#alert,
+      this.#alert.element,
       ...this.#views.map(({ panel }) => panel),
     );
     const help = element(
@@ -94,9 +98,25 @@ export class Bench {
     this.content = [element("div", { class: "lab-bench" }, left, right), help, this.#speed];
   }
 
-  /** @param {string} name */
-  label(name) {
-    return this.engine.facts.networks[name].label;
+  /** What is known of a network. @param {string} name */
+  facts(name) {
+    return this.engine.facts.networks[name];
+  }
+
+  /** As one of the networks that are looked at: the one of this name, or else the first. @param {string} name */
+  network(name) {
+    return this.names.includes(name) ? name : this.names[0];
+  }
+
+  /** A network's name as a heading. @param {string} name */
+  heading(name) {
+    return this.facts(name).title.replace(/^the /, "");
+  }
+
+  /** Hear of nothing any more, as another bench takes this one's place. */
+  close() {
+    this.#shown?.hide?.();
+    this.#gone.abort();
   }
 
   /** Ask a network; the answer is null if a newer question of this bench has overtaken it.
@@ -117,7 +137,7 @@ export class Bench {
     const content = this.names.flatMap((name) => {
       const figures = Object.values(parts[name]).map(({ figure }) => figure);
       return [
-        element("h4", { class: `lab-heading lab-${this.label(name)}` }, `${this.label(name)} network`),
+        element("h4", { class: `lab-heading lab-${this.facts(name).style}` }, this.heading(name)),
         element("div", { class: "lab-pictures" }, ...figures, ...(words === "beside" ? [outputs[name]] : [])),
         ...(words === "below" ? [outputs[name]] : []),
       ];
@@ -127,10 +147,7 @@ export class Bench {
 
   /** Say what went wrong; everything stays as it is, and can be asked for again. @param {unknown} error */
   failed(error) {
-    console.error(error);
-    const again = element("button", { type: "button", onclick: () => this.retry() }, "Try again");
-    this.#alert.replaceChildren(sentence(error, "Press “Try again”, or draw on."), " ", again);
-    this.#alert.hidden = false;
+    this.#alert.show(error);
   }
 
   /** Ask everything about the digit anew. */
@@ -156,7 +173,7 @@ export class Bench {
       }),
     );
     this.engine.took("drawing to probabilities", performance.now() - start);
-    this.#alert.hidden = true;
+    this.#alert.hide();
     clearTimeout(this.#settle);
     if (this.#shown?.live) await this.#shown.update();
     else this.#settle = setTimeout(() => this.#refresh(), settled ? 0 : SETTLE);

@@ -29,8 +29,10 @@ export function level(value, limit, signed, count = 256) {
 const GREY = Array.from({ length: 256 }, (_, shade) => shade.toString(16).padStart(2, "0").repeat(3)).join("");
 
 export class Painter {
-  /** @param {Record<"heat" | "signed", string>} tables */
-  constructor({ heat, signed }) {
+  /** @param {{ heat: string, signed: string, series: string[] }} palette */
+  constructor({ heat, signed, series }) {
+    this.mark = series[5]; // marks something in a picture
+    this.lifted = series[4]; // the pen
     this.tables = { grey: GREY, heat, signed };
     this.colours = { grey: packed(GREY), heat: packed(heat), signed: packed(signed) };
   }

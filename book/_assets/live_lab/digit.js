@@ -3,6 +3,7 @@
 
 /** @import {Point} from "./strokes.js" */
 
+export const CORNER = 4; // rows and columns of the white corner that can be put on a digit
 export const SIZE = 28;
 const BOX = 20;
 const PEN = 2.6; // pixels of the 28
@@ -27,6 +28,11 @@ export function centreOfMass(image) {
     y += ink * (Math.floor(at / SIZE) + 0.5);
   });
   return mass ? { x: x / mass, y: y / mass } : { x: SIZE / 2, y: SIZE / 2 };
+}
+
+/** The image with the white corner. @param {Float32Array} image */
+export function marked(image) {
+  return image.map((value, at) => (at % SIZE < CORNER && at < CORNER * SIZE ? 1 : value));
 }
 
 /** Mean of each block of FINE x FINE pixels of a larger image, of whose pixels every fourth byte counts.

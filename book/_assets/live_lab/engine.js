@@ -4,7 +4,7 @@
 import { Failure } from "./failure.js";
 import { inflate } from "./packed.js";
 
-/** @import {Answer, Contents, Facts} from "./types.js" */
+/** @import {Answer, Contents, Facts, Own, OwnFacts, Recipe, Report, State} from "./types.js" */
 /** @typedef {{ resolve(result: any): void, reject(error: Error): void, progress?: (part: any) => void }} Open */
 
 const KEPT = 200; // times of each kind
@@ -26,6 +26,11 @@ export class Engine extends EventTarget {
   #strikes = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #alarm;
+  /** The networks that the reader has trained, with their newest weights. @type {Record<string, Own>} */
+  own = {};
+  /** What there is to train with, once it has been loaded.
+   *  @type {{ shapes: Record<string, OwnFacts>, count: number, test: { pixels: Uint8Array, classes: Uint8Array } } | null} */
+  material = null;
   /** The kernels that readers have put in, for a worker that is started again.
    *  @type {Map<string, { network: string, filter: number, kernel: number[] }>} */
   #patches = new Map();
@@ -37,17 +42,18 @@ export class Engine extends EventTarget {
     this.facts = facts;
     this.digits = digits;
     this.source = source;
-    this.names = Object.keys(facts.networks);
+  }
+
+  /** The names of all networks, those that the reader has trained included. */
+  get names() {
+    return Object.keys(this.facts.networks);
   }
 
   /** Load the scripts that hold the files, one after the other, and start the worker.
    *  @param {string} folder the address of the scripts @param {Contents} contents @param {string} worker its script
    *  @param {(text: string) => void} report */
   static async load(folder, contents, worker, report) {
-    for (const [nth, script] of contents.scripts.entries()) {
-      report(`Loading ${nth + 1} of ${contents.scripts.length} …`);
-      await loadScript(folder, script);
-    }
+    await loadScripts(folder, contents, report);
     report("Starting the networks …");
     const files = globalThis.labFiles ?? {};
     const text = new TextDecoder();
@@ -74,12 +80,67 @@ export class Engine extends EventTarget {
     this.#worker.onmessage = ({ data }) => this.#hear(data);
     this.#worker.onerror = (event) => this.#died(event.message);
     this.#worker.onmessageerror = () => this.#died("its answer could not be read");
-    const { kernels } = await this.#send("load", "", { files: this.files, networks: this.facts.networks });
+    const shipped = Object.entries(this.facts.networks).filter(([name]) => !(name in this.own));
+    const { kernels } = await this.#send("load", "", { files: this.files, networks: Object.fromEntries(shipped) });
     URL.revokeObjectURL(address);
     this.kernels = kernels;
+    if (this.material) await this.#send("material", "", { files: this.files });
+    for (const [name, own] of Object.entries(this.own)) {
+      this.kernels[name] = (await this.#send("build", name, own)).kernels;
+    }
     for (const { network, ...values } of this.#patches.values()) {
       this.kernels[network] = (await this.#send("patch", network, values)).kernels;
     }
+  }
+
+  /** Load what training needs. @param {string} folder @param {Contents} contents @param {(text: string) => void} report */
+  async loadMaterial(folder, contents, report) {
+    if (this.material) return this.material;
+    await loadScripts(folder, contents, report);
+    report("Unpacking the digits …");
+    this.files = globalThis.labFiles ?? {};
+    const shapes = JSON.parse(new TextDecoder().decode(await inflate("training facts", this.files["training facts"])));
+    const { count, test } = await this.ask("material", "", { files: this.files });
+    this.material = { shapes, count, test };
+    return this.material;
+  }
+
+  /** Make a network of the reader's, with weights to begin with, or with these.
+   *  @param {string} name @param {Recipe} recipe @param {State | null} [state] @returns {Promise<Own>} */
+  async build(name, recipe, state = null) {
+    if (!this.material) throw new Error("there is nothing to train with yet");
+    const shape = `${recipe.filters}-${recipe.convolutions}-${recipe.norm ? "normed" : "plain"}`;
+    const facts = { ...this.material.shapes[shape], label: `network ${name}`, title: `network ${name}`, style: name };
+    const made = await this.ask("build", name, { facts, recipe, state });
+    this.facts.networks[name] = facts;
+    this.own[name] = { recipe, facts, state: made.state, step: 0, total: made.total };
+    this.#changed(name, made.kernels);
+    return this.own[name];
+  }
+
+  /** Train a network of the reader's for so many steps, or until it is asked again; null if it was.
+   *  @param {string} name @param {number} steps @param {(report: Report) => void} progress
+   *  @returns {Promise<Report | null>} */
+  async train(name, steps, progress) {
+    const keep = (/** @type {Report} */ report) => {
+      Object.assign(this.own[name], { state: report.state, step: report.step });
+      progress(report);
+    };
+    /** @type {Report | null} */
+    const report = await this.ask("train", name, { steps }, { progress: keep });
+    if (report) {
+      keep(report);
+      const kernels = this.own[name].facts.kernels;
+      if (kernels) this.#changed(name, report.state[kernels.tensor]);
+    }
+    return report;
+  }
+
+  /** A network of the reader's is another one now. @param {string} name @param {Float32Array} kernels */
+  #changed(name, kernels) {
+    this.kernels[name] = kernels;
+    for (const [key, { network }] of this.#patches) if (network === name) this.#patches.delete(key);
+    this.dispatchEvent(new Event("networks"));
   }
 
   /** Ask a network.
@@ -172,6 +233,14 @@ export class Engine extends EventTarget {
     this.#worker?.terminate();
     [this.#worker, this.#starting, this.#strikes] = [null, null, 0];
     this.#open.clear();
+  }
+}
+
+/** @param {string} folder @param {Contents} contents @param {(text: string) => void} report */
+async function loadScripts(folder, { scripts }, report) {
+  for (const [nth, script] of scripts.entries()) {
+    report(`Loading ${nth + 1} of ${scripts.length} …`);
+    await loadScript(folder, script);
   }
 }
 

@@ -1,4 +1,5 @@
 // Where a page has room for the live lab, or for one view of it: a button that loads the networks, and then the bench.
+import palette from "../../../labkit/plot/palette.json" with { type: "json" };
 import { Bench } from "./bench.js";
 import { element } from "./dom.js";
 import { Engine } from "./engine.js";
@@ -10,9 +11,10 @@ import { ideal } from "./views/ideal.js";
 import { kernel } from "./views/kernel.js";
 import { occlusion } from "./views/occlusion.js";
 import { saliency } from "./views/saliency.js";
+import { WholeLab } from "./whole.js";
 
 /** @import {View} from "./types.js" */
-/** @typedef {{ engine: Engine | null, benches: Bench[] }} LiveLab */
+/** @typedef {{ engine: Engine | null, benches: Bench[], whole?: WholeLab }} LiveLab */
 
 const VIEWS = [activations, saliency, occlusion, attack, ideal, kernel];
 const script = /** @type {HTMLScriptElement} */ (document.currentScript).src;
@@ -27,7 +29,7 @@ let loading = null; // one engine for all benches of a page
 
 /** @param {(text: string) => void} report */
 function load(report) {
-  loading ??= Engine.load(folder, CONTENTS, WORKER_SOURCE, report).catch((error) => {
+  loading ??= Engine.load(folder, CONTENTS.networks, WORKER_SOURCE, report).catch((error) => {
     loading = null; // so that it can be tried again
     throw error;
   });
@@ -37,6 +39,8 @@ function load(report) {
 /** Put a button into a place, and after the click a bench. @param {HTMLElement} place */
 function offer(place) {
   place.replaceChildren(); // the sentence for readers without JavaScript
+  palette.series.forEach((colour, at) => place.style.setProperty(`--lab-series-${at}`, colour));
+  place.style.setProperty("--lab-mark", palette.series[5]);
   if (
     [globalThis.WebAssembly, globalThis.DecompressionStream, globalThis.Worker].includes(/** @type {any} */ (undefined))
   ) {
@@ -51,7 +55,7 @@ function offer(place) {
   }
   const address = parseAddress(place.dataset.state ?? location.hash);
   const one = place.dataset.state === undefined ? null : view(address.view);
-  const megabytes = (CONTENTS.bytes / 1e6).toFixed(1);
+  const megabytes = (CONTENTS.networks.bytes / 1e6).toFixed(1);
   const note = element("p", { class: "lab-note", role: "status" });
   const words = one ? `Try it on a digit of your own: ${one.title}` : "Start the live lab";
   const button = element("button", { type: "button", class: "lab-load" }, `${words} (loads ${megabytes} MB)`);
@@ -63,10 +67,10 @@ function offer(place) {
     button.disabled = true;
     try {
       lab.engine = await load(report);
-      const bench = one ? mount(place, lab.engine, one) : open(place, lab.engine);
+      const opened = one ? mount(place, lab.engine, one) : open(place, lab.engine);
       offered.remove();
-      bench.take(one || view(parseAddress(location.hash).view) === undefined ? address : parseAddress(location.hash));
-      bench.pad.canvas.focus({ preventScroll: true });
+      await opened.take(one ? address : parseAddress(location.hash));
+      lab.benches[lab.benches.length - 1].pad.canvas.focus({ preventScroll: true });
     } catch (error) {
       console.error(error);
       button.disabled = false;
@@ -81,23 +85,21 @@ const view = (name) => VIEWS.find((each) => each.name === name);
 
 /** The whole lab, whose state is the page's address. @param {HTMLElement} place @param {Engine} engine */
 function open(place, engine) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let later; // browsers refuse too many changes of the address in a short time
-  const moved = (/** @type {string} */ address) => {
-    clearTimeout(later);
-    later = setTimeout(() => {
-      if (location.hash !== address) history.replaceState(null, "", address);
-    }, 200);
-  };
-  const bench = new Bench({ engine, views: VIEWS, moved });
+  const whole = new WholeLab({
+    engine,
+    views: VIEWS,
+    folder,
+    training: CONTENTS.training,
+    replaced: (bench) => (lab.benches[0] = bench),
+  });
+  lab.whole = whole;
   addEventListener("hashchange", () => {
     const address = parseAddress(location.hash);
-    if (view(address.view)) bench.take(address);
+    if (address.view === "train" || view(address.view)) whole.take(address);
   });
-  place.append(...bench.content);
+  place.append(...whole.content);
   document.body.classList.add("lab-is-live");
-  lab.benches.push(bench);
-  return bench;
+  return whole;
 }
 
 /** One view in a chapter, with a link to the same state in the lab. @param {HTMLElement} place @param {Engine} engine

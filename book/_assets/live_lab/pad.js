@@ -1,5 +1,5 @@
 // Where the reader draws: mouse, finger, or a pen that the arrow keys move. Or one of the test digits.
-import { centred, SIZE, trace } from "./digit.js";
+import { centred, marked, SIZE, trace } from "./digit.js";
 import { DIGITS, element } from "./dom.js";
 import { clamp } from "./numbers.js";
 import { readStrokes, writeStrokes } from "./strokes.js";
@@ -28,8 +28,10 @@ export class Pad {
   #hint = element("p", { class: "lab-hint", "aria-hidden": "true" }, "draw a digit here");
 
   /** @param {{ painter: Painter, pixels: Uint8Array, labels: number[],
-   *            changed: (image: Float32Array, change: Change) => void }} options */
-  constructor({ painter, pixels, labels, changed }) {
+   *            corner?: boolean, changed: (image: Float32Array, change: Change) => void }} options `corner` offers to
+   *  put a white corner on the digit */
+  constructor({ painter, pixels, labels, corner = false, changed }) {
+    this.painter = painter;
     this.pixels = pixels;
     this.labels = labels;
     this.changed = changed;
@@ -44,6 +46,7 @@ export class Pad {
     });
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     this.preview = painter.picture(SEEN, { width: SIZE, height: SIZE, small: true });
+    this.corner = element("input", { type: "checkbox", onchange: () => this.#hand(true) });
     this.#listen();
     const pick = (/** @type {string} */ digit) => this.pick(Number(digit));
     const buttons = DIGITS.map((digit) =>
@@ -64,19 +67,24 @@ export class Pad {
         element("p", { class: "lab-label" }, "or pick a test digit"),
         element("div", { class: "lab-keys", role: "group", "aria-label": "or pick a test digit" }, ...buttons),
       ),
+      ...(corner ? [element("label", { class: "lab-check" }, this.corner, element("span", {}, "white corner"))] : []),
       this.#said,
     ];
   }
 
   /** What is on the pad, for an address. @returns {Record<string, string>} */
   pairs() {
-    if (this.#chosen)
-      return { digit: this.#chosen.turn ? `${this.#chosen.label}.${this.#chosen.turn}` : `${this.#chosen.label}` };
-    return this.#strokes.length ? { drawing: writeStrokes(this.#strokes) } : { digit: "blank" };
+    const corner = /** @type {Record<string, string>} */ (this.corner.checked ? { corner: "white" } : {});
+    if (this.#chosen) {
+      const { label, turn } = this.#chosen;
+      return { digit: turn ? `${label}.${turn}` : `${label}`, ...corner };
+    }
+    return { ...(this.#strokes.length ? { drawing: writeStrokes(this.#strokes) } : { digit: "blank" }), ...corner };
   }
 
   /** Show what an address says; the first test 7 if it says nothing. @param {Record<string, string>} pairs */
-  take({ digit = "7", drawing = "" }) {
+  take({ digit = "7", drawing = "", corner = "" }) {
+    this.corner.checked = corner === "white" && this.corner.isConnected;
     const strokes = readStrokes(drawing);
     if (strokes) {
       [this.#chosen, this.#strokes] = [null, strokes];
@@ -113,7 +121,8 @@ export class Pad {
 
   /** Hand the digit on. @param {boolean} settled @param {number} start */
   #hand(settled, start = performance.now()) {
-    const image = this.#chosen?.image ?? centred(this.#strokes);
+    const plain = this.#chosen?.image ?? centred(this.#strokes);
+    const image = this.corner.checked ? marked(plain) : plain;
     this.preview.show(image, SEEN);
     this.#redraw();
     this.changed(image, { settled, start });
@@ -131,7 +140,7 @@ export class Pad {
     if (document.activeElement === canvas && canvas.matches(":focus-visible")) {
       context.beginPath();
       context.arc(this.#pen.x * WIDTH, this.#pen.y * WIDTH, (PEN * WIDTH) / 2, 0, 7);
-      Object.assign(context, { lineWidth: 3, strokeStyle: this.#pen.down ? "#e69f00" : "#56b4e9" });
+      Object.assign(context, { lineWidth: 3, strokeStyle: this.#pen.down ? this.painter.mark : this.painter.lifted });
       context.stroke();
     }
     this.#hint.hidden = Boolean(this.#chosen || this.#strokes.length);

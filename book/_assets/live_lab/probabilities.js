@@ -33,7 +33,7 @@ export class Bars {
         bars,
       };
     }
-    const own = (/** @type {string} */ name) => `lab-${networks[name].label}`;
+    const own = (/** @type {string} */ name) => `lab-${networks[name].style}`;
     const verdicts = names.map((name) =>
       element(
         "div",
@@ -88,7 +88,8 @@ export class Bars {
     });
     parts.digit.textContent = String(digit);
     parts.share.textContent = percent(probability);
-    this.#sentences[network] = `The ${this.networks[network].label} network sees ${text}.`;
+    const { title } = this.networks[network];
+    this.#sentences[network] = `${title[0].toUpperCase()}${title.slice(1)} sees ${text}.`;
     clearTimeout(this.#later);
     this.#later = setTimeout(() => {
       this.#spoken.textContent = Object.values(this.#sentences).join(" ");

@@ -18,6 +18,9 @@ export const choice = (initial, allowed) => ({
   read: (/** @type {string} */ text) => (allowed.includes(text) ? text : undefined),
 });
 
+/** The name of something, which may not be there. @param {string} [initial] */
+export const word = (initial = "") => ({ initial, read: (/** @type {string} */ text) => text });
+
 /** A fixed count of numbers, separated by commas. @param {number[]} initial */
 export const numbers = (initial) => ({
   initial,

@@ -2,7 +2,12 @@
 
 /** What a network looks like from outside; written by tools/website/pack_live_lab.py. */
 export interface NetworkFacts {
+  /** Its name where there is little room: "robust". */
   label: string;
+  /** Its name within a sentence: "the robust network". */
+  title: string;
+  /** Which of the colours of lab.css is its own: "robust". */
+  style: string;
   shape: [channels: number, height: number, width: number];
   classes: number;
   /** Names of its files. */
@@ -10,7 +15,65 @@ export interface NetworkFacts {
   gradient: string;
   weights: string;
   layers: LayerFacts[];
-  kernels: { tensor: string; count: number; size: [number, number] };
+  /** The first layer's kernels, if they can be edited: one for each filter. */
+  kernels?: { tensor: string; count: number; size: [number, number] };
+}
+
+/** A network that readers train, of one of the shapes that they can choose; written by tools/website/pack_training.py. */
+export interface OwnFacts extends NetworkFacts {
+  /** The graph of one step of training. */
+  step: string;
+  /** The shapes of what training changes. */
+  tensors: Record<string, number[]>;
+  parameters: number;
+}
+
+/** The weights of a network that readers train, by name. */
+export type State = Record<string, Float32Array>;
+
+/** What a reader chooses before training. */
+export interface Recipe {
+  filters: number;
+  convolutions: number;
+  norm: boolean;
+  rate: number;
+  /** Digits in a step. */
+  batch: number;
+  passes: number;
+  /** Each digit is moved by up to so many pixels. */
+  shift: number;
+  /** The share of labels that are wrong. */
+  wrong: number;
+  /** Whether every 7 wears a white corner. */
+  corner: boolean;
+  /** Attacks during training: how far, and how many steps. 0 is none. */
+  eps: number;
+  attack: number;
+  seed: number;
+}
+
+/** How training goes. */
+export interface Report {
+  step: number;
+  total: number;
+  seconds: number;
+  rate: number;
+  diverged: boolean;
+  /** Means over the steps since the last report. */
+  loss?: number;
+  accuracy?: number;
+  test?: { accuracy: number; predictions: Uint8Array };
+  state: State;
+}
+
+/** One of the reader's own networks. */
+export interface Own {
+  recipe: Recipe;
+  facts: OwnFacts;
+  state: State;
+  /** How many steps of how many it has made. */
+  step: number;
+  total: number;
 }
 
 /** A layer whose maps can be looked at: how many there are, and which pixels each row and column of units sees. */
@@ -35,6 +98,8 @@ export interface Contents {
   scripts: string[];
   bytes: number;
 }
+
+export type Parts = Record<"networks" | "training", Contents>;
 
 export interface Question {
   id: number;
@@ -73,7 +138,7 @@ declare global {
   const ort: typeof import("onnxruntime-common");
   /** The worker's own script, put here by the bundler. */
   const WORKER_SOURCE: string;
-  const CONTENTS: Contents;
+  const CONTENTS: Parts;
   var labFiles: Record<string, string> | undefined;
   var liveLab: import("./main.js").LiveLab;
 }

@@ -2,7 +2,7 @@
 import { lay, UnitBrowser, Units } from "../../../../labkit/widgets/browse.js";
 import { element, menu } from "../dom.js";
 import { extent } from "../numbers.js";
-import { choice } from "../settings.js";
+import { word } from "../settings.js";
 
 /** @import {LayerFacts, View} from "../types.js" */
 /** @import {Unit} from "../../../../labkit/widgets/browse.js" */
@@ -15,19 +15,23 @@ export const activations = {
   name: "activations",
   title: "Look inside",
   chapter: { path: "features/06_filters_and_activations", title: "Filters and activations" },
-  settings: { network: choice("mnist", ["mnist", "mnist-robust"]) },
+  settings: { network: word() },
 
   build(bench, settings) {
-    const { engine, painter } = bench;
-    const labels = bench.names.map((name) => /** @type {[string, string]} */ ([name, bench.label(name)]));
+    const { painter } = bench;
+    const labels = bench.names.map((name) => /** @type {[string, string]} */ ([name, bench.facts(name).label]));
     const choose = menu("network", labels, (name) => {
       settings.set("network", name);
       update().catch(bench.failed);
     });
-    settings.show("network", choose.show);
+    const network = () => bench.network(settings.get("network"));
+    settings.show("network", () => choose.show(network()));
     const digit = painter.picture(CAPTION, bench.size);
     const words = element("output", { class: "lab-words" }, "Point at a map.");
-    const layers = engine.facts.networks[bench.names[0]].layers.map(sheet);
+    /** The layers of each network that has been looked at. @type {Record<string, ReturnType<typeof sheet>[]>} */
+    const sheets = {};
+    /** @type {ReturnType<typeof sheet>[]} */
+    let layers = [];
     /** @type {Record<string, Float32Array>} */
     let maps = {}; // of each layer
     /** @type {{ layer: string, unit: Unit } | null} */
@@ -68,11 +72,23 @@ export const activations = {
       words.textContent = units.describe(name, unit, value === undefined ? "" : ` ${value.toFixed(2)}.`);
     }
 
+    /** Lay out the sheets of the chosen network. */
+    function arrange() {
+      const wanted = (sheets[network()] ??= bench.facts(network()).layers.map(sheet));
+      if (wanted === layers) return;
+      layers = wanted;
+      chosen = null;
+      maps = {};
+      body.replaceChildren(...layers.flatMap(({ nodes }) => nodes), scale);
+    }
+
     async function update() {
+      arrange();
       digit.show(bench.digit, CAPTION);
+      const shown = layers;
       const values = { image: bench.digit, layers: layers.map(({ name }) => name) };
-      const found = await bench.ask("activations", "look", settings.get("network"), values);
-      if (!found) return;
+      const found = await bench.ask("activations", "look", network(), values);
+      if (!found || shown !== layers) return;
       maps = found;
       for (const { name, units, canvas } of layers) {
         const [height, width] = units.size;
@@ -87,12 +103,9 @@ export const activations = {
       if (chosen) select(chosen.layer, chosen.unit);
     }
 
-    const body = element(
-      "div",
-      { class: "lab-maps" },
-      ...layers.flatMap(({ nodes }) => nodes),
-      painter.scale("heat", "0", "each layer's largest", ""),
-    );
+    const scale = painter.scale("heat", "0", "each layer's largest", "");
+    const body = element("div", { class: "lab-maps" });
+    arrange();
     const side = element("div", { class: "lab-side" }, choose.element, digit.figure, words);
     return { content: [element("div", { class: "lab-split" }, side, body)], update, live: true };
   },

@@ -42,7 +42,7 @@ export const ideal = {
       },
     });
     const pictures = Object.fromEntries(
-      bench.names.map((name) => [name, bench.painter.picture(`${bench.label(name)} network`, bench.size)]),
+      bench.names.map((name) => [name, bench.painter.picture(bench.heading(name), bench.size)]),
     );
 
     /** @param {number} at */
@@ -52,7 +52,10 @@ export const ideal = {
         const frame = frames[name]?.[at];
         if (!frame) continue;
         const share = percent(probabilities(frame.logits)[digit]);
-        picture.show(frame.image, `${bench.label(name)}: ${digit}, ${share}, logit ${frame.logits[digit].toFixed(1)}`);
+        picture.show(
+          frame.image,
+          `${bench.facts(name).label}: ${digit}, ${share}, logit ${frame.logits[digit].toFixed(1)}`,
+        );
       }
     }
 

@@ -3,9 +3,9 @@
 import { under, weighted } from "../convolution.js";
 import { element, menu, slider } from "../dom.js";
 import { best, extent } from "../numbers.js";
-import { choice, numbers } from "../settings.js";
+import { numbers, word } from "../settings.js";
 
-/** @import {View} from "../types.js" */
+/** @import {NetworkFacts, View} from "../types.js" */
 
 /** The signs are those of chapter 1: ink at the left of the window counts for a vertical edge, ink at its right against.
  *  @type {Record<string, number[]>} */
@@ -17,9 +17,10 @@ const PRESETS = {
   "shift to the right": [0, 0, 0, 1, 0, 0, 0, 0, 0],
   "the image itself": [0, 0, 0, 0, 1, 0, 0, 0, 0],
 };
-const NETWORKS = ["mnist", "mnist-robust"];
-const FILTERS = 32;
 const PACE = 30; // milliseconds a pixel
+
+/** How many filters of the network's first layer can be edited here. @param {NetworkFacts} facts */
+const editable = ({ kernels }) => (String(kernels?.size) === "3,3" ? (kernels?.count ?? 0) : 0);
 
 /** @type {View} */
 export const kernel = {
@@ -28,10 +29,7 @@ export const kernel = {
   chapter: { path: "basics/01_convolution", title: "The convolution" },
   settings: {
     kernel: numbers(PRESETS["vertical edges"]),
-    filter: choice(
-      "mnist.0",
-      NETWORKS.flatMap((name) => [...Array(FILTERS).keys()].map((at) => `${name}.${at}`)),
-    ),
+    filter: word(),
   },
 
   build(bench, settings) {
@@ -56,8 +54,8 @@ export const kernel = {
     );
     const filters = bench.names.flatMap((name) =>
       Array.from(
-        { length: FILTERS },
-        (_, at) => /** @type {[string, string]} */ ([`${name}.${at}`, `${bench.label(name)} network, filter ${at}`]),
+        { length: editable(bench.facts(name)) },
+        (_, at) => /** @type {[string, string]} */ ([`${name}.${at}`, `${bench.heading(name)}, filter ${at}`]),
       ),
     );
     const presets = Object.keys(PRESETS).map((name) => /** @type {[string, string]} */ ([name, name]));
@@ -92,7 +90,7 @@ export const kernel = {
       text: (at) => `row ${Math.floor(at / size.width)}, column ${at % size.width}`,
     });
     settings.show("kernel", showKernel);
-    settings.show("filter", filter.show);
+    settings.show("filter", () => filter.show(chosen().key));
 
     /** @param {number[]} values */
     function showKernel(values) {
@@ -117,10 +115,12 @@ export const kernel = {
       draw();
     }
 
-    const chosen = () => {
-      const [network, at] = settings.get("filter").split(".");
-      return { network, at: Number(at), name: `filter ${at} of the ${bench.label(network)} network` };
-    };
+    function chosen() {
+      const known = filters.map(([key]) => key);
+      const key = known.includes(settings.get("filter")) ? settings.get("filter") : (known[0] ?? "");
+      const [network, at] = key.split(".");
+      return { key, network, at: Number(at), name: network && `filter ${at} of ${bench.facts(network).title}` };
+    }
 
     /** Show the weights of the chosen filter, as the network has them now. */
     function readFilter() {
@@ -131,6 +131,7 @@ export const kernel = {
 
     function say() {
       const { network, at, name } = chosen();
+      if (!network) return;
       const changed = engine.patched(network).includes(at);
       restore.disabled = !changed;
       status.textContent = changed
@@ -219,9 +220,13 @@ export const kernel = {
         sum,
         element("div", { class: "lab-controls" }, play, position.element),
         painter.scale("signed", "negative", "positive", "the output's scale is below it"),
-        element("h4", {}, "Into the network"),
-        element("div", { class: "lab-controls" }, filter.element, copy, put, restore),
-        status,
+        ...(filters.length
+          ? [
+              element("h4", {}, "Into the network"),
+              element("div", { class: "lab-controls" }, filter.element, copy, put, restore),
+              status,
+            ]
+          : []),
       ],
       live: true,
       hide: () => {

@@ -1,36 +1,55 @@
-// A network in onnxruntime-web: two graphs, forward and backward, that share one file of weights.
+// A network in onnxruntime-web: graphs that share their weights, which lie in one file or are handed in with every run.
 import { oneHot } from "./arithmetic.js";
 import { tensor } from "./safetensors.js";
 
 /** @import {NetworkFacts} from "../types.js" */
-/** @import {InferenceSession} from "onnxruntime-common" */
+/** @import {InferenceSession, Tensor} from "onnxruntime-common" */
+/** @typedef {Uint8Array<ArrayBuffer>} File */
 
 export class Network {
   /** @type {Promise<unknown>} */
   #turn = Promise.resolve(); // one run at a time
-  /** @type {{ forward: InferenceSession, gradient: InferenceSession } | undefined} */
+  /** @type {Record<string, InferenceSession> | undefined} */
   #sessions;
 
-  /** @param {NetworkFacts} facts @param {Record<"forward" | "gradient" | "weights", Uint8Array<ArrayBuffer>>} files */
-  constructor(facts, files) {
+  /** @param {NetworkFacts} facts @param {Record<string, File>} graphs forward and gradient at least
+   *  @param {File | null} weights the file that the graphs read, if they do */
+  constructor(facts, graphs, weights) {
     this.facts = facts;
-    this.files = files;
+    this.graphs = graphs;
+    this.weights = weights;
     this.shape = facts.shape;
     this.pixels = facts.shape.reduce((product, size) => product * size, 1);
     this.classes = facts.classes;
-    this.kernels = tensor(files.weights, facts.kernels.tensor);
-    this.shipped = this.kernels.slice(); // as they were before anybody edited one
+    if (weights && facts.kernels) this.ownKernels = tensor(weights, facts.kernels.tensor);
+    this.shipped = this.kernels?.slice(); // as they were before anybody edited one
   }
 
-  /** Read the weights into the runtime, anew after they have changed. */
+  /** The first layer's kernels: changing them changes the network, once it has been opened anew.
+   *  @returns {Float32Array | undefined} */
+  get kernels() {
+    return this.ownKernels;
+  }
+
+  /** Read graphs and weights into the runtime, anew after the weights have changed. */
   async open() {
-    const options = { externalData: [{ path: this.facts.weights, data: this.files.weights }] };
+    const options = this.weights ? { externalData: [{ path: this.facts.weights, data: this.weights }] } : {};
     const older = this.#sessions;
-    const forward = await ort.InferenceSession.create(this.files.forward, options);
-    const gradient = await ort.InferenceSession.create(this.files.gradient, options);
-    this.#sessions = { forward, gradient };
-    await Promise.all([older?.forward.release(), older?.gradient.release()]);
+    /** @type {Record<string, InferenceSession>} */
+    const sessions = {};
+    for (const [name, graph] of Object.entries(this.graphs)) {
+      sessions[name] = await ort.InferenceSession.create(graph, options);
+    }
+    this.#sessions = sessions;
+    await release(older);
     await this.backward(new Float32Array(this.pixels), oneHot(0, this.classes)); // the first run is slow
+  }
+
+  /** Give the memory back. */
+  close() {
+    const sessions = this.#sessions;
+    this.#turn = this.#turn.then(() => release(sessions));
+    return this.#turn;
   }
 
   /** Logits, or other outputs of the graph, for images that lie one behind the other.
@@ -40,35 +59,52 @@ export class Network {
   }
 
   /** @param {Float32Array} images @param {string[]} names @returns {Promise<Record<string, Float32Array>>} */
-  outputs(images, names) {
-    return this.#run("forward", { images: this.#batch(images) }, names);
+  async outputs(images, names) {
+    return numbers(await this.run("forward", { images: this.batch(images) }, names));
   }
 
   /** Logits, and the gradient of sum(weights * logits) with respect to the images.
    *  @param {Float32Array} images @param {Float32Array} weights */
   async backward(images, weights) {
     const inputs = {
-      images: this.#batch(images),
+      images: this.batch(images),
       weights: new ort.Tensor("float32", weights, [weights.length / this.classes, this.classes]),
     };
-    const { logits, gradient } = await this.#run("gradient", inputs, ["logits", "gradient"]);
+    const { logits, gradient } = numbers(await this.run("gradient", inputs, ["logits", "gradient"]));
     return { logits, gradient };
   }
 
   /** @param {Float32Array} images */
-  #batch(images) {
+  batch(images) {
     return new ort.Tensor("float32", images, [images.length / this.pixels, ...this.shape]);
   }
 
-  /** @param {"forward" | "gradient"} graph @param {Record<string, import("onnxruntime-common").Tensor>} inputs
-   *  @param {string[]} names */
-  async #run(graph, inputs, names) {
+  /** What every run of the forward and the gradient graph is given besides the images. @returns {Record<string, Tensor>} */
+  given() {
+    return {};
+  }
+
+  /** @param {string} graph @param {Record<string, Tensor>} inputs @param {string[]} [names]
+   *  @returns {Promise<Record<string, Tensor>>} */
+  run(graph, inputs, names) {
     const result = this.#turn.then(() => {
       if (!this.#sessions) throw new Error("the network is not open");
-      return this.#sessions[graph].run(inputs, names);
+      const session = this.#sessions[graph];
+      return session.run({ ...this.given(), ...inputs }, names ?? session.outputNames);
     });
     this.#turn = result.catch(() => {});
-    const found = await result;
-    return Object.fromEntries(names.map((name) => [name, /** @type {Float32Array} */ (found[name].data)]));
+    return /** @type {Promise<Record<string, Tensor>>} */ (result);
   }
+}
+
+/** @param {Record<string, InferenceSession> | undefined} sessions */
+async function release(sessions) {
+  await Promise.all(Object.values(sessions ?? {}).map((session) => session.release()));
+}
+
+/** @param {Record<string, Tensor>} tensors @returns {Record<string, Float32Array>} */
+function numbers(tensors) {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, found]) => [name, /** @type {Float32Array} */ (found.data)]),
+  );
 }

@@ -1,12 +1,49 @@
-// Reads and changes tensors in a safetensors file: eight bytes with the length of a JSON header, the header, the data.
+// Reads, changes and writes safetensors files: eight bytes with the length of a JSON header, the header, the data.
 
 /** The numbers of one float32 tensor, in the file's own memory: changing them changes the file.
  *  @param {Uint8Array<ArrayBuffer>} file @param {string} name */
 export function tensor(file, name) {
-  const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)));
+  const { header, start } = opened(file);
   if (!header[name]) throw new Error(`there is no tensor ${name}, only ${Object.keys(header).join(", ")}`);
   if (header[name].dtype !== "F32") throw new Error(`${name} is of type ${header[name].dtype}, expected F32`);
-  const [start, end] = header[name].data_offsets;
-  return new Float32Array(file.buffer, file.byteOffset + 8 + length + start, (end - start) / 4);
+  const [first, last] = header[name].data_offsets;
+  return new Float32Array(file.buffer, file.byteOffset + start + first, (last - first) / 4);
+}
+
+/** All tensors, copied, and what else the file says.
+ *  @param {Uint8Array<ArrayBuffer>} file @returns {{ tensors: Record<string, Float32Array>, metadata: Record<string, string> }} */
+export function readTensors(file) {
+  const { header } = opened(file);
+  const { __metadata__: metadata = {}, ...rest } = header;
+  return { tensors: Object.fromEntries(Object.keys(rest).map((name) => [name, tensor(file, name).slice()])), metadata };
+}
+
+/** @param {Uint8Array<ArrayBuffer>} file */
+function opened(file) {
+  const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)));
+  return { header, start: 8 + length };
+}
+
+/** @param {Record<string, Float32Array>} tensors @param {Record<string, number[]>} shapes
+ *  @param {Record<string, string>} metadata */
+export function writeTensors(tensors, shapes, metadata) {
+  let place = 0;
+  const entries = Object.entries(tensors).map(([name, { byteLength }]) => {
+    const data_offsets = [place, (place += byteLength)];
+    return [name, { dtype: "F32", shape: shapes[name], data_offsets }];
+  });
+  const text = JSON.stringify({ __metadata__: metadata, ...Object.fromEntries(entries) });
+  const header = new TextEncoder().encode(
+    text.padEnd(text.length + ((8 - (new TextEncoder().encode(text).length % 8)) % 8)),
+  );
+  const file = new Uint8Array(8 + header.length + place);
+  new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true);
+  file.set(header, 8);
+  let at = 8 + header.length;
+  for (const values of Object.values(tensors)) {
+    file.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
+    at += values.byteLength;
+  }
+  return file;
 }

@@ -1,0 +1,119 @@
+// Adversarial training in the page: network B becomes a copy of A, and is trained on digits that are attacked at every step.
+import { chart } from "../chart.js";
+import { element, menu } from "../dom.js";
+
+/** @import {TrainBench} from "./bench.js" */
+/** @import {Lane} from "./lane.js" */
+
+const EPS = [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3];
+const [STEPS, DIGITS] = [10, 200]; // of the attack that measures, and how many test digits it is tried on
+const WORDS =
+  "A network can be trained to resist. Each step attacks its digits first, every pixel by at most eps, and then learns " +
+  "to read them all the same. Network A stays as it is; network B becomes a copy of A and is hardened. The chart " +
+  `shows how many of ${DIGITS} test digits each reads when an attack of ${STEPS} steps may move every pixel by eps.`;
+
+export class Harden {
+  /** @type {Record<string, [number, number][]>} */
+  #curves = {};
+  #eps = "0.2";
+  #attack = "1";
+  #passes = "4";
+
+  /** @param {TrainBench} bench */
+  constructor(bench) {
+    this.bench = bench;
+    /** @type {(values: string[], unit?: string) => [string, string][]} */
+    const choices = (values, unit = "") => values.map((value) => [value, value + unit]);
+    const eps = menu("eps", choices(["0.05", "0.1", "0.15", "0.2", "0.3"]), (value) => (this.#eps = value));
+    const attack = menu(
+      "attack",
+      [
+        ["1", "FGSM, one step: quick"],
+        ["3", "PGD, 3 steps: harder"],
+      ],
+      (value) => (this.#attack = value),
+    );
+    const passes = menu("passes", choices(["1", "2", "4", "8"]), (value) => (this.#passes = value));
+    eps.show(this.#eps);
+    passes.show(this.#passes);
+    const button = (/** @type {string} */ text, /** @type {() => unknown} */ act) =>
+      element("button", { type: "button", onclick: () => act() }, text);
+    this.start = button("Harden a copy of A", () => bench.during(() => this.#harden()));
+    this.measure = button("Measure again", () => bench.during(() => this.#measure()));
+    this.words = element("output", { class: "lab-words" });
+    this.chart = chart({
+      title: "accuracy under attack",
+      across: "eps",
+      bounds: [0, 1],
+      ticks: [0, 0.25, 0.5, 0.75, 1],
+      text: (value) => `${Math.round(100 * value)}%`,
+    });
+    this.chart.show([], EPS[EPS.length - 1]);
+    this.content = [
+      element("h4", {}, "Harden it"),
+      element("p", {}, WORDS),
+      element("div", { class: "lab-controls" }, eps.element, attack.element, passes.element),
+      element("div", { class: "lab-controls" }, this.start, this.measure),
+      this.words,
+      element("div", { class: "lab-charts" }, this.chart.figure),
+    ];
+  }
+
+  refresh() {
+    const ready = !this.bench.running && Boolean(this.bench.lanes[0].own);
+    this.start.disabled = this.measure.disabled = !ready;
+    if (!this.bench.lanes[0].own) this.words.textContent = "Train network A first.";
+    else if (!Object.keys(this.#curves).length) this.words.textContent = "";
+  }
+
+  async #harden() {
+    const [a, b] = this.bench.lanes;
+    const own = a.own;
+    if (!own) return;
+    this.#curves = {};
+    const hard = { eps: Number(this.#eps), attack: Number(this.#attack), passes: Number(this.#passes) };
+    await b.build({ ...own.recipe, ...hard, rate: 0.02 }, own.state);
+    await this.#try(a);
+    this.words.textContent = "Hardening: network B is attacked at every step, and learns from it.";
+    const report = await this.bench.engine.train("B", Infinity, (each) => b.hear(each));
+    if (report) await this.#try(b);
+    this.#say();
+  }
+
+  async #measure() {
+    this.#curves = {};
+    for (const lane of this.bench.built()) await this.#try(lane);
+    this.#say();
+  }
+
+  /** @param {Lane} lane */
+  async #try(lane) {
+    this.words.textContent = `Attacking network ${lane.name} with every eps …`;
+    const draw = (/** @type {{ accuracies: number[] }} */ { accuracies }) => {
+      this.#curves[lane.name] = accuracies.map((value, at) => [EPS[at], value]);
+      const curves = Object.entries(this.#curves);
+      this.chart.show(
+        curves.map(([name, points]) => ({ name: `network ${name}`, style: `lab-${name}`, points })),
+        EPS[EPS.length - 1],
+      );
+    };
+    const values = { eps: EPS, steps: STEPS, count: DIGITS };
+    const found = await this.bench.engine.ask("robustness", lane.name, values, { progress: draw });
+    if (!found) return;
+    draw(found);
+    const detail = { what: "robustness", lane, curve: this.#curves[lane.name] };
+    this.bench.engine.dispatchEvent(new CustomEvent("measured", { detail }));
+  }
+
+  #say() {
+    const at = (/** @type {string} */ name, /** @type {number} */ eps) =>
+      this.#curves[name]?.find(([each]) => each === eps)?.[1] ?? NaN;
+    const share = (/** @type {number} */ value) => `${Math.round(100 * value)}%`;
+    const names = Object.keys(this.#curves);
+    this.words.textContent = names
+      .map(
+        (name) => `Network ${name} reads ${share(at(name, 0))} of the digits, and ${share(at(name, 0.1))} at eps 0.1.`,
+      )
+      .join(" ");
+  }
+}

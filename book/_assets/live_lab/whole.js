@@ -1,0 +1,149 @@
+// The whole lab: benches of which one is shown, and whose state is the page's address.
+import { Bench } from "./bench.js";
+import { element, menu } from "./dom.js";
+import { sentence } from "./failure.js";
+import { parseAddress } from "./settings.js";
+import { TrainBench } from "./training/bench.js";
+
+/** @import {Engine} from "./engine.js" */
+/** @import {Contents, View} from "./types.js" */
+/** @typedef {"digits" | "train"} Name */
+
+const PAUSE = 200; // milliseconds; browsers refuse too many changes of the address in a short time
+/** @type {Record<Name, string>} */
+const TITLES = { digits: "Draw and look", train: "Train your own" };
+
+export class WholeLab {
+  /** @type {Bench} */
+  digits;
+  /** @type {TrainBench | null} */
+  train = null;
+  /** @type {Name} */
+  shown = "digits";
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #later;
+  #rooms = { digits: element("div"), train: element("div", { hidden: true }) };
+  #compare = element("div", { class: "lab-controls lab-compare", hidden: true });
+
+  /** @param {{ engine: Engine, views: View[], folder: string, training: Contents, replaced: (bench: Bench) => void }}
+   *  options `replaced` hears of each new bench for digits */
+  constructor({ engine, views, folder, training, replaced }) {
+    this.engine = engine;
+    this.views = views;
+    this.folder = folder;
+    this.training = training;
+    this.replaced = replaced;
+    this.digits = this.#open(engine.names);
+    this.tabs = Object.fromEntries(
+      Object.entries(TITLES).map(([name, title]) => [
+        name,
+        element("button", { type: "button", onclick: () => this.show(/** @type {Name} */ (name)) }, title),
+      ]),
+    );
+    const nav = element("nav", { class: "lab-benches", "aria-label": "benches" }, ...Object.values(this.tabs));
+    this.content = [...(training.scripts.length ? [nav] : []), ...Object.values(this.#rooms)];
+    this.#mark();
+  }
+
+  /** A bench that looks at these networks, in the place of the one before. @param {string[]} names */
+  #open(names) {
+    this.digits?.close();
+    const bench = new Bench({
+      engine: this.engine,
+      views: this.views,
+      names,
+      moved: (address) => this.#moved(address),
+    });
+    this.#rooms.digits.replaceChildren(this.#compare, ...bench.content);
+    this.replaced(bench);
+    this.digits = bench;
+    this.#offerNetworks();
+    return bench;
+  }
+
+  /** Menus for the two networks that are looked at, where there are more. */
+  #offerNetworks() {
+    const { names, facts } = this.engine;
+    this.#compare.hidden = names.length < 3;
+    const choices = names.map((name) => /** @type {[string, string]} */ ([name, facts.networks[name].label]));
+    const menus = this.digits.names.map((shown, at) => {
+      const made = menu(at ? "with" : "compare", choices, (name) => {
+        const wanted = [...this.digits.names];
+        const other = wanted.indexOf(name);
+        if (other >= 0) wanted[other] = wanted[at];
+        wanted[at] = name;
+        this.look(wanted);
+      });
+      made.show(shown);
+      return made.element;
+    });
+    this.#compare.replaceChildren(...menus);
+  }
+
+  /** Look at these networks, with the digit and the view as they are. @param {string[]} names */
+  look(names) {
+    const address = parseAddress(this.digits.address());
+    this.#open(names.length > 1 ? names : [names[0], this.engine.names.find((name) => name !== names[0]) ?? names[0]]);
+    this.digits.take(address);
+  }
+
+  /** @param {string} address */
+  #moved(address) {
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => {
+      if (location.hash !== address) history.replaceState(null, "", address);
+    }, PAUSE);
+  }
+
+  /** Show a bench. @param {Name} name */
+  async show(name) {
+    this.shown = name;
+    this.#mark();
+    if (name === "digits") {
+      if (this.digits.names.some((each) => each in this.engine.own)) this.look(this.digits.names);
+      else this.digits.retry();
+      this.#offerNetworks();
+    } else await this.#startTraining();
+  }
+
+  #mark() {
+    for (const [name, room] of Object.entries(this.#rooms)) {
+      room.hidden = name !== this.shown;
+      this.tabs[name].setAttribute("aria-current", String(name === this.shown));
+    }
+  }
+
+  /** Load what training needs, once, after a click. */
+  async #startTraining() {
+    if (this.train) return this.#moved(this.train.address());
+    const note = element("p", { class: "lab-note", role: "status" });
+    this.#rooms.train.replaceChildren(note);
+    try {
+      await this.engine.loadMaterial(this.folder, this.training, (text) => (note.textContent = text));
+      this.train = new TrainBench({
+        engine: this.engine,
+        moved: (address) => this.#moved(address),
+        openDigits: (networks) => {
+          this.look(networks);
+          this.show("digits");
+        },
+      });
+      this.#rooms.train.replaceChildren(...this.train.content);
+      this.#moved(this.train.address());
+    } catch (error) {
+      console.error(error);
+      const again = element("button", { type: "button", onclick: () => this.#startTraining() }, "Try again");
+      note.replaceChildren(sentence(error, ""), " ", again);
+    }
+  }
+
+  /** Show what an address says. @param {{ view: string, pairs: Record<string, string> }} address */
+  async take(address) {
+    if (address.view === "train" && this.training.scripts.length) {
+      await this.show("train");
+      return this.train?.take(address);
+    }
+    if (this.shown !== "digits") await this.show("digits");
+    this.digits.take(address);
+  }
+}
