@@ -5,7 +5,7 @@ import { alertBox } from "./alert.js";
 import { SIZE } from "./digit.js";
 import { element, menu } from "./dom.js";
 import { newest } from "./failure.js";
-import { extent, median } from "./numbers.js";
+import { extent, median, verdict } from "./numbers.js";
 import { Pad } from "./pad.js";
 import { Bars } from "./probabilities.js";
 import { formatAddress, Settings } from "./settings.js";
@@ -174,10 +174,21 @@ export class Bench {
     );
     this.engine.took("drawing to probabilities", performance.now() - start);
     this.#alert.hide();
+    if (settled) this.#tell(image);
     clearTimeout(this.#settle);
     if (this.#shown?.live) await this.#shown.update();
     else this.#settle = setTimeout(() => this.#refresh(), settled ? 0 : SETTLE);
     if (settled) this.moved(this.address());
+  }
+
+  /** Say what the networks see. @param {Float32Array} image */
+  #tell(image) {
+    const verdicts = this.names.map((name) => ({
+      ...verdict(this.logits[name]),
+      recipe: this.engine.own[name]?.recipe,
+    }));
+    const { label, corner } = this.pad;
+    this.engine.measured({ what: "seen", blank: extent(image) <= 0.01, corner: corner.checked, label, verdicts });
   }
 
   async #refresh() {

@@ -4,7 +4,7 @@
 import { Failure } from "./failure.js";
 import { inflate } from "./packed.js";
 
-/** @import {Answer, Contents, Facts, Own, OwnFacts, Recipe, Report, State} from "./types.js" */
+/** @import {Answer, Contents, Facts, Measured, Own, OwnFacts, Recipe, Report, State} from "./types.js" */
 /** @typedef {{ resolve(result: any): void, reject(error: Error): void, progress?: (part: any) => void }} Open */
 
 const KEPT = 200; // times of each kind
@@ -134,6 +134,11 @@ export class Engine extends EventTarget {
       if (kernels) this.#changed(name, report.state[kernels.tensor]);
     }
     return report;
+  }
+
+  /** Tell whoever wants to know what has been measured. @param {Measured} found */
+  measured(found) {
+    this.dispatchEvent(new CustomEvent("measured", { detail: found }));
   }
 
   /** A network of the reader's is another one now. @param {string} name @param {Float32Array} kernels */

@@ -95,7 +95,7 @@ function open(place, engine) {
   lab.whole = whole;
   addEventListener("hashchange", () => {
     const address = parseAddress(location.hash);
-    if (address.view === "train" || view(address.view)) whole.take(address);
+    if (["train", "challenges"].includes(address.view) || view(address.view)) whole.take(address);
   });
   place.append(...whole.content);
   document.body.classList.add("lab-is-live");

@@ -72,6 +72,11 @@ export class Pad {
     ];
   }
 
+  /** The class of the test digit on the pad; null for a drawing. */
+  get label() {
+    return this.#chosen?.label ?? null;
+  }
+
   /** What is on the pad, for an address. @returns {Record<string, string>} */
   pairs() {
     const corner = /** @type {Record<string, string>} */ (this.corner.checked ? { corner: "white" } : {});

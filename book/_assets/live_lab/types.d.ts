@@ -93,6 +93,21 @@ export interface Facts {
 
 export type Palette = "grey" | "heat" | "signed";
 
+/** Something that the benches have measured, for the challenges. */
+export type Measured =
+  | { what: "test"; accuracy: number; seconds: number; parameters: number; recipe: Recipe }
+  | { what: "robustness"; curve: [eps: number, share: number][] }
+  | { what: "attack"; network: string; before: number; target: number | null; fooled: boolean; eps: number }
+  | { what: "occlusion"; network: string; window: number; margin: number }
+  | {
+      what: "seen";
+      blank: boolean;
+      corner: boolean;
+      /** The class of a test digit; null for a drawing. */
+      label: number | null;
+      verdicts: { digit: number; probability: number; recipe?: Recipe }[];
+    };
+
 /** What there is to load, known before anything is loaded. */
 export interface Contents {
   scripts: string[];

@@ -1,5 +1,7 @@
 // The whole lab: benches of which one is shown, and whose state is the page's address.
 import { Bench } from "./bench.js";
+import { Challenges } from "./challenges/bench.js";
+import { memory, Records } from "./challenges/records.js";
 import { element, menu } from "./dom.js";
 import { sentence } from "./failure.js";
 import { parseAddress } from "./settings.js";
@@ -7,11 +9,11 @@ import { TrainBench } from "./training/bench.js";
 
 /** @import {Engine} from "./engine.js" */
 /** @import {Contents, View} from "./types.js" */
-/** @typedef {"digits" | "train"} Name */
+/** @typedef {"digits" | "train" | "challenges"} Name */
 
 const PAUSE = 200; // milliseconds; browsers refuse too many changes of the address in a short time
 /** @type {Record<Name, string>} */
-const TITLES = { digits: "Draw and look", train: "Train your own" };
+const TITLES = { digits: "Draw and look", train: "Train your own", challenges: "Challenges" };
 
 export class WholeLab {
   /** @type {Bench} */
@@ -22,7 +24,12 @@ export class WholeLab {
   shown = "digits";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #later;
-  #rooms = { digits: element("div"), train: element("div", { hidden: true }) };
+  #rooms = {
+    digits: element("div"),
+    train: element("div", { hidden: true }),
+    challenges: element("div", { hidden: true }),
+  };
+  #news = element("p", { class: "lab-news", role: "status" });
   #compare = element("div", { class: "lab-controls lab-compare", hidden: true });
 
   /** @param {{ engine: Engine, views: View[], folder: string, training: Contents, replaced: (bench: Bench) => void }}
@@ -41,7 +48,14 @@ export class WholeLab {
       ]),
     );
     const nav = element("nav", { class: "lab-benches", "aria-label": "benches" }, ...Object.values(this.tabs));
-    this.content = [...(training.scripts.length ? [nav] : []), ...Object.values(this.#rooms)];
+    const records = new Records(memory());
+    this.challenges = new Challenges({ records, moved: (address) => this.#moved(address) });
+    this.#rooms.challenges.append(...this.challenges.content);
+    engine.addEventListener("measured", (event) => {
+      const news = records.note(/** @type {CustomEvent} */ (event).detail);
+      if (news.length) this.#news.textContent = `Challenge reached: ${news.map(({ words }) => words).join(" ")}`;
+    });
+    this.content = [...(training.scripts.length ? [nav, this.#news] : []), ...Object.values(this.#rooms)];
     this.#mark();
   }
 
@@ -103,7 +117,11 @@ export class WholeLab {
       if (this.digits.names.some((each) => each in this.engine.own)) this.look(this.digits.names);
       else this.digits.retry();
       this.#offerNetworks();
-    } else await this.#startTraining();
+    } else if (name === "train") await this.#startTraining();
+    else {
+      this.challenges.show();
+      this.#moved("#challenges");
+    }
   }
 
   #mark() {
@@ -142,6 +160,10 @@ export class WholeLab {
     if (address.view === "train" && this.training.scripts.length) {
       await this.show("train");
       return this.train?.take(address);
+    }
+    if (address.view === "challenges" && this.training.scripts.length) {
+      await this.show("challenges");
+      return this.challenges.take(address);
     }
     if (this.shown !== "digits") await this.show("digits");
     this.digits.take(address);

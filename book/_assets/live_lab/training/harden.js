@@ -101,8 +101,7 @@ export class Harden {
     const found = await this.bench.engine.ask("robustness", lane.name, values, { progress: draw });
     if (!found) return;
     draw(found);
-    const detail = { what: "robustness", lane, curve: this.#curves[lane.name] };
-    this.bench.engine.dispatchEvent(new CustomEvent("measured", { detail }));
+    this.bench.engine.measured({ what: "robustness", curve: this.#curves[lane.name] });
   }
 
   #say() {

@@ -86,8 +86,7 @@ export class Lane {
   /** @param {number} steps */
   async train(steps) {
     if (!this.own || this.outdated || this.diverged || this.own.step >= this.own.total) await this.build();
-    const report = await this.bench.engine.train(this.name, steps, (each) => this.hear(each));
-    this.bench.engine.dispatchEvent(new CustomEvent("measured", { detail: { what: "training", lane: this, report } }));
+    await this.bench.engine.train(this.name, steps, (each) => this.hear(each));
   }
 
   /** @param {Report} report */
@@ -102,7 +101,10 @@ export class Lane {
     }
     if (report.test) {
       this.accuracies.push([seen, report.test.accuracy]);
-      this.bench.engine.dispatchEvent(new CustomEvent("measured", { detail: { what: "test", lane: this, report } }));
+      const { recipe, facts } = own;
+      const { parameters } = facts;
+      const { accuracy } = report.test;
+      this.bench.engine.measured({ what: "test", accuracy, seconds: report.seconds, parameters, recipe });
     }
     this.progress.show(own, report);
     this.bench.refresh();

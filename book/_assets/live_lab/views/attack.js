@@ -99,6 +99,9 @@ export const attack = {
       );
       row.after.show(found.image, after.text);
       const fooled = target === null ? after.digit !== before.digit : after.digit === target;
+      if (eps !== null) {
+        bench.engine.measured({ what: "attack", network, before: before.digit, target, fooled, eps });
+      }
       row.after.figure.classList.toggle("lab-fooled", fooled);
       words[network].textContent = summary(network, { before: before.digit, after: after.digit, fooled, target, eps });
     }

@@ -113,6 +113,8 @@ export const occlusion = {
           margins[at] = margin(logits.subarray(at * bench.classes, (at + 1) * bench.classes), digit);
         }
         results[network] = { logits, across, digit, margins };
+        const { window } = values;
+        bench.engine.measured({ what: "occlusion", network, window, margin: Math.min(...margins) });
         draw(network);
       }
       occlude(place ? inside(...place) : lowest());
