@@ -1,5 +1,7 @@
 """Files: written whole or not at all, and known by their digest."""
 
+import base64
+import gzip
 import hashlib
 import json
 import os
@@ -78,3 +80,13 @@ def digest_of(paths: Iterable[Path], pattern: str = "*") -> str:
             if file.is_file() and not file.name.startswith(".") and "__pycache__" not in file.parts:
                 digest.update(f"{file.relative_to(path.parent)}\0{sha256(file)}\0".encode())
     return digest.hexdigest()
+
+
+def as_script(files: dict[str, bytes]) -> bytes:
+    """A script that puts these files, gzipped and in base64, into a page's `labFiles`: a page opened from disk may load
+    scripts, and nothing else."""
+    lines = ["globalThis.labFiles ??= {};"]
+    for name, content in files.items():
+        packed = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+        lines.append(f"labFiles[{json.dumps(name)}] = {json.dumps(packed)};")
+    return "\n".join([*lines, ""]).encode()

@@ -59,7 +59,7 @@ def export_network(name: str, folder: Path | str, *, weights: Path | str = model
     folder, source = Path(folder), Path(weights) / f"{name}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     shape = INPUTS.get(name, MNIST_INPUT)
-    graph = Graph(network, shape, _in_file(source))
+    graph = Graph(network, shape, in_file(source))
     graphs = {
         f"{name}.onnx": graph.model(name, graph.activations),
         f"{name}-gradient.onnx": with_gradient(graph.model(name)),
@@ -205,7 +205,7 @@ class Graph:
         return name
 
 
-def _in_file(path: Path) -> Callable[[str], TensorProto]:
+def in_file(path: Path) -> Callable[[str], TensorProto]:
     """Tensors that stay where they are: so many bytes at this place of a safetensors file."""
     tensors = _read_header(path)
 

@@ -9,9 +9,7 @@ kept as scripts, which it may load: ``labFiles["NAME"] = "..."``, gzipped and in
 
 import base64
 import fnmatch
-import gzip
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -21,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from labkit.files import as_script
 from tools.environment import javascript
 
 VENDOR = Path(__file__).parents[2] / "book/_assets/vendor"
@@ -127,15 +126,6 @@ def unpack(archive: Path, package: Package, target: Path) -> None:
                 if package.as_data:
                     path, content = path.with_name(f"{path.name}.js"), as_script({path.name: content})
                 path.write_bytes(content)
-
-
-def as_script(files: dict[str, bytes]) -> bytes:
-    """A script that puts these files, gzipped and in base64, into the page's `labFiles`."""
-    lines = ["globalThis.labFiles ??= {};"]
-    for name, content in files.items():
-        packed = base64.b64encode(gzip.compress(content, mtime=0)).decode()
-        lines.append(f"labFiles[{json.dumps(name)}] = {json.dumps(packed)};")
-    return "\n".join([*lines, ""]).encode()
 
 
 if __name__ == "__main__":

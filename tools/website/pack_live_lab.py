@@ -10,21 +10,23 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from labkit.files import digest_of
 from tools.environment import javascript
 from tools.website.fetch_assets import VENDOR, as_script
-
-if TYPE_CHECKING:
-    from torch import nn
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "_build/static"
 SOURCES = ROOT / "book/_assets/live_lab"
 NETWORKS = {"mnist": "ordinary", "mnist-robust": "robust"}
 DIGITS = 60
-TRAINS = ("export", "lab_network.py", "models.py", "data.py")  # in labkit; what the bench that trains is made from
+TRAINS = (
+    "export",
+    "files.py",
+    "lab_network.py",
+    "models.py",
+    "data.py",
+)  # in labkit; what the bench that trains is made from
 STAMP, CONTENTS = ".made-from", "contents.json"
 TOOLS = [
     Path(__file__).with_name(name) for name in ("pack_live_lab.py", "pack_training.py", "fetch_assets.py", "bundle.js")
@@ -65,6 +67,7 @@ def pack_networks(folder: Path) -> None:
     import onnx
 
     from labkit import models
+    from labkit.export.lab_page import facts_of
     from labkit.export.network import export_network
 
     facts = {}
@@ -76,7 +79,7 @@ def pack_networks(folder: Path) -> None:
             forward, gradient, weights = (path.name for path in graphs)
             named = {"label": label, "title": f"the {label} network", "style": label}
             files = {"forward": forward, "gradient": gradient, "weights": weights}
-            facts[name] = named | files | network_facts(models.load(name), outputs)
+            facts[name] = named | files | facts_of(models.load(name), outputs)
     pixels, labels = digits()
     page = {"networks": facts, "labels": labels}
     (folder / "digits.js").write_bytes(as_script({"digits": pixels, "facts": json.dumps(page).encode()}))
@@ -97,33 +100,6 @@ def _write_contents(folder: Path, others: dict[Path, str]) -> None:
     scripts = others | {path: f"../{folder.name}/{path.name}" for path in sorted(folder.iterdir())}
     contents = {"scripts": list(scripts.values()), "bytes": sum(path.stat().st_size for path in scripts)}
     (folder / CONTENTS).write_text(json.dumps(contents, indent=1) + "\n")
-
-
-def network_facts(network: "nn.Sequential", outputs: list[str]) -> dict:
-    """What the page must know of a network whose graph gives these layers; see live_lab/types.d.ts."""
-    import torch
-    from torch import nn
-
-    from labkit.features.activations import activations
-    from labkit.features.receptive_field import spans
-    from labkit.models import expected_image_shape
-
-    shape = expected_image_shape(network)
-    images = torch.zeros(1, *shape)
-    layers = []
-    for name in outputs:
-        count, tall, wide = activations(network, images, name).shape[1:]
-        seen = spans(network, name, shape[1:])
-        title = f"{name}, {count} maps of {tall} × {wide}"
-        fields = {"rows": seen.rows.tolist(), "columns": seen.columns.tolist()}
-        layers.append({"name": name, "title": title, "count": count, **fields})
-    first, module = next((key, each) for key, each in network.named_children() if isinstance(each, nn.Conv2d))
-    return {
-        "shape": list(shape),
-        "classes": network(images).shape[1],
-        "layers": layers,
-        "kernels": {"tensor": f"{first}.weight", "count": module.out_channels, "size": list(module.kernel_size)},
-    }
 
 
 def digits() -> tuple[bytes, list[int]]:

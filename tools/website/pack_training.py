@@ -16,10 +16,10 @@ TRAINING_DIGITS = 10_000
 
 def pack_training(folder: Path) -> None:
     """Write graphs.js and training-digits.js."""
+    from labkit.export.lab_page import facts_of
     from labkit.export.network import open_graphs
     from labkit.export.training_step import training_step
     from labkit.lab_network import lab_network, trained_tensors
-    from tools.website.pack_live_lab import network_facts
 
     files, facts = {}, {}
     for filters, convolutions, batch_norm in product(FILTERS, CONVOLUTIONS, (False, True)):
@@ -31,7 +31,7 @@ def pack_training(folder: Path) -> None:
         tensors = {key: list(network.state_dict()[key].shape) for key in trained_tensors(network)}
         outputs = [each.name for each in forward.graph.output[1:]]
         facts[name] = {
-            **network_facts(network, outputs),
+            **facts_of(network, outputs),
             **{part: f"{name}-{part}.onnx" for part in graphs},
             "tensors": tensors,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),

@@ -16,6 +16,7 @@ import { WholeLab } from "./whole.js";
 /** @import {View} from "./types.js" */
 /** @typedef {{ engine: Engine | null, benches: Bench[], whole?: WholeLab }} LiveLab */
 
+const contents = globalThis.labContents ?? CONTENTS;
 const VIEWS = [activations, saliency, occlusion, attack, ideal, kernel];
 const script = /** @type {HTMLScriptElement} */ (document.currentScript).src;
 const folder = script.replace(/[^/]*$/, ""); // where this script lies; files to load are named from there
@@ -29,7 +30,7 @@ let loading = null; // one engine for all benches of a page
 
 /** @param {(text: string) => void} report */
 function load(report) {
-  loading ??= Engine.load(folder, CONTENTS.networks, WORKER_SOURCE, report).catch((error) => {
+  loading ??= Engine.load(folder, contents.networks, WORKER_SOURCE, report).catch((error) => {
     loading = null; // so that it can be tried again
     throw error;
   });
@@ -55,10 +56,14 @@ function offer(place) {
   }
   const address = parseAddress(place.dataset.state ?? location.hash);
   const one = place.dataset.state === undefined ? null : view(address.view);
-  const megabytes = (CONTENTS.networks.bytes / 1e6).toFixed(1);
+  const { bytes } = contents.networks; // none in a page that holds everything itself
   const note = element("p", { class: "lab-note", role: "status" });
   const words = one ? `Try it on a digit of your own: ${one.title}` : "Start the live lab";
-  const button = element("button", { type: "button", class: "lab-load" }, `${words} (loads ${megabytes} MB)`);
+  const button = element(
+    "button",
+    { type: "button", class: "lab-load" },
+    bytes ? `${words} (loads ${(bytes / 1e6).toFixed(1)} MB)` : words,
+  );
   const offered = element("div", { class: "lab-offer" }, button, note);
   const report = (/** @type {string} */ text) => {
     note.textContent = text;
@@ -87,9 +92,12 @@ const view = (name) => VIEWS.find((each) => each.name === name);
 function open(place, engine) {
   const whole = new WholeLab({
     engine,
-    views: VIEWS,
+    // Where nothing is known about its layers, a network cannot be looked into.
+    views: VIEWS.filter(
+      (each) => each !== activations || engine.names.some((name) => engine.facts.networks[name].layers.length),
+    ),
     folder,
-    training: CONTENTS.training,
+    training: contents.training,
     replaced: (bench) => (lab.benches[0] = bench),
   });
   lab.whole = whole;

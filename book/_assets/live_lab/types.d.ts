@@ -155,5 +155,7 @@ declare global {
   const WORKER_SOURCE: string;
   const CONTENTS: Parts;
   var labFiles: Record<string, string> | undefined;
+  /** What there is to load, in a page that holds everything itself. */
+  var labContents: Parts | undefined;
   var liveLab: import("./main.js").LiveLab;
 }

@@ -1,0 +1,222 @@
+"""Write the live lab with a network of your own in it, as one page that opens from disk (`labkit lab`).
+
+The page holds everything: the lab's script and style, the runtime that computes, some test digits, and the network with
+its gradient. It asks for nothing over a network.
+"""
+
+import argparse
+import html
+import json
+import shutil
+import struct
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from labkit import data, models
+from labkit.export.gradient import with_gradient
+from labkit.export.network import Graph, in_file, normalisation
+from labkit.extras import needs
+from labkit.features.activations import activations
+from labkit.features.receptive_field import spans
+from labkit.files import as_script, replacing
+from labkit.lab_network import load_lab_network
+
+with needs("export"):
+    import onnx
+    from onnx import TensorProto, numpy_helper, reference
+
+DIGITS = 60
+IMAGE_SHAPE = (1, 28, 28)
+CHECKOUT = Path(__file__).parents[2]
+# In a wheel everything lies beside this file; in a checkout, where `make book` has put it.
+FOLDERS = (
+    Path(__file__).with_name("page"),
+    CHECKOUT / "_build/static/lab/page",
+    CHECKOUT / "book/_assets/vendor/onnxruntime",
+)
+RUNTIME = ("ort.wasm.min.js.js", "ort-wasm-simd-threaded.mjs.js", "ort-wasm-simd-threaded.wasm.js")
+
+
+def write_lab(network: str | Path, output: Path | str) -> Path:
+    """Write the live lab for one network as a single page.
+
+    Args:
+        network: a shipped network's name; or a file: .onnx, .pt2 (`torch.export.save`), or .safetensors as the live lab
+            saves it. It maps digits (N, 1, 28, 28) in [0, 1] to logits (N, K), for any N.
+        output: the page, an .html file.
+
+    Raises:
+        ValueError: a network for other images; an operator without a rule for its gradient.
+        FileNotFoundError: there is no such file; or the lab's script has not been built here.
+    """
+    output = Path(output)
+    script, style, *runtime = (_asset(name).read_text("utf-8") for name in ("lab.js", "lab.css", *RUNTIME))
+    with tempfile.TemporaryDirectory() as scratch:
+        files, facts = _packed(network, Path(scratch))
+    images, classes = data.examples("mnist", DIGITS)
+    files["digits"] = (images * 255).round().byte().numpy().tobytes()
+    files["facts"] = json.dumps({"networks": {"network": facts}, "labels": classes.tolist()}).encode()
+    contents = {part: {"scripts": [], "bytes": 0} for part in ("networks", "training")}
+    scripts = [*runtime, as_script(files).decode(), f"var labContents = {json.dumps(contents)};", script]
+    page = Path(__file__).with_suffix(".html").read_text("utf-8").replace("STYLE", style)
+    page = page.replace("TITLE", html.escape(f"The live lab: {facts['label']}"))
+    page = page.replace("SCRIPTS", "\n".join(f"<script>{each}</script>" for each in scripts))
+    with replacing(output) as partial:
+        partial.write_text(page, "utf-8")
+    return output
+
+
+def facts_of(network: nn.Sequential, outputs: list[str]) -> dict[str, Any]:
+    """What the lab must know of a network whose graph gives these layers; see types.d.ts of the lab."""
+    shape = models.expected_image_shape(network)
+    images = torch.zeros(1, *shape)
+    layers = []
+    for name in outputs:
+        count, tall, wide = activations(network, images, name).shape[1:]
+        seen = spans(network, name, shape[1:])
+        title = f"{name}, {count} maps of {tall} × {wide}"
+        fields = {"rows": seen.rows.tolist(), "columns": seen.columns.tolist()}
+        layers.append({"name": name, "title": title, "count": count, **fields})
+    first, module = next((key, each) for key, each in network.named_children() if isinstance(each, nn.Conv2d))
+    return {
+        "shape": list(shape),
+        "classes": network(images).shape[1],
+        "layers": layers,
+        "kernels": {"tensor": f"{first}.weight", "count": module.out_channels, "size": list(module.kernel_size)},
+    }
+
+
+def _packed(network: str | Path, scratch: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files of a network, and what the page must know of it."""
+    path, weights = Path(network), scratch / "network.safetensors"
+    if str(network) in models.SHIPPED or path.suffix == ".safetensors":
+        module = models.load(str(network)) if str(network) in models.SHIPPED else load_lab_network(path)
+        shutil.copyfile(models.WEIGHTS / f"{network}.safetensors" if str(network) in models.SHIPPED else path, weights)
+        _check_shape(models.expected_image_shape(module), network)
+        own, stored = normalisation(module), in_file(weights)
+        graph = Graph(module, ("N", *IMAGE_SHAPE), lambda name: own(name) or stored(name))
+        forward, gradient = graph.model("network", graph.activations), with_gradient(graph.model("network"))
+        known = facts_of(module, graph.activations)
+    elif path.suffix in (".onnx", ".pt2"):
+        forward = onnx.load(path) if path.suffix == ".onnx" else _from_exported(path, scratch)
+        _rename(forward, network)
+        known = _facts_of_graph(forward, network)
+        gradient = with_gradient(forward)
+        _move_weights([forward, gradient], weights)
+    else:
+        raise ValueError(
+            f"unknown network {str(network)!r}: give a shipped name ({', '.join(models.SHIPPED)}), "
+            "or a file that ends in .onnx, .pt2 or .safetensors"
+        )
+    label = path.stem
+    names = {"forward": "network.onnx", "gradient": "network-gradient.onnx", "weights": weights.name}
+    files = {"network.onnx": forward.SerializeToString(), "network-gradient.onnx": gradient.SerializeToString()}
+    files[weights.name] = weights.read_bytes()
+    return files, {"label": label, "title": f"the network {label}", "style": "ordinary", **names, **known}
+
+
+def _check_shape(shape: object, network: str | Path) -> None:
+    if shape != IMAGE_SHAPE:
+        raise ValueError(f"the lab draws digits of shape {IMAGE_SHAPE}, and {str(network)!r} is for images of {shape}")
+
+
+def _from_exported(path: Path, scratch: Path) -> onnx.ModelProto:
+    """The network of a file that `torch.export.save` has written, as ONNX."""
+    module: Any = torch.export.load(path).module(check_guards=False)
+    module.train = lambda mode=True: module  # it refuses what the exporter does to every network
+    module._forward_pre_hooks.clear()  # a check of sizes, which cannot be traced
+    file = scratch / "exported.onnx"
+    images = torch.zeros(2, *IMAGE_SHAPE)
+    torch.onnx.export(
+        module,
+        (images,),
+        str(file),
+        dynamo=False,
+        opset_version=17,
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_axes={"images": {0: "N"}, "logits": {0: "N"}},
+    )
+    return onnx.load(file)
+
+
+def _rename(model: onnx.ModelProto, network: str | Path) -> None:
+    """Input and output as the lab names them, any number of images, and a shape that it can draw."""
+    stored = {each.name for each in model.graph.initializer}
+    inputs = [each for each in model.graph.input if each.name not in stored]
+    if len(inputs) != 1 or len(model.graph.output) != 1:
+        raise ValueError(
+            f"{str(network)!r} has {len(inputs)} inputs and {len(model.graph.output)} outputs, expected one of each"
+        )
+    dimensions = inputs[0].type.tensor_type.shape.dim
+    _check_shape(tuple(each.dim_value for each in dimensions[1:]), network)
+    given = {inputs[0].name: "images", model.graph.output[0].name: "logits"}
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [given.get(name, name) for name in names]
+    inputs[0].name, model.graph.output[0].name = "images", "logits"
+    for value in (inputs[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    del model.graph.value_info[:]
+
+
+def _facts_of_graph(model: onnx.ModelProto, network: str | Path) -> dict[str, Any]:
+    """As `facts_of`, for a graph alone: which units see what is not known, so that no layers are listed."""
+    try:
+        (logits,) = reference.ReferenceEvaluator(model).run(None, {"images": np.zeros((3, *IMAGE_SHAPE), np.float32)})
+    except (ValueError, RuntimeError, NotImplementedError) as error:
+        raise ValueError(f"{str(network)!r} cannot be run on three digits at once: {error}") from error
+    stored = {each.name: list(each.dims) for each in model.graph.initializer}
+    sizes = [node.input[1] for node in model.graph.node if node.op_type == "Conv"]
+    facts: dict[str, Any] = {"shape": list(IMAGE_SHAPE), "classes": logits.shape[1], "layers": []}
+    if sizes and stored.get(sizes[0], [0, 0])[1] == 1:
+        count, _, *size = stored[sizes[0]]
+        facts["kernels"] = {"tensor": sizes[0], "count": count, "size": size}
+    return facts
+
+
+def _move_weights(graphs: list[onnx.ModelProto], path: Path) -> None:
+    """Numbers that several graphs share go into one safetensors file, where the lab can change them."""
+    shared = {
+        each.name: each for each in graphs[0].graph.initializer if each.data_type == TensorProto.FLOAT and each.dims
+    }
+    arrays = {name: numpy_helper.to_array(tensor) for name, tensor in shared.items()}
+    header, place = {}, 0
+    for name, array in arrays.items():
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [place, place + array.nbytes]}
+        place += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(array.tobytes() for array in arrays.values()))
+    stored = in_file(path)
+    for model in graphs:
+        for tensor in model.graph.initializer:
+            if tensor.name in shared:
+                tensor.CopyFrom(stored(tensor.name))
+
+
+def _asset(name: str) -> Path:
+    for folder in FOLDERS:
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(f"the live lab's {name} is not in this installation; in a checkout, `make book` builds it")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the page from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="labkit lab",
+        description="Write the live lab with a network of yours in it, as one page that opens from disk.",
+    )
+    known = ", ".join(name for name in models.SHIPPED if name.startswith("mnist"))
+    parser.add_argument("network", help=f"{known}, or a file: .onnx, .pt2, or .safetensors saved by the live lab")
+    parser.add_argument("-o", "--output", type=Path, default=Path("lab.html"), help="the page (default: lab.html)")
+    options = parser.parse_args(arguments)
+    path = write_lab(options.network, options.output)
+    print(f"{path}  {path.stat().st_size:,} bytes")
+    return 0
