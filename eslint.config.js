@@ -16,5 +16,4 @@ export default [
       "no-unused-vars": "off", // tsc, too, and it reads the imports of types
     },
   },
-  { files: ["book/_assets/*.js"], languageOptions: { sourceType: "script" } },
 ];

@@ -1,5 +1,6 @@
 """Chromium opens every built page with outside hosts blocked: nothing fails, sliders move, everybody can read it."""
 
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -22,6 +23,8 @@ READ_BY_AXE = {page for page in PAGES if not page.startswith(tuple(GENERATED))}
 for group in GENERATED.values():
     READ_BY_AXE.update(group[::8], sorted(group, key=lambda page: (BOOK / page).stat().st_size)[-1:])
 
+HEAVIEST, MOST_REQUESTS = 2_500_000, 20  # bytes and files, for a chapter that is the first page a reader opens
+
 WITHOUT_ALT = """() => [...document.querySelectorAll("img")]
     .filter(image => !image.alt.trim() || /\\.(png|svg|jpe?g|gif|webp)$/.test(image.alt))
     .map(image => image.outerHTML.slice(0, 200))"""
@@ -36,9 +39,8 @@ REACHABLE = """() => [...document.querySelectorAll("pre")]
     .every(block => block.scrollWidth <= block.clientWidth || block.tabIndex === 0)"""
 
 # What a reader sees of the output that a slider belongs to: for a picture, what tells it from others.
-VISIBLE = """slider => [...slider.closest(".cell_output").querySelectorAll("img, svg, canvas")]
-    .filter(figure => figure.offsetParent !== null).map(figure => figure.src || figure.outerHTML)
-    .map(content => content.length + content.slice(-500)).join()"""
+VISIBLE = """slider => [...slider.closest(".course-slider").querySelectorAll("img")]
+    .filter(figure => figure.offsetParent !== null && figure.complete).map(figure => figure.src).join()"""
 
 
 @contextmanager
@@ -55,10 +57,6 @@ def opened(browser, address, *, width=1280, scheme="light"):
     tab.on("console", lambda message: message.type == "error" and problems.append(f"console: {message.text}"))
     tab.on("pageerror", lambda error: problems.append(f"script error: {error}"))
     tab.goto(address, wait_until="load")
-    if tab.locator('script[type="application/vnd.jupyter.widget-view+json"]').count():
-        tab.locator(".jupyter-widgets").first.wait_for()
-        tab.wait_for_load_state("networkidle")
-    tab.evaluate("() => window.MathJax?.startup?.promise")
     yield tab
     context.close()
     assert not problems, "\n".join(problems)
@@ -66,9 +64,9 @@ def opened(browser, address, *, width=1280, scheme="light"):
 
 def move_sliders(tab):
     """Take every slider and menu to its last value with the keyboard and back; how many sliders there were."""
-    controls = tab.locator('.cell_output [role="slider"], .cell_output .jupyter-widgets select')
+    controls = tab.locator(".course-slider input, .course-slider select")
     for control in controls.all():
-        name = control.get_attribute("aria-label") or control.evaluate("menu => menu.labels[0].textContent")
+        name = control.evaluate("control => control.labels[0].textContent")
         assert name, "a slider or menu has no name"
         control.focus()
         control.press("Home")  # some start elsewhere
@@ -77,10 +75,8 @@ def move_sliders(tab):
         assert before, f"{name} has no picture"
         control.press("End")
         assert shows(tab, control, before, same=False), f"{name}: its last value shows the same picture as its first"
-        if control.get_attribute("role") == "slider":
-            readout = control.evaluate(
-                "slider => slider.closest('.widget-slider').querySelector('.widget-readout').textContent"
-            )
+        if control.get_attribute("type") == "range":
+            readout = control.evaluate("slider => slider.closest('div').querySelector('output').textContent")
             assert control.get_attribute("aria-valuetext") == readout, f"{name} reads out {readout} differently"
         control.press("Home")
         assert shows(tab, control, before, same=True), f"{name}: the way back leads elsewhere"
@@ -131,9 +127,10 @@ def test_page(browser, page):
 
 def test_chapter_over_http_plays_with_the_keyboard(browser):
     with served(BOOK) as address, opened(browser, f"{address}/basics/03_training_mnist.html") as tab:
-        slider = tab.locator('.cell_output [role="slider"]').first
+        slider = tab.locator(".course-slider input").first
+        slider.scroll_into_view_if_needed()
         before = slider.evaluate(VISIBLE)
-        tab.get_by_role("button", name="play or pause steps").press("Enter")
+        tab.get_by_role("button", name="play steps").press("Enter")
         assert shows(tab, slider, before, same=False), "the play button moves nothing"
 
 
@@ -162,11 +159,36 @@ def test_units_show_what_they_see(browser):
         assert seen.bounding_box()["x"] < corner["x"]
 
 
-def test_search_finds_a_word_from_disk(browser):
-    with opened(browser, (BOOK / "search.html").as_uri() + "?q=convolution") as tab:
-        tab.locator("#search-results li a").first.wait_for()
+@pytest.mark.parametrize("place", ["disk", "server"])
+def test_search_finds_prose_first_with_excerpts(browser, place):
+    with served(BOOK) as server:
+        address = server if place == "server" else BOOK.as_uri()
+        with opened(browser, f"{address}/search.html?q=logits") as tab:
+            finds = tab.locator(".course-finds li")
+            expect(finds.first.locator("a")).to_have_text("logit")  # the glossary's
+            expect(finds.locator("p mark").first).to_have_text(re.compile("logit", re.IGNORECASE))
+            links = [link.get_attribute("href") for link in finds.locator("a").all()]
+            api = [link.startswith("./reference/labkit") for link in links]
+            assert True in api
+            assert api == sorted(api), "prose comes before the API"
+            finds.locator("a").first.click()
+            tab.wait_for_url("**/*.html*")
+            assert tab.locator("h1").count() >= 1
 
 
-def test_search_finds_a_word_over_http(browser):
-    with served(BOOK) as address, opened(browser, f"{address}/search.html?q=convolution") as tab:
-        tab.locator("#search-results li a").first.wait_for()
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_chapter_weighs_little(browser, page):
+    """Over HTTP, read to its end: everything that the browser has fetched, of which it shares most with other pages."""
+    with served(BOOK) as address:
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        tab, sizes = context.new_page(), {}
+        tab.on("response", lambda response: sizes.update({response.url: len(response.body())}))
+        tab.goto(f"{address}/{page}", wait_until="networkidle")
+        height = tab.evaluate("document.documentElement.scrollHeight")
+        for top in range(0, height, 600):
+            tab.evaluate("top => window.scrollTo({ top, behavior: 'instant' })", top)
+            tab.wait_for_timeout(30)
+        tab.wait_for_load_state("networkidle")
+        context.close()
+    assert sum(sizes.values()) <= HEAVIEST, sorted(sizes.items(), key=lambda each: each[1])[-5:]
+    assert len(sizes) <= MOST_REQUESTS, list(sizes)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ROOT / "node_modules"
-SOURCES = ("book/_assets/*.js", "book/_assets/live_lab", "labkit/**/*.js", "tests/live_lab", "tools/**/*.js", "*.js")
+SOURCES = ("book/_assets/live_lab", "book/_assets/page", "labkit/**/*.js", "tests/live_lab", "tools/**/*.js", "*.js")
 STAMP = PACKAGES / ".made-from"
 
 

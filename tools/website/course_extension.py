@@ -6,15 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.autodoc import Options
 
-from labkit import plot
 from labkit.files import digest_of
 from tools.website.execution import ROOT, cache_folder, course_state, execute_missing, forget_old_caches
 
@@ -27,18 +24,24 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("course_state", "", "env")  # "env": another value has every page read again
     app.add_config_value("course_assets", "", "html")  # "html": every page is written again, from what was read
     app.connect("config-inited", ensure_assets)
-    app.setup_extension("tools.website.live_view")
-    app.setup_extension("tools.website.questions")
-    app.setup_extension("tools.website.glossary")
+    for name in (
+        "live_view",
+        "questions",
+        "glossary",
+        "course_map",
+        "pictures",
+        "mathematics",
+        "search",
+        "bundle_pages",
+    ):
+        app.setup_extension(f"tools.website.{name}")
     app.connect("config-inited", key_execution_cache)
     app.connect("env-before-read-docs", execute_together)
     app.connect("env-before-read-docs", use_all_processors)
-    app.connect("doctree-read", shrink_figures, priority=400)  # before Sphinx collects the images
     app.connect("source-read", list_modules)
     app.connect("autodoc-skip-member", skip_inherited)
     app.connect("autodoc-process-signature", shorten_signature)
     app.connect("build-finished", forget_after_warnings)
-    app.connect("html-page-context", drop_thebe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -87,20 +90,6 @@ def use_all_processors(app: Sphinx, env: BuildEnvironment, docnames: list[str]) 
             app.extensions[name].parallel_read_safe = True
 
 
-def shrink_figures(app: Sphinx, doctree: nodes.document) -> None:
-    """Give the page each figure of a notebook as WebP, with the glass that darkens it on dark pages."""
-    for node in list(doctree.findall(nodes.image)):
-        path = Path(app.env.relfn2path(node["uri"])[1])
-        if path.suffix == ".png" and path.parent.name == "jupyter_execute":
-            png, smaller = path.read_bytes(), path.with_suffix(".webp")
-            if not smaller.exists():  # the name is a digest of the picture
-                smaller.write_bytes(plot.webp(png))
-            node["uri"] = str(Path(node["uri"]).with_suffix(".webp"))
-            if glass := plot.dark_glass(png):
-                before, after = '<span class="labkit-figure">', f"{glass}</span>"
-                node.replace_self([nodes.raw("", before, format="html"), node, nodes.raw("", after, format="html")])
-
-
 def write_module_pages() -> None:
     """Write a page for each module of labkit, found on disk; its content is the docstrings, read by autodoc."""
     pages = {}
@@ -146,10 +135,3 @@ def forget_after_warnings(app: Sphinx, exception: Exception | None) -> None:
     """Have the next build read every page again after warnings: Sphinx would not repeat those of unchanged pages."""
     if app._warncount:
         Path(app.doctreedir, "environment.pickle").unlink(missing_ok=True)
-
-
-def drop_thebe(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
-    """Leave out sphinx-thebe's scripts: no page starts a kernel elsewhere, and they name an outside host."""
-    context["script_files"] = [file for file in context.get("script_files", []) if "thebe" not in str(file)]

@@ -39,22 +39,6 @@ class Package(NamedTuple):
 
 PACKAGES = (
     Package(
-        "mathjax",
-        "3.2.2",
-        "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
-        "mathjax",
-        "es5",
-        ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2/*.woff", "input/tex/extensions/*.js"),
-    ),
-    Package(
-        "@jupyter-widgets/html-manager",
-        "1.0.15",
-        "5thBIV6ymNgmPVOHvzx+gGy8ZSKmSazhtGw4/c4xJDVzRhG9PTeQsRjF3FUTopvFi//SABeNz1yp47bCrJ3CQA==",
-        "widgets",
-        "dist",
-        ("embed.js", "*.woff2", "*.woff", "*.ttf"),
-    ),
-    Package(
         "onnxruntime-web",
         "1.30.0",
         "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",

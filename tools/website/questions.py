@@ -13,7 +13,7 @@
 
 A prediction may ask for a number instead: ``:answer: 26``, with ``:unit:`` and ``:within:`` if wanted, and no choices.
 In a ``quiz`` the lines below a choice, indented by two spaces, explain why it is right or wrong.
-Without JavaScript all of it is text; with it, book/_assets/questions.js asks and keeps the answers in the browser.
+Without JavaScript all of it is text; with it, book/_assets/page/questions.js asks and keeps the answers in the browser.
 """
 
 import hashlib

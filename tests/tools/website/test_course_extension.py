@@ -1,11 +1,8 @@
-"""The book's own part of Sphinx: the pages of the API reference, and figures that weigh less."""
+"""The book's own part of Sphinx: the pages of the API reference."""
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from docutils import nodes
-from PIL import Image
 
 from tools.website import course_extension
 
@@ -46,18 +43,3 @@ def test_nothing_is_executed_where_the_build_does_not_ask_for_it(extension, tmp_
     config = SimpleNamespace(nb_execution_mode="off", nb_execution_cache_path=str(tmp_path / "cache"))
     extension.execute_together(SimpleNamespace(config=config), None, ["missing.ipynb"])
     assert not (tmp_path / "cache").exists()
-
-
-def test_figures_of_notebooks_become_smaller_and_stay_the_same(extension, tmp_path):
-    folder = tmp_path / "jupyter_execute"
-    folder.mkdir()
-    shades = np.tile(np.arange(200, dtype=np.uint8), (200, 1))
-    Image.fromarray(np.stack([shades, shades.T, shades], axis=2)).save(folder / "figure.png", compress_level=0)
-    Image.new("RGB", (1, 1)).save(tmp_path / "drawn.png")
-    names = ["jupyter_execute/figure.png", "drawn.png"]
-    tree = nodes.section("", *(nodes.image(uri=name) for name in names))
-    app = SimpleNamespace(env=SimpleNamespace(relfn2path=lambda name: (name, str(tmp_path / name))))
-    extension.shrink_figures(app, tree)
-    assert [node["uri"] for node in tree.findall(nodes.image)] == ["jupyter_execute/figure.webp", "drawn.png"]
-    before, after = (np.asarray(Image.open(folder / f"figure.{kind}").convert("RGB")) for kind in ("png", "webp"))
-    assert np.array_equal(before, after)

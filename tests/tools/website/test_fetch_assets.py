@@ -33,12 +33,11 @@ def test_what_pages_ask_for_is_there():
     if not (fetch_assets.VENDOR / ".complete").exists():
         pytest.skip("the JavaScript is not fetched yet: make book does it")
     files = {str(path.relative_to(fetch_assets.VENDOR)) for path in fetch_assets.VENDOR.rglob("*.*")}
-    assert {"mathjax/tex-mml-chtml.js", "widgets/embed.js", ".axe/axe.min.js"} <= files
-    assert sum(file.endswith(".woff") and file.startswith("mathjax/output/chtml/fonts/woff-v2") for file in files) > 20
+    assert {"onnxruntime/ort.wasm.min.js.js", ".axe/axe.min.js"} <= files
 
 
 def test_another_package_is_refused(vendor, npm):
-    npm('for last; do :; done; echo altered > "$last/mathjax-3.2.2.tgz"')
+    npm('for last; do :; done; echo altered > "$last/onnxruntime-web-1.30.0.tgz"')
     with pytest.raises(SystemExit, match="is not the published package"):
         fetch_assets.main()
     assert not vendor.exists()
@@ -48,7 +47,7 @@ def test_no_network_is_one_line(vendor, npm):
     npm('echo "npm error code ENOTFOUND" >&2; exit 1')
     with pytest.raises(SystemExit) as stopped:
         fetch_assets.main()
-    assert "could not fetch mathjax 3.2.2 (npm error code ENOTFOUND)" in stopped.value.code
+    assert "could not fetch onnxruntime-web 1.30.0 (npm error code ENOTFOUND)" in stopped.value.code
     assert "\n" not in stopped.value.code
     assert not vendor.exists()
 

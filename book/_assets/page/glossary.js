@@ -1,5 +1,5 @@
 // Shows a term's definition where the term stands: when it is pointed at, reached with the tab key, or tapped.
-document.addEventListener("DOMContentLoaded", () => {
+export function start() {
   const tip = document.createElement("div");
   tip.id = "course-definition";
   tip.role = "tooltip";
@@ -56,4 +56,4 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("pointerdown", ({ target }) => {
     if (target instanceof Node && shown && !shown.contains(target) && !tip.contains(target)) hide();
   });
-});
+}

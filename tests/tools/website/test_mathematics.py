@@ -1,0 +1,24 @@
+"""Formulas are typeset when the book is built, and those that cannot be are named with their place."""
+
+from pathlib import Path
+
+from sphinx.testing.util import SphinxTestApp
+
+
+def test_formulas(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/conf.py").write_text(
+        "extensions = ['myst_parser', 'tools.website.mathematics']\nmyst_enable_extensions = ['dollarmath']\n"
+        "html_math_renderer = 'katex'\n"
+    )
+    (tmp_path / "source/index.md").write_text("# A\n\nOf $a^2$.\n\n$$\n\\max(0, x)\n$$\n\nAnd\n$\\nothing$.\n")
+    app = SphinxTestApp("html", srcdir=tmp_path / "source", builddir=tmp_path / "build")
+    app.build()
+    app.cleanup()
+    html = (Path(app.outdir) / "index.html").read_text()
+    assert html.count('<span class="katex">') == 2
+    assert html.count('<math xmlns="http://www.w3.org/1998/Math/MathML"') == 2  # for those who hear the page
+    assert html.count('<span class="katex-display">') == 1
+    assert "mathjax/" not in html.lower()
+    warnings = app.warning.getvalue()
+    assert "index.md:9: WARNING: a formula that cannot be typeset: KaTeX parse error: Undefined control" in warnings
