@@ -114,7 +114,7 @@ class Predict(Box):
     """A question to commit to before the experiment."""
 
     required_arguments = 1
-    option_spec: ClassVar[dict[str, Callable[[str], str]]] = {
+    option_spec: ClassVar[dict[str, Callable[[str], Any]] | None] = {
         "answer": directives.unchanged_required,
         "unit": directives.unchanged,
         "within": directives.unchanged,
