@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from docutils import nodes
 from ipywidgets import embed
 from PIL import Image
@@ -49,7 +50,7 @@ def converted(tmp_path):
 
 
 def shade(level, name="a"):
-    return plot.beside(np.full((1, 4, 4), level / 10), np.zeros((4, 4)), captions=[name, str(level)])
+    return plot.beside(torch.full((1, 4, 4), level / 10), torch.zeros(4, 4), captions=[name, str(level)])
 
 
 def test_a_slider_keeps_its_frames_values_and_start(converted):
