@@ -181,12 +181,12 @@ def _bump(images: Tensor, side: int, rng: torch.Generator) -> Tensor:
 
 
 def _hill(height: int, width: int) -> Tensor:
-    """Rectangles around the middle, each inside the one before: the sum of 1 / k^2 over those that hold a number."""
+    """Rectangles around the middle, each around the one before: the sum of 1 / k^2 over those that hold a number."""
     hill = torch.zeros(height, width)
     down, right = height // 2, width // 2
     for k in range(max(down, right) + 1):
         hill[max(down - k, 0) : down + k + 1, max(right - k, 0) : right + k + 1] += 1 / (k + 1) ** 2
-    return hill
+    return hill / hill.norm()
 
 
 def _unit(change: Tensor) -> Tensor:
