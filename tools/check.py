@@ -82,7 +82,7 @@ def in_a_second_row(runs: dict[str, Callable[[], bool | str]]) -> Iterator[list[
     process.start()
     os.close(line)
     answer.close()
-    printer = Thread(target=_print_marked, args=(lines,))
+    printer = Thread(target=_print_marked, args=(lines,), daemon=True)
     printer.start()
     yield results
     with answers:
@@ -91,7 +91,7 @@ def in_a_second_row(runs: dict[str, Callable[[], bool | str]]) -> Iterator[list[
                 results.append(answers.recv())
         except EOFError:
             process.join()
-    printer.join()
+    printer.join(5)  # not for ever: what a step left running may hold on to the other end
 
 
 def _answer(runs: dict[str, Callable[[], bool | str]], line: int, answer: Connection) -> None:

@@ -1,6 +1,8 @@
 """The runner: every step runs, what did not run is named with its reason, and a failure is a failure."""
 
 import multiprocessing
+import os
+import signal
 import subprocess
 import time
 
@@ -72,6 +74,17 @@ def test_a_second_row_that_breaks_off_has_failed(capfd):
     found = capfd.readouterr().out
     assert "no node" in found
     assert "0 passed, 2 failed, 0 skipped" in found
+
+
+@pytest.mark.slow
+@FORKS
+def test_a_program_that_a_step_leaves_running_is_not_waited_for(tmp_path, capsys):
+    def leave():
+        (tmp_path / "pid").write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+        return True
+
+    assert run_steps([Step("browser", leave, beside=True)])
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)  # it is still there
 
 
 def test_steps_come_after_what_they_need():
