@@ -265,6 +265,8 @@ def test_every_command_of_the_documents_names_what_is_there(document):
             assert rest[0] in (*COMMANDS, "--help"), command
         elif first.endswith("python") and rest[0] == "-m":
             assert importlib.util.find_spec(rest[1]), command
+            if "--only" in rest:
+                assert rest[rest.index("--only") + 1] in importlib.import_module(rest[1]).SECTIONS, command
         for word in rest:
             if "/" in word and word.startswith(("tests/", "labkit/", "solutions/", "book/")) and word.islower():
                 assert (ROOT / word).exists(), (command, word)
