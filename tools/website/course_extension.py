@@ -65,7 +65,12 @@ def key_execution_cache(app: Sphinx, config: Config) -> None:
     """Take executed notebooks from the cache of everything that they depend on, and fill it from there too."""
     config.course_state = course_state()
     # The definitions of the glossary are in every page.
-    on_every_page = [ROOT / "book/_assets", ROOT / "_build/static", ROOT / "book/glossary.md"]
+    on_every_page = [
+        ROOT / "book/_assets",
+        ROOT / "_build/static",
+        ROOT / "book/glossary.md",
+        Path(__file__).with_name("templates"),
+    ]
     config.course_assets = digest_of(on_every_page)
     config.nb_execution_cache_path = str(cache_folder(config.course_state))
     forget_old_caches(config.course_state)

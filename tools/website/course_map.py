@@ -63,7 +63,8 @@ class CourseMap(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         book = Path(self.env.srcdir)
         self.env.note_dependency(str(book / "_toc.yml"))
-        lines = ["| | Chapter | You need | Minutes | Exercise |", "|--:|---|---|--:|---|"]
+        lines = ["| No. | Chapter | You need | Minutes | Exercise |", "|--:|---|---|--:|---|"]
+        minutes = 0
         for caption, paths in parts(book).items():
             lines.append(f"| | **{caption}** | | | |")
             for path in paths:
@@ -73,6 +74,8 @@ class CourseMap(SphinxDirective):
                 except ValueError as error:
                     raise self.error(f"course-map: {path.relative_to(book)}: {error}") from None
                 lines.append(row(chapter))
+                minutes += chapter.minutes
+        lines.append(f"| | **To read all of it** | | {minutes / 60:.0f} hours | |")
         place = nodes.container(classes=["course-map"])
         self.state.nested_parse(StringList(lines, self.get_source_info()[0]), self.content_offset, place)
         return [place]
