@@ -25,6 +25,7 @@ from labkit.features.activations import activations
 from labkit.features.receptive_field import spans
 from labkit.files import as_script, replacing
 from labkit.lab_network import load_lab_network
+from labkit.layers import window_of
 
 with needs("export"):
     import onnx
@@ -61,7 +62,7 @@ def write_lab(network: str | Path, output: Path | str) -> Path:
     images, classes = data.examples("mnist", DIGITS)
     files["digits"] = (images * 255).round().byte().numpy().tobytes()
     files["facts"] = json.dumps({"networks": {"network": facts}, "labels": classes.tolist()}).encode()
-    contents = {part: {"scripts": [], "bytes": 0} for part in ("networks", "training")}
+    contents = {part: {"scripts": [], "bytes": 0} for part in ("networks", "training", "certified")}
     scripts = [*runtime, as_script(files).decode(), f"var labContents = {json.dumps(contents)};", script]
     page = Path(__file__).with_suffix(".html").read_text("utf-8").replace("STYLE", style)
     page = page.replace("TITLE", html.escape(f"The live lab: {facts['label']}"))
@@ -89,6 +90,42 @@ def facts_of(network: nn.Sequential, outputs: list[str]) -> dict[str, Any]:
         "layers": layers,
         "kernels": {"tensor": f"{first}.weight", "count": module.out_channels, "size": list(module.kernel_size)},
     }
+
+
+def proof_of(network: nn.Sequential) -> list[dict[str, Any]]:
+    """The layers of a network as the lab's interval bounds go through them.
+
+    Raises:
+        ValueError: a layer that they have no rule for.
+    """
+    kinds: dict[type[nn.Module], str] = {
+        models.Normalize: "normalize",
+        nn.Conv2d: "conv",
+        nn.BatchNorm2d: "norm",
+        nn.BatchNorm1d: "norm",
+        nn.ReLU: "relu",
+        nn.MaxPool2d: "pool",
+        nn.Linear: "linear",
+    }
+    steps = []
+    for name, module in network.named_children():
+        if isinstance(module, nn.Flatten):
+            continue
+        step: dict[str, Any] = {"kind": kinds.get(type(module)), "layer": name}
+        known, window = step["kind"] is not None, window_of(module)
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            step["eps"] = module.eps
+        if window is not None:
+            values = {*window.size}, {*window.stride}, {each for pair in window.padding for each in pair}
+            known = known and all(len(each) == 1 for each in values) and {*window.dilation} == {1}
+            step["window"] = dict(zip(("size", "stride", "padding"), map(min, values), strict=True))
+            known = known and (
+                isinstance(module, nn.Conv2d) or step["window"] == {"size": 2, "stride": 2, "padding": 0}
+            )
+        if not known or getattr(module, "groups", 1) != 1:
+            raise ValueError(f"layer {name!r} has no rule for interval bounds in the lab: {module}")
+        steps.append(step)
+    return steps
 
 
 def _packed(network: str | Path, scratch: Path) -> tuple[dict[str, bytes], dict[str, Any]]:

@@ -1,10 +1,10 @@
 // Bundles the live lab into one classic script, which a page opened from disk may load; its worker is in it as text.
-// node tools/website/bundle.js SOURCES NETWORKS TRAINING OUTPUT, the two in the middle lists of what there is to load
+// node tools/website/bundle.js SOURCES NETWORKS TRAINING CERTIFIED OUTPUT, those in the middle lists of what there is to load
 import { readFile } from "node:fs/promises";
 import { build } from "esbuild";
 
-const [sources, networks, training, output] = process.argv.slice(2);
-const contents = { networks: await read(networks), training: await read(training) };
+const [sources, networks, training, certified, output] = process.argv.slice(2);
+const contents = { networks: await read(networks), training: await read(training), certified: await read(certified) };
 
 /** @param {string} path */
 async function read(path) {

@@ -7,6 +7,7 @@ The argument is the state to begin with, written as in the lab's own addresses. 
 clicks. The content of ``live-lab`` is what readers without JavaScript see.
 """
 
+import html
 from typing import Any
 
 from docutils import nodes
@@ -18,6 +19,10 @@ from sphinx.writers.html5 import HTML5Translator
 from tools.website import pack_live_lab
 
 LAB = "lab/19_live_lab"
+BENCHES = {
+    "train": "Train a network of your own in the live lab, break it, and harden it",
+    "challenges": "Try the challenges of the live lab",
+}
 
 
 class live_view(nodes.General, nodes.Element):
@@ -25,15 +30,18 @@ class live_view(nodes.General, nodes.Element):
 
 
 class LiveView(SphinxDirective):
-    """``live-view``: one view of the lab, beginning with the digit and the settings of the argument."""
+    """``live-view``: one view of the lab, beginning with the digit and the settings of the argument.
+
+    The benches that need the whole page, ``train`` and ``challenges``, become a link to it.
+    """
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0].partition("&")[0]
         known = sorted(path.stem for path in (pack_live_lab.SOURCES / "views").glob("*.js"))
-        if name not in known:
-            raise self.error(f"unknown view {name!r}; there are {', '.join(known)}")
+        if name not in (*known, *BENCHES):
+            raise self.error(f"unknown view {name!r}; there are {', '.join([*known, *BENCHES])}")
         return [live_view(state=self.arguments[0])]
 
 
@@ -54,6 +62,10 @@ def visit(self: HTML5Translator, node: live_view) -> None:
         self.body.append(self.starttag(node, "div", CLASS="live-lab"))
         return
     lab = self.builder.get_relative_uri(self.builder.current_docname, LAB)
+    if words := BENCHES.get(node["state"].partition("&")[0]):
+        address = html.escape(f"{lab}#{node['state']}")
+        self.body.append(f'<div class="lab-link"><p><a href="{address}">{words}</a></p>')
+        return
     data = {"data-state": node["state"], "data-lab": lab}
     self.body.append(self.starttag(node, "div", CLASS="live-lab lab-in-chapter", **data))
     self.body.append(f'<p>With JavaScript, a view of <a href="{lab}">the live lab</a> stands here.</p>')

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "_build/static"
 SOURCES = ROOT / "book/_assets/live_lab"
 NETWORKS = {"mnist": "ordinary", "mnist-robust": "robust"}
+CERTIFIED = "mnist-certified"
 DIGITS = 60
 TRAINS = (
     "export",
@@ -40,7 +41,8 @@ def main() -> Path:
     _keep(folder / "networks", [ROOT / "labkit", VENDOR / "onnxruntime", *TOOLS], pack_networks)
     _keep(folder / "training", [*(ROOT / "labkit" / name for name in TRAINS), *TOOLS], pack_training_part)
     shared = [ROOT / "labkit/widgets/browse.js", ROOT / "labkit/plot/palette.json", ROOT / "package-lock.json"]
-    parts = [folder / part / CONTENTS for part in ("networks", "training")]
+    _keep(folder / "certified", [ROOT / "labkit", *TOOLS], pack_certified)
+    parts = [folder / part / CONTENTS for part in ("networks", "training", "certified")]
     _keep(folder / "page", [SOURCES, *shared, *parts, *TOOLS], lambda page: bundle(page, parts))
     return STATIC
 
@@ -85,6 +87,26 @@ def pack_networks(folder: Path) -> None:
     (folder / "digits.js").write_bytes(as_script({"digits": pixels, "facts": json.dumps(page).encode()}))
     runtime = sorted((VENDOR / "onnxruntime").iterdir())
     _write_contents(folder, {path: f"../../vendor/onnxruntime/{path.name}" for path in runtime})
+
+
+def pack_certified(folder: Path) -> None:
+    """Write the network that comes with a proof, what the page must know of it, and contents.json."""
+    from labkit import models
+    from labkit.export.lab_page import facts_of, proof_of
+    from labkit.export.network import export_network
+
+    network = models.load(CERTIFIED)
+    with tempfile.TemporaryDirectory() as exported:
+        graphs = export_network(CERTIFIED, exported)
+        files = {path.name: path.read_bytes() for path in graphs}
+    forward, gradient, weights = files
+    named = {"label": "certified", "title": "the certified network", "style": "certified"}
+    known = (
+        named | {"forward": forward, "gradient": gradient, "weights": weights} | facts_of(network, ["relu1", "relu2"])
+    )
+    facts = {CERTIFIED: known | {"proof": proof_of(network)}}
+    (folder / f"{CERTIFIED}.js").write_bytes(as_script(files | {"certified facts": json.dumps(facts).encode()}))
+    _write_contents(folder, {})
 
 
 def pack_training_part(folder: Path) -> None:

@@ -31,6 +31,8 @@ export class Engine extends EventTarget {
   /** What there is to train with, once it has been loaded.
    *  @type {{ shapes: Record<string, OwnFacts>, count: number, test: { pixels: Uint8Array, classes: Uint8Array } } | null} */
   material = null;
+  /** Where the certified network is. @type {{ folder: string, contents: Contents } | null} */
+  certified = null;
   /** The kernels that readers have put in, for a worker that is started again.
    *  @type {Map<string, { network: string, filter: number, kernel: number[] }>} */
   #patches = new Map();
@@ -103,6 +105,20 @@ export class Engine extends EventTarget {
     const { count, test } = await this.ask("material", "", { files: this.files });
     this.material = { shapes, count, test };
     return this.material;
+  }
+
+  /** Load the network that comes with a proof, once. @param {(text: string) => void} report */
+  async loadCertified(report) {
+    const { folder, contents } = this.certified ?? { folder: "", contents: { scripts: [], bytes: 0 } };
+    if (!contents.scripts.length) throw new Error("there is no certified network in this page");
+    await loadScripts(folder, contents, report);
+    report("Opening the network …");
+    this.files = globalThis.labFiles ?? {};
+    const text = await inflate("certified facts", this.files["certified facts"]);
+    const networks = JSON.parse(new TextDecoder().decode(text));
+    const { kernels } = await this.ask("load", "", { files: this.files, networks });
+    Object.assign(this.facts.networks, networks);
+    Object.assign(this.kernels, kernels);
   }
 
   /** Make a network of the reader's, with weights to begin with, or with these.

@@ -7,6 +7,7 @@ import { sentence } from "./failure.js";
 import { parseAddress } from "./settings.js";
 import { activations } from "./views/activations.js";
 import { attack } from "./views/attack.js";
+import { certify } from "./views/certify.js";
 import { ideal } from "./views/ideal.js";
 import { kernel } from "./views/kernel.js";
 import { occlusion } from "./views/occlusion.js";
@@ -17,7 +18,7 @@ import { WholeLab } from "./whole.js";
 /** @typedef {{ engine: Engine | null, benches: Bench[], whole?: WholeLab }} LiveLab */
 
 const contents = globalThis.labContents ?? CONTENTS;
-const VIEWS = [activations, saliency, occlusion, attack, ideal, kernel];
+const VIEWS = [activations, saliency, occlusion, attack, certify, ideal, kernel];
 const script = /** @type {HTMLScriptElement} */ (document.currentScript).src;
 const folder = script.replace(/[^/]*$/, ""); // where this script lies; files to load are named from there
 
@@ -30,10 +31,13 @@ let loading = null; // one engine for all benches of a page
 
 /** @param {(text: string) => void} report */
 function load(report) {
-  loading ??= Engine.load(folder, contents.networks, WORKER_SOURCE, report).catch((error) => {
-    loading = null; // so that it can be tried again
-    throw error;
-  });
+  loading ??= Engine.load(folder, contents.networks, WORKER_SOURCE, report).then(
+    (engine) => Object.assign(engine, { certified: { folder, contents: contents.certified } }),
+    (error) => {
+      loading = null; // so that it can be tried again
+      throw error;
+    },
+  );
   return loading;
 }
 
@@ -92,9 +96,11 @@ const view = (name) => VIEWS.find((each) => each.name === name);
 function open(place, engine) {
   const whole = new WholeLab({
     engine,
-    // Where nothing is known about its layers, a network cannot be looked into.
     views: VIEWS.filter(
-      (each) => each !== activations || engine.names.some((name) => engine.facts.networks[name].layers.length),
+      (each) =>
+        // Where nothing is known about its layers, a network cannot be looked into.
+        (each !== activations || engine.names.some((name) => engine.facts.networks[name].layers.length)) &&
+        (each !== certify || contents.certified.scripts.length),
     ),
     folder,
     training: contents.training,

@@ -15,8 +15,20 @@ export interface NetworkFacts {
   gradient: string;
   weights: string;
   layers: LayerFacts[];
+  /** The layers, for a proof by interval bounds. */
+  proof?: ProofStep[];
   /** The first layer's kernels, if they can be edited: one for each filter. */
   kernels?: { tensor: string; count: number; size: [number, number] };
+}
+
+/** A layer, as interval bounds go through it. */
+export interface ProofStep {
+  kind: "normalize" | "conv" | "norm" | "relu" | "pool" | "linear";
+  layer: string;
+  /** What a batch norm adds to the variance. */
+  eps?: number;
+  /** Of a convolution or a pooling. */
+  window?: { size: number; stride: number; padding: number };
 }
 
 /** A network that readers train, of one of the shapes that they can choose; written by tools/website/pack_training.py. */
@@ -114,7 +126,7 @@ export interface Contents {
   bytes: number;
 }
 
-export type Parts = Record<"networks" | "training", Contents>;
+export type Parts = Record<"networks" | "training" | "certified", Contents>;
 
 export interface Question {
   id: number;

@@ -57,7 +57,14 @@ def test_the_lab_shows_its_content_to_readers_without_javascript(build):
 
 def test_an_unknown_view_is_refused(build):
     _, warnings = build(chapter="# Chapter\n\n```{live-view} attak&digit=7\n```\n")
-    assert "unknown view 'attak'; there are activations, attack, ideal, kernel, occlusion, saliency" in warnings
+    assert "unknown view 'attak'; there are activations, attack, certify, ideal, kernel, occlusion, " in warnings
+
+
+def test_the_bench_that_trains_is_a_link(build):
+    page, warnings = build(chapter="# Chapter\n\n```{live-view} train&norm=yes\n```\n")
+    assert not warnings
+    assert '<a href="lab/19_live_lab.html#train&amp;norm=yes">Train a network of your own' in page("chapter")
+    assert "data-state" not in page("chapter")
 
 
 @pytest.mark.parametrize("number", CHAPTERS)

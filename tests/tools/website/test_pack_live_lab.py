@@ -65,7 +65,7 @@ def esbuild():
 
 def test_the_lab_is_one_classic_script_with_its_worker_in_it(esbuild, tmp_path):
     (tmp_path / "contents.json").write_text('{"scripts": ["runtime.js"], "bytes": 1}')
-    pack_live_lab.bundle(tmp_path, 2 * [tmp_path / "contents.json"])
+    pack_live_lab.bundle(tmp_path, 3 * [tmp_path / "contents.json"])
     script = (tmp_path / "lab.js").read_text()
     assert "runtime.js" in script
     assert "wasmBinary" in script, "the worker"
@@ -79,7 +79,7 @@ def test_errors_in_the_sources_stop_it(esbuild, tmp_path, monkeypatch):
         (tmp_path / name).write_text("const = 1;")
     monkeypatch.setattr(pack_live_lab, "SOURCES", tmp_path)
     with pytest.raises(RuntimeError, match="could not be bundled"):
-        pack_live_lab.bundle(tmp_path, 2 * [tmp_path / "contents.json"])
+        pack_live_lab.bundle(tmp_path, 3 * [tmp_path / "contents.json"])
 
 
 @pytest.fixture
@@ -111,10 +111,11 @@ def tree(tmp_path, monkeypatch):
     monkeypatch.setattr(pack_live_lab, "TOOLS", [tmp_path / "tools/bundle.js"])
     monkeypatch.setattr(pack_live_lab, "pack_networks", make)
     monkeypatch.setattr(pack_live_lab, "pack_training_part", make)
+    monkeypatch.setattr(pack_live_lab, "pack_certified", make)
     monkeypatch.setattr(pack_live_lab, "bundle", make)
     pack_live_lab.main()
     pack_live_lab.main()
-    assert made == ["networks", "training", "page"], "made once"
+    assert made == ["networks", "training", "certified", "page"], "made once"
     made.clear()
     return tmp_path, made
 
@@ -122,15 +123,15 @@ def tree(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changed", "again"),
     [
-        ("labkit/features/receptive_field.py", ["networks"]),
-        ("labkit/data.py", ["networks", "training"]),
-        ("labkit/weights/mnist.safetensors", ["networks"]),
+        ("labkit/features/receptive_field.py", ["networks", "certified"]),
+        ("labkit/data.py", ["networks", "training", "certified"]),
+        ("labkit/weights/mnist.safetensors", ["networks", "certified"]),
         ("book/_assets/vendor/onnxruntime/runtime.js", ["networks"]),
         ("book/_assets/live_lab/lab.css", ["page"]),
-        ("labkit/widgets/browse.js", ["networks", "page"]),
-        ("labkit/plot/palette.json", ["networks", "page"]),
+        ("labkit/widgets/browse.js", ["networks", "certified", "page"]),
+        ("labkit/plot/palette.json", ["networks", "certified", "page"]),
         ("package-lock.json", ["page"]),
-        ("tools/bundle.js", ["networks", "training", "page"]),
+        ("tools/bundle.js", ["networks", "training", "certified", "page"]),
     ],
 )
 def test_what_has_changed_is_made_again_and_nothing_else(tree, changed, again):
@@ -151,5 +152,10 @@ def test_a_failure_leaves_the_older_files(tree, monkeypatch):
     (root / "package-lock.json").write_text("changed")
     with pytest.raises(OSError, match="the disk is full"):
         pack_live_lab.main()
-    assert sorted(path.name for path in (root / "_build/static/lab").iterdir()) == ["networks", "page", "training"]
+    assert sorted(path.name for path in (root / "_build/static/lab").iterdir()) == [
+        "certified",
+        "networks",
+        "page",
+        "training",
+    ]
     assert (root / "_build/static/lab/page/made.js").exists()

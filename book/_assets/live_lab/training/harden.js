@@ -14,7 +14,7 @@ const WORDS =
 
 export class Harden {
   /** @type {Record<string, [number, number][]>} */
-  #curves = {};
+  curves = {};
   #eps = "0.2";
   #attack = "1";
   #passes = "4";
@@ -63,14 +63,14 @@ export class Harden {
     const ready = !this.bench.running && Boolean(this.bench.lanes[0].own);
     this.start.disabled = this.measure.disabled = !ready;
     if (!this.bench.lanes[0].own) this.words.textContent = "Train network A first.";
-    else if (!Object.keys(this.#curves).length) this.words.textContent = "";
+    else if (!Object.keys(this.curves).length) this.words.textContent = "";
   }
 
   async #harden() {
     const [a, b] = this.bench.lanes;
     const own = a.own;
     if (!own) return;
-    this.#curves = {};
+    this.curves = {};
     const hard = { eps: Number(this.#eps), attack: Number(this.#attack), passes: Number(this.#passes) };
     await b.build({ ...own.recipe, ...hard, rate: 0.02 }, own.state);
     await this.#try(a);
@@ -81,7 +81,7 @@ export class Harden {
   }
 
   async #measure() {
-    this.#curves = {};
+    this.curves = {};
     for (const lane of this.bench.built()) await this.#try(lane);
     this.#say();
   }
@@ -90,8 +90,8 @@ export class Harden {
   async #try(lane) {
     this.words.textContent = `Attacking network ${lane.name} with every eps …`;
     const draw = (/** @type {{ accuracies: number[] }} */ { accuracies }) => {
-      this.#curves[lane.name] = accuracies.map((value, at) => [EPS[at], value]);
-      const curves = Object.entries(this.#curves);
+      this.curves[lane.name] = accuracies.map((value, at) => [EPS[at], value]);
+      const curves = Object.entries(this.curves);
       this.chart.show(
         curves.map(([name, points]) => ({ name: `network ${name}`, style: `lab-${name}`, points })),
         EPS[EPS.length - 1],
@@ -101,14 +101,14 @@ export class Harden {
     const found = await this.bench.engine.ask("robustness", lane.name, values, { progress: draw });
     if (!found) return;
     draw(found);
-    this.bench.engine.measured({ what: "robustness", curve: this.#curves[lane.name] });
+    this.bench.engine.measured({ what: "robustness", curve: this.curves[lane.name] });
   }
 
   #say() {
     const at = (/** @type {string} */ name, /** @type {number} */ eps) =>
-      this.#curves[name]?.find(([each]) => each === eps)?.[1] ?? NaN;
+      this.curves[name]?.find(([each]) => each === eps)?.[1] ?? NaN;
     const share = (/** @type {number} */ value) => `${Math.round(100 * value)}%`;
-    const names = Object.keys(this.#curves);
+    const names = Object.keys(this.curves);
     this.words.textContent = names
       .map(
         (name) => `Network ${name} reads ${share(at(name, 0))} of the digits, and ${share(at(name, 0.1))} at eps 0.1.`,

@@ -80,7 +80,7 @@ export class Lane {
     const { own, recipe } = this;
     const same = (/** @type {keyof Recipe} */ key) =>
       ["seed", "eps", "attack"].includes(key) || recipe[key] === own?.recipe[key];
-    return Boolean(own) && !(/** @type {(keyof Recipe)[]} */ (Object.keys(recipe)).every(same));
+    return Boolean(own) && !own?.recipe.eps && !(/** @type {(keyof Recipe)[]} */ (Object.keys(recipe)).every(same));
   }
 
   /** @param {number} steps */

@@ -1,6 +1,7 @@
 // What the page asks of a network. Each task takes a network, the values of the question, and how the worker lets a
 // newer question in: `pause` waits a moment and then says whether to go on; `tell` hands over a part of the answer.
 import { best, clamp } from "../numbers.js";
+import { intervalMargins } from "./interval_bounds.js";
 import { blurred, distance, logOddsGradient, mean, normal, oneHot, rolled, signStep, uniform } from "./arithmetic.js";
 
 /** @import {Network} from "./network.js" */
@@ -90,6 +91,26 @@ export const tasks = {
       tell({ failed, enough: success?.eps ?? null });
     }
     return success ? { before, ...success } : { before, eps: null, image, logits: before };
+  },
+
+  /** Lower bounds of the margins of what is seen, for any change within eps, and the largest eps that is proved.
+   *  @param {Network} network @param {{ image: Float32Array, eps: number, known: number | null }} values `known` is that
+   *  largest eps, if it has been found before @param {Turn} turn */
+  async certify(network, { image, eps, known }, { pause }) {
+    const { weights, shape, facts } = network;
+    if (!weights || !facts.proof) throw new Error(`nothing can be proved for ${facts.title}`);
+    const logits = await network.logits(image);
+    const digit = best(logits);
+    const bounds = (/** @type {number} */ reach) =>
+      intervalMargins(facts.proof ?? [], weights, image, shape, digit, reach);
+    let [most, failed] = [known ?? 0, known ?? 1];
+    while (failed - most > 0.001) {
+      const middle = (most + failed) / 2;
+      if (bounds(middle).every((value) => value > 0)) most = middle;
+      else failed = middle;
+      if (!(await pause())) return null;
+    }
+    return { logits, margins: bounds(eps), most };
   },
 
   /** Climb a class's logit from noise; each step tells the image so far (chapter 12). The gradient is averaged over

@@ -1,0 +1,172 @@
+"""The bench that trains, in Chromium: its steps are PyTorch's, and a network is trained, saved, broken and hardened."""
+
+import pytest
+import torch
+from playwright.sync_api import expect
+from torch import nn
+
+from labkit import data, models
+from labkit.lab_network import lab_network, trained_tensors
+from tests.book.browsing import AXE, OVERFLOW
+from tests.book.lab_page import PAGE, opened, verdict
+from tools.website.fetch_assets import VENDOR
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
+
+PATIENCE = 300_000  # milliseconds, for machines that are busy
+STEPS, BATCH, SEED = 100, 20, 1
+
+
+@pytest.fixture(scope="module")
+def bench(browser):
+    with opened(browser, f"{PAGE.as_uri()}#train&filters=4&passes=1", start=False, allowed=["is not a network"]) as tab:
+        tab.locator(".lab-load").click()
+        tab.locator(".lab-train").wait_for(timeout=PATIENCE)
+        yield tab
+
+
+def idle(tab):
+    tab.wait_for_function("!liveLab.whole.train.running", timeout=PATIENCE)
+
+
+def uniform(seed):
+    """The page's random numbers (mulberry32)."""
+    state = seed
+    while True:
+        state = (state + 0x6D2B79F5) & 0xFFFFFFFF
+        mixed = (state ^ state >> 15) * (1 | state) & 0xFFFFFFFF
+        mixed = ((mixed + ((mixed ^ mixed >> 7) * (61 | mixed) & 0xFFFFFFFF)) & 0xFFFFFFFF) ^ mixed
+        yield (mixed ^ mixed >> 14) / 2**32
+
+
+def shuffled(count):
+    """The order in which the page shows its digits in the first pass."""
+    draw = uniform(1000 + SEED)
+    for _ in range(count):
+        next(draw)  # which labels are wrong: none
+    order = list(range(count))
+    for last in range(count - 1, 0, -1):
+        other = int((last + 1) * next(draw))
+        order[last], order[other] = order[other], order[last]
+    return order
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_100_steps_from_the_same_start_are_pytorchs(bench, batch_norm):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = lab_network(filters=4, batch_norm=batch_norm)
+    state = {name: network.state_dict()[name].flatten().tolist() for name in trained_tensors(network)}
+    recipe = {"filters": 4, "convolutions": 2, "norm": batch_norm, "rate": 0.02, "batch": BATCH, "passes": 1}
+    recipe |= {"shift": 0, "wrong": 0, "corner": False, "eps": 0, "attack": 0, "seed": SEED}
+    found = bench.evaluate(
+        """async ([recipe, state, steps]) => {
+            for (const name of Object.keys(state)) state[name] = Float32Array.from(state[name]);
+            await liveLab.engine.build("B", recipe, state);
+            const report = await liveLab.engine.train("B", steps, () => {});
+            const weights = Object.entries(report.state).map(([name, values]) => [name, [...values]]);
+            return { total: report.total, weights: Object.fromEntries(weights) };
+        }""",
+        [recipe, state, STEPS],
+    )
+    count = found["total"] * BATCH  # the full 10,000, or the 2,000 of the bundled sample
+    digits = data.load("mnist", "train") if count == 10_000 else data.sample("mnist", "train")
+    order = shuffled(count)
+    optimizer = torch.optim.SGD(network.parameters(), 0.02, momentum=0.9)
+    network.train()
+    for step in range(STEPS):
+        some = order[step * BATCH : (step + 1) * BATCH]
+        optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / found["total"])
+        loss = nn.functional.cross_entropy(network(digits.images[some]), digits.labels[some])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for name, values in found["weights"].items():
+        trained = network.state_dict()[name].flatten()
+        torch.testing.assert_close(
+            torch.tensor(values), trained, atol=1e-3, rtol=0, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def test_a_network_is_trained_kept_found_out_and_hardened(bench, tmp_path):
+    train = bench.get_by_role("button", name="Train", exact=True)
+    status, room = bench.locator(".lab-status").first, bench.locator(".lab-train")
+    train.click()
+    bench.wait_for_function("liveLab.whole.train.lanes[0].losses.length > 0", timeout=PATIENCE)
+    bench.get_by_role("button", name="Pause").click()
+    idle(bench)
+    paused = bench.evaluate("liveLab.engine.own.A.step")
+    assert 0 < paused < 500
+    bench.get_by_role("button", name="One step").click()
+    idle(bench)
+    assert bench.evaluate("liveLab.engine.own.A.step") in (paused + 1, paused + 2)  # a pause lets a step end
+    train.click()
+    idle(bench)
+    expect(status).to_contain_text("of the test digits read correctly")
+    accuracy = bench.evaluate("liveLab.whole.train.lanes[0].accuracy")
+    assert accuracy > 0.9
+    expect(room.locator(".lab-confusion").first.locator("td").nth(1)).not_to_be_empty()
+    expect(room.get_by_text("of these 60 test digits are read correctly").first).to_be_visible()
+    # What is saved is what labkit loads.
+    with bench.expect_download() as download:
+        bench.get_by_role("button", name="Save", exact=True).click()
+    path = tmp_path / "A.safetensors"
+    download.value.save_as(path)
+    network, digits = models.load(str(path)), data.sample("mnist")
+    with torch.no_grad():
+        assert (network(digits.images).argmax(1) == digits.labels).float().mean().item() == pytest.approx(
+            accuracy, abs=1e-3
+        )
+    for name in (path, __file__):
+        with bench.expect_file_chooser() as chooser:
+            bench.get_by_role("button", name="Load a saved one").click()
+        chooser.value.set_files(name)
+        idle(bench)
+    expect(bench.locator(".lab-train .lab-alert")).to_contain_text("is not a network that was saved here")
+    # Every view acts on it, and an attack breaks it.
+    bench.get_by_role("button", name="Draw for them, and attack them").click()
+    expect(verdict(bench, "A")).to_have_text("7", timeout=PATIENCE)
+    for view in ("saliency", "occlusion", "kernel", "ideal", "activations", "attack"):
+        bench.evaluate("name => liveLab.benches[0].show(name)", view)
+        expect(bench.locator(f".lab-panel-{view}")).to_be_visible()
+    panel = bench.locator(".lab-panel-attack")
+    panel.get_by_role("slider", name="eps").press("End")
+    expect(panel.locator("output.lab-words").first).to_contain_text("Fooled: it now sees a", timeout=PATIENCE)
+    # A hardened copy withstands more.
+    bench.get_by_role("button", name="Train your own").click()
+    room.get_by_role("combobox", name="passes").last.select_option("1")
+    bench.get_by_role("button", name="Harden a copy of A").click()
+    idle(bench)
+    curves = bench.evaluate(
+        "Object.fromEntries(['A', 'B'].map(name => [name, liveLab.whole.train.harden.curves[name]]))"
+    )
+    before, after = (dict(map(tuple, curves[name])) for name in ("A", "B"))
+    assert after[0.2] > before[0.2] + 0.2
+    expect(bench.locator(".lab-news")).to_contain_text("Challenge reached: ")
+    bench.get_by_role("button", name="Challenges").click()
+    expect(bench.get_by_text("yours: ").first).to_be_visible()
+    assert bench.locator("li.lab-done").count() > 0
+
+
+def test_too_high_a_rate_diverges_and_the_page_says_why(bench):
+    bench.evaluate("location.hash = '#train&rate=10&filters=4&passes=1'")
+    bench.wait_for_function("liveLab.whole.shown === 'train'")
+    bench.get_by_role("button", name="Start over").click()
+    idle(bench)
+    bench.get_by_role("button", name="Train", exact=True).click()
+    idle(bench)
+    expect(bench.locator(".lab-status").first).to_contain_text("Choose a smaller learning rate and press Start over.")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_out(bench, scheme):
+    bench.emulate_media(color_scheme=scheme)
+    bench.set_viewport_size({"width": 390, "height": 844})
+    if not bench.evaluate("typeof axe !== 'undefined'"):
+        bench.add_script_tag(path=VENDOR / ".axe/axe.min.js")
+    for name in ("Train your own", "Challenges"):
+        bench.get_by_role("button", name=name).click()
+        bench.wait_for_timeout(200)
+        assert bench.evaluate(AXE, {}) == [], name
+        assert bench.evaluate(OVERFLOW) == [], name
