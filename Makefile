@@ -31,8 +31,8 @@ coverage: $(SET_UP) $(ASSETS) ## measure which lines and branches of labkit the 
 check: $(SET_UP) ## the quick part of it: lint, types, spelling, stripped notebooks, quick tests
 	@python -m tools.check --quick
 
-lab: $(SET_UP) ## open JupyterLab on the exercises, the chapters beside them
-	@jupyter lab --LabApp.default_url=/lab/tree/exercises
+lab: $(SET_UP) ## open JupyterLab on the exercises, the chapters beside them; without nbgrader's menus for instructors
+	@JUPYTER_CONFIG_PATH=$(CURDIR)/tools/jupyter jupyter lab --LabApp.default_url=/lab/tree/exercises
 
 data: $(SET_UP) ## fetch MNIST and CIFAR-10 into the cache
 	@labkit data

@@ -74,7 +74,8 @@ def own_page(course, student):
     """What a student reads on the own page about wrong answers: pairs of inputs and what was expected."""
     (page,) = (course / "out" / "feedback").glob(f"{student}-*.html")
     found = re.findall(r"<em>.*?, expected (.*?)</em><details>.*?<code>(.*?)</code>", page.read_text(), re.DOTALL)
-    return [(html.unescape(code).partition("spread")[2].strip("()\n "), expected) for expected, code in found]
+    calls = [html.unescape(code).partition("spread(")[2].strip() for _, code in found]
+    return [(call[:-1].strip().rstrip(","), expected) for call, (expected, _) in zip(calls, found, strict=True)]
 
 
 @pytest.mark.slow

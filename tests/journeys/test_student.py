@@ -5,8 +5,12 @@ Each task is then answered wrongly (tests/wrong_answers lists typical mistakes) 
 rightly and is told so; the cells between the tasks, figures mostly, run as they stand.
 """
 
+import json
+import os
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -31,6 +35,11 @@ def failure(cell: nbformat.NotebookNode) -> str:
     return f"{errors[0].ename}: {errors[0].evalue}" if errors else ""
 
 
+def shown(cell: nbformat.NotebookNode) -> str:
+    """What a student sees where a cell stops."""
+    return "\n".join(line for output in cell.outputs if output.output_type == "error" for line in output.traceback)
+
+
 def printed(cell: nbformat.NotebookNode) -> str:
     return "".join(output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stdout")
 
@@ -44,6 +53,27 @@ def first_mistake(name: str, task: str, right: str) -> tuple[str, str]:
         return right.replace(old, new), words
     code, words = known[0]
     return f"{right}\nright = {task.replace('-', '_')}\n{code}", words
+
+
+PAGE = """
+import json
+from pathlib import Path
+from jupyter_core.paths import jupyter_path
+from jupyterlab.commands import get_app_dir
+from jupyterlab_server.config import get_page_config
+page = get_page_config(jupyter_path("labextensions"), app_settings_dir=Path(get_app_dir()) / "settings")
+print(json.dumps([[each["name"] for each in page["federated_extensions"]], page["disabledExtensions"]]))
+"""
+
+
+def test_jupyterlab_opens_without_menus_for_instructors():
+    """nbgrader is installed for whoever makes the exercises; `make lab` leaves its extension out of the page."""
+    (folder,) = re.findall(r"JUPYTER_CONFIG_PATH=\$\(CURDIR\)/(\S+) jupyter lab", (ROOT / "Makefile").read_text())
+    environment = os.environ | {"JUPYTER_CONFIG_PATH": str(ROOT / folder)}
+    words = subprocess.run([sys.executable, "-c", PAGE], env=environment, capture_output=True, text=True, check=True)
+    there, left_out = json.loads(words.stdout)
+    assert {name for name in there if "nbgrader" in name} <= set(left_out)
+    assert left_out == ["@jupyter/nbgrader"]
 
 
 @pytest.mark.slow
@@ -75,8 +105,13 @@ def test_each_exercise_untouched_then_wrong_then_right(name):
                 assert task != tasks[0] or "NotImplementedError" in told or "NotImplementedError" in untouched
                 wrong, words = first_mistake(name, task, answers[task])
                 run(wrong)
-                told = failure(run(cell.source))
+                content = run(cell.source)
+                told = failure(content)
                 assert re.search(words, told), f"{task}: told {told!r}, expected {words!r}"
+                if told.startswith("CheckFailed"):
+                    assert shown(content).count("\n") <= 1, "a sentence, not the way through the check's code"
+                    again = shown(run(cell.source))
+                    assert again.split() == told.removeprefix("CheckFailed: ").split(), "the hint comes with the second"
                 assert failure(run(answers[task])) == ""
                 content = run(cell.source)
                 assert failure(content) == "", task

@@ -24,12 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from labkit.grading.authoring import mentions, messages
 from labkit.grading.authoring.code import unpacked as unpacked
 from labkit.grading.authoring.compare import finite as finite
 from labkit.grading.authoring.compare import images as images
 from labkit.grading.authoring.compare import raised as raised
 from labkit.grading.authoring.compare import same as same
 from labkit.grading.authoring.compare import show
+from labkit.grading.authoring.messages import CheckFailed as CheckFailed
 from labkit.grading.authoring.values import Raised as Raised
 from labkit.grading.authoring.values import built
 from labkit.grading.authoring.values import function as function
@@ -37,6 +39,8 @@ from labkit.grading.authoring.values import layers as layers
 from labkit.grading.authoring.values import linear as linear
 from labkit.grading.authoring.values import network as network
 from labkit.grading.authoring.values import plain as plain
+
+messages.install()  # whoever imports this in a notebook is a student or an author
 
 COLLECTED = "__hidden_checks__"  # a name in the namespace of a notebook whose hidden checks are only collected
 
@@ -68,9 +72,14 @@ class Here:
         return call
 
     def value(self, name: str):
+        """The value of a variable."""
         if name not in self._namespace:
             return Raised("NameError", f"{name} is not defined")
         return plain(self._namespace[name])
+
+    def names_in(self, function: str) -> set[str]:
+        """What the code of a function mentions."""
+        return mentions.in_function(self._namespace.get(function))
 
 
 def equal(found: Any, expected: Any, what: str, hint: str = "", *, tolerance: float = 1e-5) -> None:
@@ -80,25 +89,30 @@ def equal(found: Any, expected: Any, what: str, hint: str = "", *, tolerance: fl
         found: what the student's function returned.
         expected: what it should have returned.
         what: what was tried, "a 4 x 4 image, stride 2".
-        hint: a question or a sentence that helps, added at the end.
+        hint: a question or a sentence that helps, see `that`.
         tolerance: see `same`.
 
     Raises:
-        AssertionError: they differ.
+        CheckFailed: they differ.
     """
     words = same(found, expected, tolerance)
     if words:
-        raise AssertionError(f"{what}: {words}. {hint}".rstrip())
+        raise CheckFailed(f"{what}: {words}.", hint)
 
 
-def that(holds: Any, words: str) -> None:
+def that(holds: Any, words: str, hint: str = "") -> None:
     """For visible checks: a sentence where something does not hold.
 
+    Args:
+        holds: whether it does.
+        words: what is wrong.
+        hint: what helps; in a notebook it is shown when the same thing fails again.
+
     Raises:
-        AssertionError: it does not; the message is the sentence.
+        CheckFailed: it does not; the message is the sentence and the hint.
     """
     if not holds:
-        raise AssertionError(words)
+        raise CheckFailed(words, hint)
 
 
 def shaped(found: Any, shape: tuple[int, ...], what: str, hint: str = "") -> None:
@@ -111,15 +125,25 @@ def shaped(found: Any, shape: tuple[int, ...], what: str, hint: str = "") -> Non
         hint: a question that helps where the shape is another.
 
     Raises:
-        AssertionError: one of these does not hold; the message says which.
+        CheckFailed: one of these does not hold; the message says which.
     """
     that(found is not None, f"{what}: nothing came back. Does your function end with a return?")
     is_array = isinstance(found, Tensor | np.ndarray)
-    that(is_array, f"{what} should be a tensor of shape {shape}, and is a {type(found).__name__}: {show(found)}")
-    sizes = " x ".join(map(str, found.shape)) or "a single number"
-    that(tuple(found.shape) == shape, f"{what} is {sizes}, expected {' x '.join(map(str, shape))}. {hint}".rstrip())
-    finite = torch.isfinite(torch.as_tensor(found)).all()
-    that(finite, f"{what} holds nan or inf. Where could something be divided by zero?")
+    wanted = f"a tensor of shape {' x '.join(map(str, shape))}" if shape else "a tensor that holds a single number"
+    that(is_array, f"{what} should be {wanted}, and is a {type(found).__name__}: {show(found)}")
+    shapes = (f"of shape {' x '.join(map(str, each))}" if each else "a single number" for each in (found.shape, shape))
+    that(tuple(found.shape) == shape, f"{what} is {', expected '.join(shapes)}.", hint)
+    numbers = torch.as_tensor(found)
+    that(
+        not numbers.isnan().any(),
+        f"{what} holds nan (not a number).",
+        "It comes from 0 / 0, from inf − inf, and from the root or the logarithm of a number below zero.",
+    )
+    that(
+        not numbers.isinf().any(),
+        f"{what} holds inf (infinity).",
+        "It comes from a division by zero, the logarithm of zero, and the exponential of a large number.",
+    )
 
 
 @contextmanager
@@ -127,7 +151,7 @@ def untouched(model: nn.Module, *tensors: Tensor) -> Iterator[None]:
     """For visible checks: a call within leaves the network and its inputs as they were.
 
     Raises:
-        AssertionError: an input was changed or now asks for gradients, a weight was changed, or the network was left
+        CheckFailed: an input was changed or now asks for gradients, a weight was changed, or the network was left
             in training mode.
     """
     before = [tensor.detach().clone() for tensor in tensors]
@@ -149,6 +173,18 @@ def easy(what: str, words: str | None) -> Part:
     It counts only beside a part that is not easy, see `fraction`.
     """
     return Part(what, words, easy=True)
+
+
+def borrowed(student: Any, function: str, *names: str) -> str | None:
+    """None where a function does its work itself, else a sentence that says what it calls.
+
+    Args:
+        student: as in hidden checks; in visible ones `Here(globals())`.
+        function: the function that was to be written.
+        names: what would do the work for it: functions and classes of any module, by their own names.
+    """
+    found = [name for name in names if name in student.names_in(function)]
+    return f"it calls {found[0]}, and that is what is to be written" if found else None
 
 
 def parts(hidden: Callable, student: Any, reference: Any, seed: int) -> Iterator[Part]:
@@ -177,7 +213,7 @@ def here(hidden: Callable, namespace: dict, *, seed: int = 0) -> None:
     """Run a hidden check on the notebook that it stands in: student and reference are one.
 
     Raises:
-        AssertionError: a part is wrong; the message says which, and how.
+        CheckFailed: a part is wrong; the message says which, and how.
     """
     if COLLECTED in namespace:
         namespace[COLLECTED].append(hidden)
@@ -185,7 +221,7 @@ def here(hidden: Callable, namespace: dict, *, seed: int = 0) -> None:
     own = Here(namespace)
     for part in parts(hidden, own, own, seed):
         if part.words:
-            raise AssertionError(f"{part.what}: {part.words}")
+            raise CheckFailed(f"{part.what}: {part.words}")
 
 
 @contextmanager

@@ -165,6 +165,9 @@ class Blind:
     def value(self, name: str):
         return self._answer(name, self._solution.value(name), ())
 
+    def names_in(self, function: str) -> set[str]:
+        return set()
+
     def _answer(self, name: str, expected: Any, arguments: tuple):
         question = Question(expected, arguments, self._previous.get(name), self._rng)
         self._previous[name] = expected

@@ -48,6 +48,10 @@ class Watched:
         """The value of a variable."""
         return self._noted("value", self._student.value, (name,), {})
 
+    def names_in(self, function: str) -> set[str]:
+        """What the code of a function mentions."""
+        return self._student.names_in(function)
+
     def _noted(self, name: str, ask: Callable, arguments: tuple, options: dict) -> Any:
         answer = ask(*arguments, **options)
         self.calls.append(Call(name, arguments, options, in_words(answer)))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from labkit.grading.authoring import mentions
 from labkit.grading.authoring.assignments import Cell
 from labkit.grading.authoring.check import Raised
 from labkit.grading.marking.results import sentence
@@ -24,6 +25,11 @@ class Session:
         self.errors: dict[int, str] = {}  # how cells ended that did not end well
         self.memory = 0
         self.stopped = ""  # why no further process is started
+
+    @property
+    def sources(self) -> list[str]:
+        """The code of the notebook."""
+        return [cell.source for cell in self._cells]
 
     def start(self) -> None:
         """Run the notebook's cells, if they have not been run in a process that still lives."""
@@ -94,6 +100,10 @@ class Student:
 
     def __init__(self, session: Session):
         self._session = session
+
+    def names_in(self, function: str) -> set[str]:
+        """What the code of a function mentions, as it stands in the notebook."""
+        return mentions.in_sources(self._session.sources, function)
 
     def __getattr__(self, name: str) -> Callable:
         def call(*arguments: Any, **options: Any) -> Any:

@@ -81,6 +81,9 @@ class Heard:
     def value(self, name):
         return self.hear(self.student.value(name))
 
+    def names_in(self, function):
+        return self.student.names_in(function)
+
     def hear(self, answer):
         self.answers.append(answer)
         return answer
