@@ -131,8 +131,8 @@ def shaped(found: Any, shape: tuple[int, ...], what: str, hint: str = "") -> Non
     is_array = isinstance(found, Tensor | np.ndarray)
     wanted = f"a tensor of shape {' x '.join(map(str, shape))}" if shape else "a tensor that holds a single number"
     that(is_array, f"{what} should be {wanted}, and is a {type(found).__name__}: {show(found)}")
-    shapes = (f"of shape {' x '.join(map(str, each))}" if each else "a single number" for each in (found.shape, shape))
-    that(tuple(found.shape) == shape, f"{what} is {', expected '.join(shapes)}.", hint)
+    sizes = [" x ".join(map(str, each)) or "that of a single number" for each in (found.shape, shape)]
+    that(tuple(found.shape) == shape, f"{what} has the shape {', expected '.join(sizes)}.", hint)
     numbers = torch.as_tensor(found)
     that(
         not numbers.isnan().any(),
