@@ -14,13 +14,16 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help book test coverage check lab data bench exercises readme format constraints clean
+.PHONY: help book pdf test coverage check lab data bench exercises readme format constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: $(SET_UP) $(ASSETS) ## build the book, warnings as errors, and print where it is
 	@python -m tools.website.build_book
+
+pdf: book ## print the book as one PDF, with contents and an outline
+	@python -m tools.website.print_book
 
 test: $(SET_UP) $(ASSETS) ## check everything: lint, tests, notebooks, exercises, book, links, browser
 	@python -m tools.check

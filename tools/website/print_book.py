@@ -1,0 +1,128 @@
+"""Print the built book as one PDF, with contents and an outline: ``make pdf``.
+
+Chromium prints each page by its print style: folded code stays folded, a slider is its first figure and a sentence, a
+quiz has its explanations below it. The API reference is left out; it is made to be searched.
+"""
+
+import argparse
+import html
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from playwright.sync_api import Browser, sync_playwright
+from pypdf import PdfReader, PdfWriter
+
+from labkit.files import replacing
+from tools.website.chromium import ARGUMENTS, find_chromium
+
+ROOT = Path(__file__).parents[2]
+BOOK = ROOT / "_build/html"
+PDF = ROOT / "_build/book.pdf"
+
+# Everything is loaded before it is printed. Links to other pages lead nowhere on paper, and would name this machine.
+PREPARE = """async () => {
+    const images = [...document.querySelectorAll("img")];
+    for (const image of images) image.loading = "eager";
+    await Promise.all(images.filter(image => image.checkVisibility()).map(image => image.decode().catch(() => {})));
+    await document.fonts.ready;
+    for (const link of document.querySelectorAll("a[href]")) {
+        const href = link.getAttribute("href");
+        if (!/^(#|https?:|mailto:)/.test(href)) link.removeAttribute("href");
+    }
+}"""
+CHAPTERS = """() => [...document.querySelectorAll("#pst-primary-sidebar nav a.reference.internal")]
+    .map(link => [link.getAttribute("href"), link.textContent.trim()])
+    .filter(([address]) => !address.startsWith("reference/") && !address.startsWith("#"))"""
+PAPER = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
+CONTENTS = """<!doctype html><html lang="en"><title>Contents</title><style>
+    body { font: 11pt/1.7 sans-serif; } h1 { font-size: 22pt; line-height: 1.25; } h2 { font-size: 15pt; }
+    table { width: 100%; border-collapse: collapse; } td { border-bottom: 1px solid #ddd; }
+    td:last-child { text-align: right; }</style>"""
+
+
+class Printed(NamedTuple):
+    """A page of the book on paper."""
+
+    title: str
+    pdf: PdfReader
+
+
+def print_book(target: Path, only: Sequence[str] = ()) -> int:
+    """Write the PDF and return how many sheets it has.
+
+    Args:
+        target: the file to write, whole or not at all.
+        only: parts of the addresses of those pages that are wanted, such as "01_convolution"; by default all.
+    """
+    path = find_chromium()
+    if path is None:
+        raise RuntimeError("no Chromium here; name one with CHROMIUM=/path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        title, addresses = list_pages(browser)
+        wanted = [each for each in addresses if not only or any(part in each[0] for part in only)]
+        printed = [Printed(name, on_paper(browser, BOOK / address)) for address, name in wanted]
+        pages = contents(browser, title, printed)
+        browser.close()
+    writer = PdfWriter()
+    writer.add_metadata({"/Title": title, "/Author": "the authors of labkit"})
+    writer.append(pages, "Contents", import_outline=False)
+    for each in printed:
+        writer.append(each.pdf, each.title, import_outline=True)
+    writer.page_mode = "/UseOutlines"
+    with replacing(target) as file:
+        writer.write(file)
+    return len(writer.pages)
+
+
+def list_pages(browser: Browser) -> tuple[str, list[tuple[str, str]]]:
+    """The book's title, and its pages in reading order: addresses and titles."""
+    tab = browser.new_page()
+    tab.goto((BOOK / "index.html").as_uri())
+    title, found = tab.locator("h1").first.evaluate("heading => heading.firstChild.textContent"), tab.evaluate(CHAPTERS)
+    tab.close()
+    return title, [("index.html", "How to use this book"), *found]
+
+
+def on_paper(browser: Browser, page: Path) -> PdfReader:
+    """A page as Chromium prints it, in light colours."""
+    tab = browser.new_page(color_scheme="light")
+    tab.goto(page.as_uri())
+    tab.emulate_media(media="print", color_scheme="light")
+    tab.evaluate(PREPARE)
+    data = tab.pdf(format="A4", margin=PAPER, print_background=True, outline=True, tagged=True)
+    tab.close()
+    return PdfReader(io.BytesIO(data))
+
+
+def contents(browser: Browser, title: str, printed: Sequence[Printed]) -> PdfReader:
+    """The title and the table of contents, which is as long as it is before its numbers are known."""
+    tab, sheets = browser.new_page(), 1
+    while True:
+        at, rows = sheets + 1, []
+        for each in printed:
+            rows.append(f"<tr><td>{html.escape(each.title)}</td><td>{at}</td></tr>")
+            at += len(each.pdf.pages)
+        table = f"<h1>{html.escape(title)}</h1><h2>Contents</h2><table>{''.join(rows)}</table>"
+        tab.set_content(CONTENTS + table)
+        made = PdfReader(io.BytesIO(tab.pdf(format="A4", margin=PAPER, tagged=True)))
+        if len(made.pages) == sheets:
+            tab.close()
+            return made
+        sheets = len(made.pages)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("only", nargs="*", help="parts of the addresses of the pages that are wanted; by default all")
+    only = parser.parse_args().only
+    if not (BOOK / "index.html").exists():
+        sys.exit("pdf: the book is not built; run make book first")
+    print(f"pdf: {print_book(PDF, only)} pages, {PDF.stat().st_size / 1e6:.1f} MB, open {PDF}")
+
+
+if __name__ == "__main__":
+    main()
