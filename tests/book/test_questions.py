@@ -1,4 +1,4 @@
-"""Predictions, quizzes, the glossary and progress in Chromium: they wait for the reader, remember, and need no mouse."""
+"""Predictions, quizzes, glossary and progress in Chromium: they wait for the reader, remember, and need no mouse."""
 
 import json
 
