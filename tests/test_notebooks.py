@@ -79,3 +79,22 @@ def test_the_code_that_a_chapter_shows_is_there(chapter):
                 assert defined(source, wanted), f"{file} defines no {wanted}"
             for wanted in re.findall(r":(?:start|end)-(?:at|after|before): (.+)", options):
                 assert wanted.strip("\"'") in source, f"{file} has no {wanted}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+def test_code_that_a_chapter_shows_fits_its_page(path):
+    """72 characters a line; what is folded or left out may be wider."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and not {"remove-cell", "hide-input"} & set(cell.metadata.get("tags", [])):
+            assert [line for line in cell.source.splitlines() if len(line) > 72] == [], cell.id
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+def test_a_chapter_asks_and_returns(path):
+    """A prediction that comes back (the build checks that each does), three questions, and three sentences."""
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    count = {kind: text.count(f"{{{kind}}}") for kind in ("predict", "recall", "quiz", "three-sentences")}
+    assert count["recall"] >= count["predict"] >= 1
+    assert count["quiz"] >= 3
+    assert count["three-sentences"] == 1
