@@ -4,8 +4,16 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
-from labkit.certification._network import check_certificate, finished, input_box, interval_margins, steps_of, through
-from labkit.core import check_counts
+from labkit.certification._network import (
+    bounded_layers,
+    check_certificate,
+    finished,
+    input_box,
+    interval_margins,
+    steps_of,
+    through,
+)
+from labkit.core import check_batch, check_counts, check_eps
 
 
 @torch.no_grad()
@@ -53,3 +61,32 @@ def interval_bounds(
             box = through(step, box)
         found.append(finished(interval_margins(last, box, own), own))
     return torch.cat(found)
+
+
+@torch.no_grad()
+def layer_bounds(
+    model: nn.Module, images: Float[Tensor, "n c h w"], *, eps: float
+) -> dict[str, tuple[Float64[Tensor, "..."], Float64[Tensor, "..."]]]:
+    """The bounds that IBP finds for the outputs of each layer, for any change of the pixels within eps.
+
+    Args:
+        model: an `nn.Sequential`: images (N, C, H, W) -> logits (N, K), in eval mode.
+        images: (N, C, H, W), pixels in [0, 1].
+        eps: the largest change of any pixel, in pixel units.
+
+    Returns:
+        The name of a layer -> the least and the largest that each of its outputs can be, in order; "input" is the
+        pixels. Layers without effect in eval mode are left out. Nothing is taken off for rounding.
+
+    Raises:
+        ValueError: bad shape, dtype or range; model in training mode; eps < 0; a network that is not sequential or has
+            a layer that no bounds are known for.
+    """
+    check_batch(model, images)
+    check_eps(eps)
+    box = input_box(images, eps)
+    found = {"input": (box.lower, box.upper)}
+    for (name, _), step in zip(bounded_layers(model), steps_of(model), strict=True):
+        box = through(step, box)
+        found[name] = (box.lower, box.upper)
+    return found

@@ -9,7 +9,8 @@ from torch import nn
 from labkit import data, models
 from labkit.attacks.pgd import pgd
 from labkit.certification.crown import crown
-from labkit.certification.interval_bounds import interval_bounds
+from labkit.certification.interval_bounds import interval_bounds, layer_bounds
+from labkit.layers import run
 from tests.certification.conftest import margins, of_every_layer, within
 
 
@@ -73,6 +74,20 @@ def test_a_larger_eps_proves_less(batch):
     images, classes = batch
     bounds = torch.stack([interval_bounds(of_every_layer(), images, classes, eps=eps) for eps in (0, 0.01, 0.1, 1)])
     assert (bounds.diff(dim=0)[bounds[1:].isfinite()] <= 0).all()
+
+
+def test_the_bounds_of_each_layer_hold_its_outputs(batch):
+    images, _ = batch
+    model = of_every_layer()
+    found = layer_bounds(model, images, eps=0.05)
+    assert list(found) == ["input", "0", "1", "2", "3", "4.0", "4.1", "5", "6", "7", "8", "9"]
+    for changed in within(images, 0.05, 10):
+        for name, output in run(model, changed, [layer for layer in found if layer != "input"]).items():
+            low, high = found[name]
+            assert (low <= output.double() + 1e-5).all(), name
+            assert (output.double() <= high + 1e-5).all(), name
+    with pytest.raises(ValueError, match="eps must be a number from 0 up"):
+        layer_bounds(model, images, eps=-1)
 
 
 def test_the_batch_changes_nothing(batch):
