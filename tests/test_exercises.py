@@ -22,8 +22,8 @@ SOLVED = sorted((ROOT / "solutions").glob("*/*.ipynb"))
 # changed, whether a result knew its history, or the mode of a network.
 UNSEEN = ("has changed", "changes the", "turned on gradients", "detach", "carry gradients", "no gradient flows")
 UNSEEN += ("Python number", "Python floats", "make it a list", "comes back in training mode", "list the names")
-SUBJECTS = ("activations_and_top_images", "attacks", "class_models", "convolution", "fooling", "layers", "occlusion")
-SUBJECTS += ("saliency_and_smoothgrad", "training_loop")
+SUBJECTS = ("activations_and_top_images", "attacks", "certificates", "class_models", "convolution", "fooling", "layers")
+SUBJECTS += ("occlusion", "saliency_and_smoothgrad", "training_loop")
 
 
 def read(path):

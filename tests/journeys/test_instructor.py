@@ -36,6 +36,11 @@ MISTAKES = {
         ("iterate", "now.clamp(now - eps, now + eps)", 1.2),
         ("random-push", "torch.randint(0, 2, images.shape)", 0.8),
     ],
+    "certificates": [
+        ("dense-bounds", "weight @ low + bias", 1.25),
+        ("margin-bounds", "image - eps, image + eps", 3),
+        ("dense-bounds", "weight @ high + bias", 1.25),
+    ],
     "class_models": [
         ("total-variation", "return across", 1.5),
         ("objective", "images.square().sum((1, 2, 3)).sqrt()", 1.6),
