@@ -205,9 +205,11 @@ def _rename(model: onnx.ModelProto, network: str | Path) -> None:
 def _facts_of_graph(model: onnx.ModelProto, network: str | Path) -> dict[str, Any]:
     """As `facts_of`, for a graph alone: which units see what is not known, so that no layers are listed."""
     try:
-        (logits,) = reference.ReferenceEvaluator(model).run(None, {"images": np.zeros((3, *IMAGE_SHAPE), np.float32)})
+        digits = {"images": np.zeros((3, *IMAGE_SHAPE), np.float32)}
+        outputs: Any = reference.ReferenceEvaluator(model).run(None, digits)
     except (ValueError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"{str(network)!r} cannot be run on three digits at once: {error}") from error
+    (logits,) = outputs
     stored = {each.name: list(each.dims) for each in model.graph.initializer}
     sizes = [node.input[1] for node in model.graph.node if node.op_type == "Conv"]
     facts: dict[str, Any] = {"shape": list(IMAGE_SHAPE), "classes": logits.shape[1], "layers": []}

@@ -148,9 +148,8 @@ def visit_frame(self: HTML5Translator, node: frame) -> None:
     """Open a frame; a book on paper has the first one only."""
     if node["hidden"] and self.builder.name == "epub":
         raise nodes.SkipNode
-    self.body.append(
-        self.starttag(node, "div", CLASS="course-frame", **({"hidden": "hidden"} if node["hidden"] else {}))
-    )
+    hidden: dict[str, Any] = {"hidden": "hidden"} if node["hidden"] else {}
+    self.body.append(self.starttag(node, "div", CLASS="course-frame", **hidden))
 
 
 def depart_frame(self: HTML5Translator, node: frame) -> None:
