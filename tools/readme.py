@@ -58,6 +58,23 @@ def robustness() -> str:
     return table(("network", "attack", "images", "classified correctly"), rows)
 
 
+def sandwich() -> str:
+    """What is proved, what attacks leave, and the accuracy without an attacker."""
+    from labkit.studies.sandwich import results
+
+    def cell(found: dict) -> str:
+        low, high = (100 * bound for bound in found["interval"])
+        few = "" if found["images"] == 10_000 else f", {found['images']:,} images"
+        return f"{found['accuracy']:.1%} ({low:.1f} to {high:.1f}{few})"
+
+    rows = []
+    for network, found in results().items():
+        eps = "8/255" if network.startswith("cifar10") else str(found["proved"]["eps"])
+        kinds = ("proved", "autoattack", "pgd", "clean")
+        rows.append((f"`{network}`", eps, *(cell(found[kind]) for kind in kinds)))
+    return table(("network", "eps", "proved", "AutoAttack leaves", "PGD leaves", "clean"), rows)
+
+
 def retraining() -> str:
     """Whether it helps to train on fooling images: means over the seeds, with their 95% intervals."""
     from statistics import mean
@@ -95,7 +112,12 @@ def signed(text: str) -> str:
     return re.sub(r"[+−](?=0\.00\b)", "", text.replace("-", "−"))
 
 
-TABLES: dict[str, Callable[[], str]] = {"networks": networks, "robustness": robustness, "retraining": retraining}
+TABLES: dict[str, Callable[[], str]] = {
+    "networks": networks,
+    "robustness": robustness,
+    "sandwich": sandwich,
+    "retraining": retraining,
+}
 
 
 def rewritten(text: str) -> str:

@@ -1,0 +1,117 @@
+"""Proved <= true <= attacked: how robust a network is lies between what is proved and what attacks leave.
+
+`labkit study sandwich` measures both ends for each network, and the accuracy without an attacker. An image that is
+proved is not attacked, since no attack can succeed; this is what makes AutoAttack on all test images of the certified
+network a matter of minutes.
+"""
+
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from labkit import models
+from labkit.attacks.pgd import pgd
+from labkit.certification.interval_bounds import interval_bounds
+from labkit.evaluation.intervals import wilson_interval
+from labkit.files import sha256
+from labkit.studies._study import Part, Plan, Run, Study
+from labkit.studies.robustness import SETTINGS, auto_attack, test_images
+from labkit.training import predict
+
+ATTACKS = {"pgd": pgd, "auto": auto_attack}
+BATCH = 100
+
+
+def plan(options: Namespace) -> Plan:
+    """Each network by itself: clean, proved, attacked."""
+    made = {}
+
+    def add(network: str, kind: str, images: int, **settings: Any) -> None:
+        made[f"{network} {kind}"] = Part({"network": network, "images": images} | settings, networks=(network,))
+
+    auto = [["auto", {}]]
+    for network, eps, steps, step_size, images, few in (
+        ("mnist", 0.3, 40, 0.01, 10_000, 2_000),
+        ("mnist-robust", 0.3, 40, 0.01, 10_000, 2_000),
+        ("mnist-certified", 0.3, 40, 0.01, 10_000, 10_000),
+        ("cifar10", 8 / 255, 20, 2 / 255, 2_000, 2_000),
+    ):
+        pgd_first = [["pgd", {"steps": steps, "step_size": step_size, "early_stop": True}]]
+        add(network, "clean", 10_000)
+        add(network, "proved", images, eps=eps)
+        add(network, "pgd", images, eps=eps, attacks=pgd_first)
+        add(network, "autoattack", few, eps=eps, attacks=pgd_first + auto if network == "cifar10" else auto)
+    return Plan(made, SETTINGS)
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """Count the images that are classified correctly, and stay so: by proof, or under attack."""
+    settings = run.part.settings
+    network = models.load(settings["network"])
+    images, labels = test_images(settings["network"].partition("-")[0], settings["images"])
+    right = predict(network, images).argmax(1) == labels
+    if "eps" in settings:
+        proved = run.kept(
+            f"{settings['network']} {len(images)} proved",
+            lambda: {"proved": (interval_bounds(network, images, labels, eps=settings["eps"]) > 0).all(1)},
+        )["proved"]
+        right = _left(run, network, images, labels, right, proved) if "attacks" in settings else proved
+    count = int(right.sum())
+    low, high = wilson_interval(torch.tensor(count), torch.tensor(len(images)))
+    interval = [round(low.item(), 5), round(high.item(), 5)]
+    return {"images": len(images), "count": count, "accuracy": round(count / len(images), 5), "interval": interval}
+
+
+def _left(run: Run, network: nn.Module, images: Tensor, labels: Tensor, right: Tensor, proved: Tensor) -> Tensor:
+    """Which images (N,) are still classified correctly after the attacks; what a killed run attacked is kept.
+
+    Each attack is given what the ones before it left.
+    """
+    settings, left = run.part.settings, right.clone()
+    key = sha256(json.dumps(settings).encode())[:8]
+    for place, (name, options) in enumerate(settings["attacks"]):
+        attack = partial(ATTACKS[name], eps=settings["eps"], **options)
+        parts = (left & ~proved).nonzero()[:, 0].split(BATCH)
+        for number, part in enumerate(run.progress("batch", len(parts))(parts)):
+
+            def attacked(part: Tensor = part, attack: Callable[..., Tensor] = attack) -> dict[str, Tensor]:
+                found = attack(network, images[part], labels[part])
+                return {"right": predict(network, found).argmax(1) == labels[part]}
+
+            left[part] = run.kept(f"{run.name} {key} {place} {number}", attacked)["right"]
+    return left
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    """A measurement as it is printed."""
+    low, high = found["interval"]
+    return f"{name:28} {found['accuracy']:7.2%}  ({low:.2%} to {high:.2%}) of {found['images']:,}"
+
+
+STUDY = Study(
+    "sandwich",
+    "Of how many images is it proved, of how many only not disproved, that no small change alters the answer?",
+    plan,
+    measure,
+    packages=("torch", "torchattacks"),
+    line=line,
+)
+
+
+def results(path: Path | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+    """What was measured, by network and kind ("clean", "proved", "pgd", "autoattack"): counts and 95% intervals."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, part in STUDY.card(path)["parts"].items():
+        network, kind = name.rsplit(" ", 1)
+        found.setdefault(network, {})[kind] = part["settings"] | part["found"]
+    return found
+
+
+if __name__ == "__main__":
+    STUDY.main()
