@@ -43,7 +43,6 @@ def robustness() -> str:
         "mnist-bn fgsm 0.25": "FGSM, 0.25",
         "mnist-robust fgsm 0.25": "FGSM, 0.25",
         "mnist-robust pgd-100 x 20": "PGD, 0.3, 100 steps, 20 restarts",
-        "mnist-robust autoattack": "AutoAttack (torchattacks), 0.3",
         "cifar10 fgsm 8/255": "FGSM, 8/255",
         "cifar10 fgsm 0.1": "FGSM, 0.1",
         "cifar10 pgd-20 8/255": "PGD, 20 steps, 8/255",

@@ -58,7 +58,7 @@ def measure(run: Run) -> dict[str, Any]:
     right = predict(network, images).argmax(1) == labels
     if "eps" in settings:
         proved = run.kept(
-            f"{settings['network']} {len(images)} proved",
+            f"{settings['network']} proved {settings['eps']} {len(images)}",
             lambda: {"proved": (interval_bounds(network, images, labels, eps=settings["eps"]) > 0).all(1)},
         )["proved"]
         right = _left(run, network, images, labels, right, proved) if "attacks" in settings else proved

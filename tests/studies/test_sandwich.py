@@ -14,6 +14,7 @@ from labkit.training import predict
 
 
 def test_one_measurement(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LABKIT_CACHE", str(tmp_path))
     monkeypatch.setattr(sandwich, "test_images", lambda kind, count: data.examples(kind, 200))
     path = tmp_path / "sandwich.json"
     STUDY.main(["--output", str(path), "--only", "mnist-certified proved"])
@@ -54,6 +55,15 @@ def test_images_that_are_proved_are_not_attacked_and_a_killed_run_goes_on(tmp_pa
     assert left[proved].all()
     assert not left[~right].any()
     assert int(left.sum()) <= int(proved.sum()) + open_then
+
+
+def test_no_attack_fools_an_image_that_is_proved():
+    images, labels = data.examples("mnist", 200)
+    network = models.load("mnist-certified")
+    proved = (interval_bounds(network, images, labels, eps=0.3) > 0).all(1)
+    assert proved.float().mean() > 0.85
+    found = pgd(network, images[proved], labels[proved], eps=0.3, steps=20)
+    assert (predict(network, found).argmax(1) == labels[proved]).all()
 
 
 # What sandwich.json and the README say.
