@@ -11,7 +11,7 @@ from tests.book.browsing import BOOK, inside
 
 PAGE = BOOK / "lab/19_live_lab.html"
 NETWORKS = ("mnist", "mnist-robust")
-VIEWS = ("activations", "saliency", "occlusion", "attack", "ideal", "kernel")
+VIEWS = ("activations", "saliency", "occlusion", "attack", "certify", "ideal", "kernel")
 SEVEN = [(0.2, 0.2), (0.7, 0.18), (0.6, 0.4), (0.5, 0.6), (0.42, 0.9)]  # on the pad, which is 1 wide and high
 BENCH = "liveLab.benches[0]"
 

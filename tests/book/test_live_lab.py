@@ -9,6 +9,7 @@ from labkit.attacks.fgsm import fgsm
 from labkit.attacks.minimum_norm import minimum_norm
 from labkit.attacks.pgd import pgd
 from labkit.attribution.occlusion import occlusion
+from labkit.certification.interval_bounds import interval_bounds
 from labkit.core import input_gradient
 from labkit.features.receptive_field import receptive_field
 from tests.book.browsing import AXE, BOOK, OVERFLOW, served
@@ -259,6 +260,26 @@ def test_the_smallest_change_is_about_labkits(lab):
     panel.get_by_label("how far").select_option("eps")
 
 
+def certified(panel):
+    """Load the certified network, if it is not there yet."""
+    load = panel.get_by_role("button", name="Load the certified network")
+    if load.is_visible():
+        load.click()
+    expect(panel.locator("output.lab-words").first).to_contain_text("roved", timeout=90_000)
+    return panel.locator("output.lab-words")
+
+
+def test_a_proof_is_labkits(lab):
+    certified(open_view(lab, "certify"))
+    image, label = (each[7:8] for each in data.examples("mnist", 10))
+    for eps in (0.1, 0.3):
+        found = ask(lab, "certify", "mnist-certified", image=image, eps=eps)
+        expected = interval_bounds(models.load("mnist-certified"), image, label, eps=eps)[0]
+        kept = expected.isfinite()
+        torch.testing.assert_close(torch.tensor(found["margins"], dtype=torch.float64)[kept], expected[kept])
+        assert (found["most"] > eps) == bool((expected > 0).all())
+
+
 def test_an_empty_pad_says_what_it_means(lab):
     sentence = lab.get_by_text("Nothing is drawn, and still each network names a digit")
     expect(sentence).to_be_hidden()
@@ -317,6 +338,8 @@ def test_every_view_follows_the_digit(lab):
         panel = open_view(lab, name)
         if name == "ideal":
             continue  # grown from noise, whatever the digit
+        if name == "certify":
+            certified(panel)
         lab.wait_for_timeout(300)
         before = panel.evaluate(pictures)
         lab.get_by_role("button", name="pick a test 4").click()
@@ -351,8 +374,8 @@ def test_with_the_keyboard_alone(browser):
             tab.keyboard.press("ArrowRight")
             expect(tab.locator(f".lab-panel-{name}")).to_be_visible()
             assert tab.evaluate("document.activeElement.className") == f"lab-tab-{name}"
-        tab.keyboard.press("ArrowLeft")
-        tab.keyboard.press("ArrowLeft")
+        for _ in range(3):
+            tab.keyboard.press("ArrowLeft")
         press_until(tab, "Tab", "document.activeElement.type === 'range'")
         for _ in range(30):
             tab.keyboard.press("ArrowRight")
@@ -416,6 +439,8 @@ def test_with_a_finger_on_a_dark_phone(browser):
                 panel.get_by_role("button", name="one unit to the right").first.tap()
                 panel.get_by_role("button", name="next map").first.tap()
                 expect(panel.locator("output.lab-words")).to_contain_text("relu1, map 1, row 12, column 13: ")
+            if name == "certify":
+                certified(panel)
             first = panel.locator("canvas").first
             pad.evaluate("pad => pad.scrollIntoView()")
             picture, drawing = first.bounding_box(), pad.bounding_box()

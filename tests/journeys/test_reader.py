@@ -109,3 +109,31 @@ def test_every_exercise_is_linked_by_a_chapter():
         for name in re.findall(r"_downloads/\w+/(\w+)\.ipynb", page.read_text("utf-8"))
     }
     assert linked >= {path.name for path in (ROOT / "exercises").iterdir() if path.is_dir()}
+
+
+def test_who_has_never_programmed_trains_breaks_and_hardens_a_network(tab):
+    """By the words on the page alone: each step presses what a sentence names."""
+    follow(tab, "live lab")
+    tab.locator(".lab-load").first.click()
+    tab.get_by_role("button", name="Train your own").click()
+    expect(tab.get_by_text("Choose what your network is made of, press Train, and watch.")).to_be_visible(
+        timeout=60_000
+    )
+    tab.get_by_role("combobox", name="filters").first.select_option("4")
+    tab.get_by_role("combobox", name="passes").first.select_option("1")
+    tab.get_by_role("button", name="Train", exact=True).click()
+    tab.wait_for_function("!liveLab.whole.train.running", timeout=300_000)
+    expect(tab.locator(".lab-status").first).to_contain_text("of the test digits read correctly")
+    tab.get_by_role("button", name="Draw for them, and attack them").click()
+    tab.get_by_role("button", name="pick a test 4").first.click()
+    tab.get_by_role("tab", name="Attack it").click()
+    attack = tab.locator(".lab-panel-attack")
+    attack.get_by_role("slider", name="eps").press("End")
+    expect(attack.locator("output.lab-words").first).to_contain_text("Fooled: it now sees a", timeout=60_000)
+    tab.get_by_role("button", name="Train your own").click()
+    tab.get_by_role("combobox", name="passes").last.select_option("1")
+    tab.get_by_role("button", name="Harden a copy of A").click()
+    tab.wait_for_function("!liveLab.whole.train.running", timeout=600_000)
+    words = tab.get_by_text(re.compile(r"Network A reads \d+% of the digits, and \d+% at eps 0.1. Network B reads"))
+    before, after = map(int, re.findall(r"(\d+)% at eps", words.inner_text()))
+    assert after > before
