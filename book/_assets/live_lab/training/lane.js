@@ -31,12 +31,13 @@ export class Lane {
     this.progress = new Progress(name, bench.painter, material.test);
     this.status = element("p", { class: `lab-status lab-${name}`, role: "status", hidden: true });
     this.size = element("p", { class: "lab-label" });
+    const controls = recipeControls(bench.settings, prefix, () => this.refresh());
+    // On a phone they stay folded until they are wanted: everything else comes below them.
     this.choices = element(
-      "div",
-      { class: `lab-choices lab-${name}`, role: "group", "aria-label": `choices for network ${name}` },
-      element("h4", { class: `lab-heading lab-${name}` }, `Network ${name}`),
-      ...recipeControls(bench.settings, prefix, () => this.refresh()),
-      this.size,
+      "details",
+      { class: `lab-choices lab-${name}`, open: window.matchMedia("(min-width: 48rem)").matches },
+      element("summary", { class: `lab-heading lab-${name}` }, `Network ${name}: its choices`),
+      element("div", { role: "group", "aria-label": `choices for network ${name}` }, ...controls, this.size),
     );
     this.progress.content.hidden = true;
   }
