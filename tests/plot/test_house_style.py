@@ -84,7 +84,9 @@ FIGURES = {
         xlabel="activation",
         legend="the top 4",
     ),
-    "scatter": lambda: plot.scatter(NOISE[0, 0, :, :2], {"cats": [0, 1, 2], "dogs": [3]}, xlabel="first"),
+    "scatter": lambda: plot.scatter(
+        NOISE[0, 0, :, :2], {"cats": torch.tensor([0, 1, 2]), "dogs": torch.tensor([3])}, xlabel="first"
+    ),
     "confidence_histogram": lambda: plot.confidence_histogram(torch.linspace(0, 1, 9), torch.arange(9) > 4, 0.5),
 }
 
