@@ -102,20 +102,22 @@ def class_model_steps(
     written = PARAMETRIZATIONS[parametrization](begun, clip=clip)
     chance = torch.Generator().manual_seed(seed)
 
-    def loss(numbers: Tensor) -> Tensor:
+    def loss(numbers: Tensor) -> tuple[Tensor, Tensor]:
         images = written.read(numbers)
         total = _class_loss(model(_viewed(images, jitter, scale, chance)), classes, objective)
         if tv_weight:
             total = total + tv_weight / images[0].numel() * total_variation(images).sum()
         if l2_weight:
             total = total + l2_weight / images[0].numel() * (images - middle).square().sum()
-        return total
+        return total, images.detach()
 
     def images_after() -> Iterator[Tensor]:
         numbers = written.write(begun)
         mean, square = torch.zeros_like(numbers), torch.zeros_like(numbers)
         for step in progress(range(steps)):
-            _, gradient = value_and_grad(loss, numbers)
+            (_, images), gradient = value_and_grad(loss, numbers, has_aux=True)
+            if step:
+                yield images.clone()  # those after the last step, which this one has read already
             t = step + 1
             with torch.no_grad():
                 # Adam, with a shorter memory for squares than usual: there are only some hundred steps.
@@ -126,8 +128,7 @@ def class_model_steps(
                 written.settle(numbers)
                 if blur and t % blur_every == 0:
                     numbers = written.write(gaussian_blur(written.read(numbers), blur))
-                images = written.read(numbers)
-            yield images.clone()
+        yield written.read(numbers).clone()
 
     return images_after()
 
