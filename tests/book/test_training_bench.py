@@ -74,19 +74,17 @@ def test_100_steps_from_the_same_start_are_pytorchs(bench, batch_norm):
     digits = data.load("mnist", "train") if count == 10_000 else data.sample("mnist", "train")
     order = shuffled(count)
     optimizer = torch.optim.SGD(network.parameters(), 0.02, momentum=0.9)
-    network.train()
+    network.double().train()  # in single precision PyTorch's own batch norm goes 0.1 astray in 100 steps
     for step in range(STEPS):
         some = order[step * BATCH : (step + 1) * BATCH]
         optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / found["total"])
-        loss = nn.functional.cross_entropy(network(digits.images[some]), digits.labels[some])
+        loss = nn.functional.cross_entropy(network(digits.images[some].double()), digits.labels[some])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     for name, values in found["weights"].items():
         trained = network.state_dict()[name].flatten()
-        torch.testing.assert_close(
-            torch.tensor(values), trained, atol=1e-3, rtol=0, msg=lambda text, name=name: f"{name}: {text}"
-        )
+        torch.testing.assert_close(torch.tensor(values), trained.float(), atol=1e-3, rtol=1e-3)
 
 
 def test_a_network_is_trained_kept_found_out_and_hardened(bench, tmp_path):
@@ -96,11 +94,12 @@ def test_a_network_is_trained_kept_found_out_and_hardened(bench, tmp_path):
     bench.wait_for_function("liveLab.whole.train.lanes[0].losses.length > 0", timeout=PATIENCE)
     bench.get_by_role("button", name="Pause").click()
     idle(bench)
+    bench.evaluate("liveLab.whole.train.pausing")
     paused = bench.evaluate("liveLab.engine.own.A.step")
     assert 0 < paused < 500
     bench.get_by_role("button", name="One step").click()
     idle(bench)
-    assert bench.evaluate("liveLab.engine.own.A.step") in (paused + 1, paused + 2)  # a pause lets a step end
+    assert bench.evaluate("liveLab.engine.own.A.step") == paused + 1
     train.click()
     idle(bench)
     expect(status).to_contain_text("of the test digits read correctly")

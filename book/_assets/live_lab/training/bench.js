@@ -22,6 +22,8 @@ export class TrainBench {
   /** @type {Lane[]} */
   lanes = [];
   #running = false;
+  /** Done when the networks have stopped and their state is known. @type {Promise<unknown>} */
+  pausing = Promise.resolve();
 
   /** @param {{ engine: Engine, moved: (address: string) => void, openDigits: (networks: string[]) => void }} options */
   constructor({ engine, moved, openDigits }) {
@@ -134,6 +136,7 @@ export class TrainBench {
   async during(work) {
     if (this.#running) return;
     this.#running = true;
+    await this.pausing;
     this.alert.hide();
     this.refresh();
     try {
@@ -146,12 +149,10 @@ export class TrainBench {
   }
 
   /** Stop after the step that is being made. */
-  async pause() {
-    try {
-      await Promise.all(this.built().map(({ name }) => this.engine.ask("train", name, { steps: 0 })));
-    } catch (error) {
-      this.failed(error);
-    }
+  pause() {
+    const stopped = this.built().map((lane) => this.engine.train(lane.name, 0, (each) => lane.hear(each)));
+    this.pausing = Promise.all(stopped).catch((error) => this.failed(error));
+    return this.pausing;
   }
 
   /** New random weights. */
