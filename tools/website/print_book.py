@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, PdfMargins, sync_playwright
 from pypdf import PdfReader, PdfWriter
 
 from labkit.files import replacing
@@ -36,7 +36,7 @@ PREPARE = """async () => {
 CHAPTERS = """() => [...document.querySelectorAll("#pst-primary-sidebar nav a.reference.internal")]
     .map(link => [link.getAttribute("href"), link.textContent.trim()])
     .filter(([address]) => !address.startsWith("reference/") && !address.startsWith("#"))"""
-PAPER = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
+PAPER = PdfMargins(top="18mm", bottom="18mm", left="16mm", right="16mm")
 CONTENTS = """<!doctype html><html lang="en"><title>Contents</title><style>
     body { font: 11pt/1.7 sans-serif; } h1 { font-size: 22pt; line-height: 1.25; } h2 { font-size: 15pt; }
     table { width: 100%; border-collapse: collapse; } td { border-bottom: 1px solid #ddd; }
@@ -116,7 +116,7 @@ def contents(browser: Browser, title: str, printed: Sequence[Printed]) -> PdfRea
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("only", nargs="*", help="parts of the addresses of the pages that are wanted; by default all")
     only = parser.parse_args().only
     if not (BOOK / "index.html").exists():
