@@ -53,6 +53,7 @@ export function start() {
   }
   tip.addEventListener("pointerleave", ({ relatedTarget }) => relatedTarget !== shown && hide());
   document.addEventListener("keydown", ({ key }) => key === "Escape" && hide());
+  window.addEventListener("resize", hide); // the word has moved
   document.addEventListener("pointerdown", ({ target }) => {
     if (target instanceof Node && shown && !shown.contains(target) && !tip.contains(target)) hide();
   });
