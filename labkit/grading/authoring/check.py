@@ -33,12 +33,12 @@ from labkit.grading.authoring.compare import same as same
 from labkit.grading.authoring.compare import show
 from labkit.grading.authoring.messages import CheckFailed as CheckFailed
 from labkit.grading.authoring.values import Raised as Raised
-from labkit.grading.authoring.values import built
+from labkit.grading.authoring.values import as_arguments
 from labkit.grading.authoring.values import function as function
 from labkit.grading.authoring.values import layers as layers
 from labkit.grading.authoring.values import linear as linear
 from labkit.grading.authoring.values import network as network
-from labkit.grading.authoring.values import plain as plain
+from labkit.grading.authoring.values import portable as portable
 
 messages.install()  # whoever imports this in a notebook is a student or an author
 
@@ -65,7 +65,7 @@ class Here:
             if not callable(self._namespace.get(name)):
                 return Raised("NameError", f"there is no function {name}")
             try:
-                return plain(self._namespace[name](*built(arguments), **built(options)))
+                return portable(self._namespace[name](*as_arguments(arguments), **as_arguments(options)))
             except Exception as error:
                 return Raised(type(error).__name__, str(error))
 
@@ -75,7 +75,7 @@ class Here:
         """The value of a variable."""
         if name not in self._namespace:
             return Raised("NameError", f"{name} is not defined")
-        return plain(self._namespace[name])
+        return portable(self._namespace[name])
 
     def names_in(self, function: str) -> set[str]:
         """What the code of a function mentions."""
@@ -155,7 +155,7 @@ def untouched(model: nn.Module, *tensors: Tensor) -> Iterator[None]:
             in training mode.
     """
     before = [tensor.detach().clone() for tensor in tensors]
-    weights: dict[str, Tensor] = plain(model)
+    weights: dict[str, Tensor] = portable(model)
     yield
     changed = any(not torch.equal(old, now) for old, now in zip(before, tensors, strict=True))
     that(not changed, "your function changes the tensor it is given. Work on a copy: images.clone()")

@@ -171,7 +171,7 @@ class Blind:
     def _answer(self, name: str, expected: Any, arguments: tuple):
         question = Question(expected, arguments, self._previous.get(name), self._rng)
         self._previous[name] = expected
-        return check.plain(self._attempt(question))
+        return check.portable(self._attempt(question))
 
 
 def earned(

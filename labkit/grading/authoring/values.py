@@ -149,20 +149,20 @@ class Raised:
         return f"{self.kind}: {self.message}" if self.message else self.kind
 
 
-def built(value: Any) -> Any:
+def as_arguments(value: Any) -> Any:
     """Arguments as the called function gets them: tokens built, everything else copied."""
     if isinstance(value, tuple(TOKENS.values())):
         return value.build()
     if isinstance(value, list | tuple):
-        return type(value)(built(item) for item in value)
+        return type(value)(as_arguments(item) for item in value)
     if isinstance(value, dict):
-        return {key: built(item) for key, item in value.items()}
+        return {key: as_arguments(item) for key, item in value.items()}
     if isinstance(value, Tensor):
         return value.detach().clone()
     return copy.deepcopy(value)
 
 
-def plain(value: Any) -> Any:
+def portable(value: Any) -> Any:
     """Results as they travel: a network is its tensors by name, a dataclass its fields, tensors have no history.
 
     What was raised stays what it is, so that an answer may be kept and handed out again.
@@ -174,10 +174,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach().cpu().clone()
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: portable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        items = [plain(item) for item in value]
+        items = [portable(item) for item in value]
         return items if isinstance(value, list) else tuple(items)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: portable(getattr(value, field.name)) for field in fields(value)}
     return copy.deepcopy(value)

@@ -31,11 +31,11 @@ class Reference(Here):
             except TypeError:
                 return function(*arguments, **options)
             if question in self._known:
-                return check.plain(self._known[question])
+                return check.portable(self._known[question])
             answer = function(*arguments, **options)
             if self._size + len(question) <= MOST_KEPT:
                 self._known[question], self._size = answer, self._size + len(question)
-            return check.plain(answer)
+            return check.portable(answer)
 
         return call
 

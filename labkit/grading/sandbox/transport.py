@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.grading.authoring.values import TOKENS, plain
+from labkit.grading.authoring.values import TOKENS, portable
 
 LARGEST = 64 * 2**20  # bytes of a frame
 LARGEST_JSON = 2 * 2**20
@@ -45,7 +45,7 @@ def encode(value: Any) -> bytes:
         TypeError: it is, or holds, something else.
     """
     blobs: list[memoryview] = []
-    tree = json.dumps(_tree(plain(value), blobs, 0)).encode()
+    tree = json.dumps(_tree(portable(value), blobs, 0)).encode()
     if len(tree) > LARGEST_JSON:
         raise TypeError(f"too much to send: {len(tree):,} bytes of numbers and strings; arrays may be larger")
     packed = (part for blob in blobs for part in (struct.pack(">Q", blob.nbytes), blob))

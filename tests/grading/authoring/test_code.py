@@ -111,6 +111,6 @@ def test_what_students_are_shown_gives_what_the_marking_process_got(name):
                 with pytest.raises(ValueError, match=r".+"):
                     eval(last, namespace)
             else:
-                assert same(check.plain(eval(last, namespace)), answer) is None, snippet
+                assert same(check.portable(eval(last, namespace)), answer) is None, snippet
             told += 1
     assert told >= len(hidden)
