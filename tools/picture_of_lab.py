@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import FloatRect, ViewportSize, sync_playwright
 
 from labkit.files import write_bytes
 from tools.website.chromium import ARGUMENTS, find_chromium
@@ -16,7 +16,7 @@ from tools.website.chromium import ARGUMENTS, find_chromium
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "_build/html/lab/19_live_lab.html"
 PICTURE = ROOT / "docs/train.webp"
-SIZE = {"width": 1280, "height": 760}
+SIZE = ViewportSize(width=1280, height=760)
 PATIENCE = 600_000  # milliseconds
 
 
@@ -36,7 +36,10 @@ def main() -> int:
         tab.wait_for_function("!liveLab.whole.train.running", timeout=PATIENCE)
         tab.evaluate("document.querySelector('.lab-train').scrollIntoView()")
         tab.evaluate("window.scrollBy(0, -70)")
-        image = Image.open(io.BytesIO(tab.screenshot(clip=tab.locator(".lab-train").bounding_box() | {"height": 680})))
+        box = tab.locator(".lab-train").bounding_box()
+        assert box is not None
+        clip = FloatRect(x=box["x"], y=box["y"], width=box["width"], height=680)
+        image = Image.open(io.BytesIO(tab.screenshot(clip=clip)))
         browser.close()
     written = io.BytesIO()
     image.convert("RGB").save(written, "WEBP", quality=80, method=6)
