@@ -3,7 +3,7 @@
 All get the same images, eps and number of steps, on one thread. The bare passes are what no such attack can do
 without: one forward and one backward pass a step, of the whole batch as the libraries run them, and 100 images at a
 time with their channels last, as ours does. Then what PGD takes when an image may leave the batch as soon as it fools
-the network.
+the network; and APGD and Square, the parts of AutoAttack, beside those of torchattacks, on 200 images.
 """
 
 import warnings
@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from benchmarks._race import Options, Race, backward, race, run
 from labkit import data, models
+from labkit.attacks.apgd import apgd
 from labkit.attacks.fgsm import fgsm
 from labkit.attacks.pgd import pgd
+from labkit.attacks.square import square
 from labkit.training import predict
 
 CASES = {"mnist": (500, 0.2), "cifar10": (100, 4 / 255)}  # images and eps
@@ -101,7 +103,61 @@ def section(name: str, options: Options) -> Iterator[Race]:
         )
 
 
+# network -> its images, how many, and an eps
+PARTS_OF_AUTOATTACK = {
+    "mnist": ("mnist", 200, 0.1),
+    "mnist-robust": ("mnist", 200, 0.35),
+    "cifar10": ("cifar10", 100, 2 / 255),
+}
+
+
+def autoattack(name: str, options: Options) -> Iterator[Race]:
+    """Its parts: as many images fooled, within half a point, and no slower."""
+    torch.set_num_threads(1)
+    kind, count, eps = PARTS_OF_AUTOATTACK[name]
+    images, classes = data.examples(kind, options.size(count, 4))
+    model, steps, queries = models.load(name), options.size(100, 2), options.size(500, 3)
+    batch = (model, images, classes)
+
+    def rate(found: Tensor) -> float:
+        return float((predict(model, found).argmax(1) != classes).float().mean())
+
+    def apart(one: Tensor, other: Tensor) -> float:
+        return abs(rate(one) - rate(other))
+
+    def fooled(found: Tensor) -> str:
+        return f"{rate(found):.1%} fooled"
+
+    peers = {
+        "APGD, cross-entropy": (
+            partial(apgd, *batch, eps=eps, steps=steps),
+            partial(of_torchattacks, "APGD", *batch, eps=eps, steps=steps),
+        ),
+        "APGD, targeted DLR": (
+            partial(apgd, *batch, eps=eps, steps=steps, loss="targeted_dlr"),
+            partial(of_torchattacks, "APGDT", *batch, eps=eps, steps=steps),
+        ),
+        "Square": (
+            partial(square, *batch, eps=eps, queries=queries),
+            partial(of_torchattacks, "Square", *batch, eps=eps, n_queries=queries),
+        ),
+    }
+    for attack, (ours, theirs) in peers.items():
+        yield race(
+            f"{attack}, {len(images)} images of {name}, eps {eps:.3g}",
+            {"torchattacks": theirs, "labkit": ours},
+            options.rounds,
+            equal=("torchattacks", "labkit") if attack != "Square" and not options.quick else (),
+            difference=apart,
+            tolerance=0.005,
+            wanted={"labkit": {"torchattacks": 1}},
+            note=fooled,
+            warm_up=False,
+        )
+
+
 SECTIONS = {name: partial(section, name) for name in CASES}
+SECTIONS |= {f"autoattack-{name}": partial(autoattack, name) for name in PARTS_OF_AUTOATTACK}
 
 if __name__ == "__main__":
     run(__doc__, SECTIONS)
