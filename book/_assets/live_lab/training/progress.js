@@ -92,7 +92,7 @@ export class Progress {
     const most = Math.max(...wrong);
     counts.forEach((count, at) => {
       this.#cells[at].textContent = count ? String(count) : "";
-      const share = at % 11 === 0 ? 0 : (60 * wrong[at]) / Math.max(most, 1);
+      const share = at % 11 === 0 ? 0 : (30 * wrong[at]) / Math.max(most, 1);
       this.#cells[at].style.setProperty("--share", `${share.toFixed(0)}%`);
     });
     const at = wrong.indexOf(most);
