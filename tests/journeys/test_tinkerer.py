@@ -220,6 +220,39 @@ def test_a_photo_and_a_network_that_are_not_ours(environment, photo):
     assert "Conv2d" in done.stdout
 
 
+ROBUST = """
+import torch
+from torch import nn
+from labkit import data
+from labkit.attacks.minimum_norm import minimum_norm
+from labkit.certification.certified_eps import certified_eps
+from labkit.certification.crown import crown
+from labkit.evaluation.audit import audit
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Conv2d(1, 4, 5, stride=3), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
+images, labels = data.examples("mnist", 200)
+adam = torch.optim.Adam(model.parameters(), 1e-2)
+for _ in range(20):
+    adam.zero_grad()
+    nn.functional.cross_entropy(model(images), labels).backward()
+    adam.step()
+model.eval()
+images, labels = images[:10], labels[:10]
+proved = certified_eps(model, images, labels, bounds=crown, steps=6)
+attacked = minimum_norm(model, images, labels, steps=10, tolerance=0.1).distances
+assert (proved <= attacked).all()
+assert (proved > 0).any()
+print(audit(model, images, labels, eps=0.05, steps=8, restarts=2, queries=20))
+"""
+
+
+def test_a_network_of_ones_own_is_proved_attacked_and_audited(environment, tmp_path):
+    done = run(environment(), ROBUST, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ok") == 8, done.stdout
+
+
 def blocks(document: str, language: str) -> list[str]:
     """The fenced code blocks of a document in this language."""
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.M | re.S)
