@@ -31,6 +31,8 @@ def auto_attack(
 ) -> Float[Tensor, "n c h w"]:
     """torchattacks' AutoAttack (standard version, Linf), without its warnings and its changes of global state.
 
+    Its APGD and FAB take 10 steps by default; the authors' own code takes 100, and may fool more.
+
     Source:
         Croce and Hein 2020, arXiv:2003.01690.
     """
