@@ -19,6 +19,7 @@ class Page(HTMLParser):
     def __init__(self, text: str):
         super().__init__(convert_charrefs=True)
         self.ids: set[str] = set()
+        self.places: set[str] = set()  # what the addresses of a script's own states may begin with
         self.links: list[str] = []  # where a reader can go
         self.loaded: list[str] = []  # what the browser fetches by itself
         self.scripts: list[str] = []  # inline code
@@ -28,6 +29,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         self.ids.update(values[name] for name in ("id", "name") if name in values)
+        self.places.update(values.get("data-places", "").split())
         for name in ("src", "srcset", "poster", "data"):
             if name in values and not values[name].startswith("data:"):
                 self.loaded += [part.split()[0] for part in values[name].split(",") if part.strip()]
@@ -87,8 +89,10 @@ def follow(address: str, path: Path, pages: dict[Path, Page]) -> Iterator[str]:
     target = path.parent.joinpath(unquote(parts.path)).resolve() if parts.path else path
     if not target.is_file():
         yield "there is no such file"
-    elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
-        yield "there is no such place on that page"
+    elif parts.fragment and target in pages:
+        page, fragment = pages[target], unquote(parts.fragment)
+        if fragment not in page.ids and fragment.partition("&")[0] not in page.places:
+            yield "there is no such place on that page"
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ BENCHES = {
 }
 
 
+def places() -> list[str]:
+    """The names of the lab's views and benches; its addresses begin with one."""
+    return [*sorted(path.stem for path in (pack_live_lab.SOURCES / "views").glob("*.js")), *BENCHES]
+
+
 class live_view(nodes.General, nodes.Element):
     """The place that the lab's script fills; `state` is None for the whole lab."""
 
@@ -39,9 +44,8 @@ class LiveView(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0].partition("&")[0]
-        known = sorted(path.stem for path in (pack_live_lab.SOURCES / "views").glob("*.js"))
-        if name not in (*known, *BENCHES):
-            raise self.error(f"unknown view {name!r}; there are {', '.join([*known, *BENCHES])}")
+        if name not in places():
+            raise self.error(f"unknown view {name!r}; there are {', '.join(places())}")
         return [live_view(state=self.arguments[0])]
 
 
@@ -59,7 +63,7 @@ class LiveLab(SphinxDirective):
 def visit(self: HTML5Translator, node: live_view) -> None:
     """Open the place; in a chapter it holds a sentence with a link until the script has filled it."""
     if node["state"] is None:
-        self.body.append(self.starttag(node, "div", CLASS="live-lab"))
+        self.body.append(self.starttag(node, "div", CLASS="live-lab", **{"data-places": " ".join(places())}))
         return
     lab = self.builder.get_relative_uri(self.builder.current_docname, LAB)
     if words := BENCHES.get(node["state"].partition("&")[0]):

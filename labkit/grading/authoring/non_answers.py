@@ -81,7 +81,8 @@ def _input(change: Callable[[np.ndarray], np.ndarray]) -> Leaf:
 
 def _wanted_digits(array: np.ndarray, question: Question) -> np.ndarray:
     """Real digits of the classes that the arguments name."""
-    whole = [np.asarray(each).ravel() for each in question.arguments if np.asarray(each).dtype.kind in "iu"]
+    arrays = [np.asarray(each) for each in question.arguments if isinstance(each, Tensor | np.ndarray | int)]
+    whole = [each.ravel() for each in arrays if each.dtype.kind in "iu"]
     labels = np.resize(whole[0] if whole else [3], len(array) if array.ndim else 1)
     return (
         np.stack([_digits(int(label) % 10)(array[:1], question)[0] for label in labels])

@@ -51,6 +51,14 @@ def test_every_kind_of_problem_is_found(book, html, problem):
     assert problem in found[0]
 
 
+def test_an_address_may_be_a_state_of_the_lab(book):
+    (book / "part/b.html").write_text('<p id="here"></p><div data-places="attack train"></div>')
+    (book / "index.html").write_text(GOOD.replace("</body>", '<a href="part/b.html#train&race=yes">t</a></body>'))
+    assert check_pages(book) == []
+    (book / "index.html").write_text(GOOD.replace("</body>", '<a href="part/b.html#trian&race=yes">t</a></body>'))
+    assert check_pages(book) == ["index.html: part/b.html#trian&race=yes: there is no such place on that page"]
+
+
 def test_outside_hosts_in_style_sheets_are_found(book):
     (book / "_static/a.css").write_text("@font-face { src: url('https://example.org/a.woff') }")
     assert check_pages(book) == ["_static/a.css: loads https://example.org/a.woff from outside"]

@@ -10,6 +10,10 @@ from sphinx.testing.util import SphinxTestApp
 from tools.website import pack_live_lab
 
 ROOT = Path(__file__).parents[3]
+# Sphinx remembers, in a process, which parser an earlier application chose for .md: it is named again.
+CONFIGURATION = """extensions = ['myst_parser', 'tools.website.live_view']
+source_suffix = {'.md': 'markdown'}
+"""
 CHAPTERS = (1, 3, 6, 8, 9, 12, 15, 18)
 
 
@@ -24,7 +28,7 @@ def build(tmp_path, monkeypatch):
     def run(**pages):
         source = tmp_path / "source"
         source.mkdir()
-        (source / "conf.py").write_text("extensions = ['myst_parser', 'tools.website.live_view']\n")
+        (source / "conf.py").write_text(CONFIGURATION)
         pages = {"index": "# Book\n\n```{toctree}\n:glob:\n*\nlab/*\n```\n", "lab/19_live_lab": "# Lab\n"} | pages
         for name, text in pages.items():
             (source / name).parent.mkdir(exist_ok=True)

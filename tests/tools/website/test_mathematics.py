@@ -8,6 +8,7 @@ from sphinx.testing.util import SphinxTestApp
 def test_formulas(tmp_path):
     (tmp_path / "source").mkdir()
     (tmp_path / "source/conf.py").write_text(
+        "source_suffix = {'.md': 'markdown'}\n"
         "extensions = ['myst_parser', 'tools.website.mathematics']\nmyst_enable_extensions = ['dollarmath']\n"
         "html_math_renderer = 'katex'\n"
     )

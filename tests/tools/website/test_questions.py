@@ -37,6 +37,7 @@ def build(tmp_path):
         source = tmp_path / "source"
         source.mkdir()
         (source / "conf.py").write_text(
+            "source_suffix = {'.md': 'myst-nb'}\n"
             "extensions = ['myst_nb', 'tools.website.questions', 'tools.website.glossary']\n"
             "myst_enable_extensions = ['colon_fence']\nnb_execution_mode = 'off'\n"
         )

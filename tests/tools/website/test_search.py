@@ -9,6 +9,7 @@ from sphinx.testing.util import SphinxTestApp
 def test_sections_come_before_names(tmp_path):
     (tmp_path / "source/reference").mkdir(parents=True)
     (tmp_path / "source/conf.py").write_text(
+        "source_suffix = {'.md': 'markdown'}\n"
         "extensions = ['myst_parser', 'sphinx.ext.autodoc', 'tools.website.search']\n"
     )
     pages = {
