@@ -41,7 +41,7 @@ def follow(tab: Page, words: str) -> None:
 
 
 def first_chapter(tab: Page) -> None:
-    tab.locator("article .toctree-wrapper a").first.click()
+    tab.locator("article .course-map a").first.click()
     tab.wait_for_load_state()
     assert "/basics/01_" in tab.url
 

@@ -27,6 +27,8 @@ THEME_SCRIPTS = ("scripts/bootstrap.js", "scripts/pydata-sphinx-theme.js")
 OWN = Path(__file__).parents[2] / "book/_assets/page"
 KATEX = javascript.PACKAGES / "katex/dist"
 KATEX_FONT = re.compile(r",url\(fonts/[\w-]+\.(?:woff|ttf)\) format\(\"\w+\"\)")  # all browsers know woff2
+FONT = re.compile(r"url\((fonts/[\w-]+\.woff2)\)")
+SMALL = 8_000  # bytes; a font up to this size is written into the style, which saves a request
 ICON_FONT = "vendor/fontawesome/webfonts/fa-solid-900.ttf"
 ICON_FACE = re.compile(r"@font-face\{[^}]*(?:Font ?Awesome|Font Awesome\\)[^}]*\}")
 ICON = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
@@ -65,7 +67,7 @@ def write_bundles(app: Sphinx, exception: Exception | None) -> None:
     texts = [moved((static / name).read_text(encoding="utf-8"), posixpath.dirname(name)) for name in names]
     fonts = static / "fonts"
     shutil.copytree(KATEX / "fonts", fonts, ignore=shutil.ignore_patterns("*.woff", "*.ttf"), dirs_exist_ok=True)
-    texts.insert(2, KATEX_FONT.sub("", (KATEX / "katex.min.css").read_text()))
+    texts.insert(2, FONT.sub(small_font, KATEX_FONT.sub("", (KATEX / "katex.min.css").read_text())))
     (static / "page.css").write_text(with_icons("\n".join(texts), app), encoding="utf-8")
     parts = [read_script(static, file) for file in scripts if "thebe" not in str(file)]
     parts += [(static / name).read_text(encoding="utf-8") for name in THEME_SCRIPTS]
@@ -73,6 +75,12 @@ def write_bundles(app: Sphinx, exception: Exception | None) -> None:
     bundled(OWN / "search.js", static / "search.js")
     # The first semicolon keeps a "use strict" to its own file's beginning, where it then is none.
     (static / "page.js").write_text("".join(f";{part}\n" for part in parts), encoding="utf-8")
+
+
+def small_font(found: re.Match[str]) -> str:
+    """The address of a font; of a small one, the font itself."""
+    data = (KATEX / found[1]).read_bytes()
+    return found[0] if len(data) > SMALL else f"url(data:font/woff2;base64,{base64.b64encode(data).decode()})"
 
 
 def bundled(entry: Path, output: Path) -> str:

@@ -1,9 +1,10 @@
 // Names for what has none, so that a screen reader can say it, and wide things that can be scrolled without a mouse.
 export function start() {
   const reachable = () => {
-    for (const formula of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".katex-display"))) {
-      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
-      else formula.removeAttribute("tabindex");
+    const wide = ".katex-display, .pst-scrollable-table-container";
+    for (const thing of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(wide))) {
+      if (thing.scrollWidth > thing.clientWidth) thing.tabIndex = 0;
+      else thing.removeAttribute("tabindex");
     }
   };
   reachable();
