@@ -17,10 +17,11 @@ BENCH = "liveLab.benches[0]"
 
 
 @contextmanager
-def opened(browser, address=None, *, start=True, script=None, allowed=(), **options):
+def opened(browser, address=None, *, start=True, script=None, routes=(), allowed=(), **options):
     """The lab's page with outside hosts blocked, from disk by default; afterwards a failure for all that went wrong.
 
-    `allowed` are parts of the messages that a test provokes.
+    `allowed` are parts of the messages that a test provokes, `routes` pairs of a pattern and what answers it instead.
+    A page from disk must have its routes before it opens: Chromium does not hold up its files for later ones.
     """
     address = address or PAGE.as_uri()
     own = address.partition("/_build/")[0] if address.startswith("file:") else "/".join(address.split("/")[:3])
@@ -33,6 +34,8 @@ def opened(browser, address=None, *, start=True, script=None, allowed=(), **opti
     tab.on("requestfailed", lambda request: problems.append(f"failed request: {request.url[:200]}"))
     tab.on("console", lambda message: message.type == "error" and problems.append(f"console: {message.text}"))
     tab.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+    for pattern, answer in routes:
+        tab.route(pattern, answer)
     tab.goto(address, wait_until="load")
     if start:
         begin(tab)

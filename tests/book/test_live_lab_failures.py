@@ -133,10 +133,11 @@ def test_a_tab_in_the_background_is_not_taken_for_a_failure(lab):
     ids=["a bit flipped", "other weights", "an empty script"],
 )
 def test_a_broken_weight_file(browser, spoil, sentence):
-    with opened(browser, start=False, allowed=PROVOKED) as tab:
-        text = (BOOK / "_static/lab/networks/mnist.js").read_text()
-        assert spoil(text) != text
-        tab.route("**/networks/mnist.js", lambda route: route.fulfill(body=spoil(text), content_type="text/javascript"))
+    text = (BOOK / "_static/lab/networks/mnist.js").read_text()
+    spoilt = spoil(text)
+    assert spoilt != text
+    route = ("**/networks/mnist.js", lambda route: route.fulfill(body=spoilt, content_type="text/javascript"))
+    with opened(browser, start=False, routes=[route], allowed=PROVOKED) as tab:
         tab.locator(".lab-load").click()
         note = tab.locator(".lab-note")
         expect(note).to_contain_text(sentence, timeout=90_000)
@@ -147,8 +148,8 @@ def test_a_broken_weight_file(browser, spoil, sentence):
 
 
 def test_a_missing_file_is_named_and_can_be_tried_again(browser):
-    with opened(browser, start=False, allowed=PROVOKED) as tab:
-        tab.route("**/networks/digits.js", lambda route: route.abort())
+    route = ("**/networks/digits.js", lambda route: route.abort())
+    with opened(browser, start=False, routes=[route], allowed=PROVOKED) as tab:
         tab.locator(".lab-load").click()
         expect(tab.locator(".lab-note")).to_contain_text(
             "networks/digits.js could not be loaded. Is the network there?"
