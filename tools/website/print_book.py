@@ -8,12 +8,13 @@ import argparse
 import html
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, PdfMargins, sync_playwright
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import Destination, Fit
 
 from labkit.files import replacing
 from tools.website.chromium import ARGUMENTS, find_chromium
@@ -36,6 +37,12 @@ PREPARE = """async () => {
 CHAPTERS = """() => [...document.querySelectorAll("#pst-primary-sidebar nav a.reference.internal")]
     .map(link => [link.getAttribute("href"), link.textContent.trim()])
     .filter(([address]) => !address.startsWith("reference/") && !address.startsWith("#"))"""
+# A heading without its link and without the second reading of its formulas, each run of white space as one space.
+HEADINGS = """() => [...document.querySelectorAll("article :is(h2, h3, h4)")].map(heading => {
+    const copy = heading.cloneNode(true);
+    for (const aside of copy.querySelectorAll(".headerlink, .katex-mathml")) aside.remove();
+    return copy.textContent.replace(/\\s+/g, " ").trim();
+})"""
 PAPER = PdfMargins(top="18mm", bottom="18mm", left="16mm", right="16mm")
 CONTENTS = """<!doctype html><html lang="en"><title>Contents</title><style>
     body { font: 11pt/1.7 sans-serif; } h1 { font-size: 22pt; line-height: 1.25; } h2 { font-size: 15pt; }
@@ -48,6 +55,7 @@ class Printed(NamedTuple):
 
     title: str
     pdf: PdfReader
+    headings: Sequence[str]
 
 
 def print_book(target: Path, only: Sequence[str] = ()) -> int:
@@ -64,14 +72,14 @@ def print_book(target: Path, only: Sequence[str] = ()) -> int:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         title, addresses = list_pages(browser)
         wanted = [each for each in addresses if not only or any(part in each[0] for part in only)]
-        printed = [Printed(name, on_paper(browser, BOOK / address)) for address, name in wanted]
+        printed = [Printed(name, *on_paper(browser, BOOK / address)) for address, name in wanted]
         pages = contents(browser, title, printed)
         browser.close()
     writer = PdfWriter()
     writer.add_metadata({"/Title": title, "/Author": "the authors of labkit"})
     writer.append(pages, "Contents", import_outline=False)
     for each in printed:
-        writer.append(each.pdf, each.title, import_outline=True)
+        add_chapter(writer, each)
     writer.page_mode = "/UseOutlines"
     with replacing(target) as file:
         writer.write(file)
@@ -87,15 +95,45 @@ def list_pages(browser: Browser) -> tuple[str, list[tuple[str, str]]]:
     return title, [("index.html", "How to use this book"), *found]
 
 
-def on_paper(browser: Browser, page: Path) -> PdfReader:
-    """A page as Chromium prints it, in light colours."""
+def on_paper(browser: Browser, page: Path) -> tuple[PdfReader, list[str]]:
+    """A page as Chromium prints it, in light colours, and the headings of its sections."""
     tab = browser.new_page(color_scheme="light")
     tab.goto(page.as_uri())
     tab.emulate_media(media="print", color_scheme="light")
     tab.evaluate(PREPARE)
+    headings = tab.evaluate(HEADINGS)
     data = tab.pdf(format="A4", margin=PAPER, print_background=True, outline=True, tagged=True)
     tab.close()
-    return PdfReader(io.BytesIO(data))
+    return PdfReader(io.BytesIO(data)), headings
+
+
+def add_chapter(writer: PdfWriter, printed: Printed) -> None:
+    """Append a page; the outline gets its title with its sections below it.
+
+    In Chromium's outline the sections are below the page's own heading, and lose the space where a heading breaks its
+    line. So the title stands for that heading, and the sections are named as they are on the page.
+    """
+    first = len(writer.pages)
+    writer.append(printed.pdf, import_outline=False)
+    names = {"".join(name.split()): name for name in printed.headings}
+    parents = [writer.add_outline_item(title=printed.title, page_number=first)]
+    for depth, entry in walk(printed.pdf.outline):
+        page = printed.pdf.get_destination_page_number(entry)
+        if depth and page is not None:
+            name = names.get("".join((entry.title or "").split()), entry.title or "")
+            place = Fit.xyz(entry.left, entry.top)
+            parent = parents[min(depth, len(parents)) - 1]
+            item = writer.add_outline_item(title=name, page_number=first + page, parent=parent, fit=place)
+            parents[depth:] = [item]
+
+
+def walk(outline: Iterable[Any], depth: int = 0) -> Iterator[tuple[int, Destination]]:
+    """Entries of an outline with their depths."""
+    for entry in outline:
+        if isinstance(entry, list):
+            yield from walk(entry, depth + 1)
+        else:
+            yield depth, entry
 
 
 def contents(browser: Browser, title: str, printed: Sequence[Printed]) -> PdfReader:
