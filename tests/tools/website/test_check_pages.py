@@ -55,8 +55,8 @@ def test_an_address_may_be_a_state_of_the_lab(book):
     (book / "part/b.html").write_text('<p id="here"></p><div data-places="attack train"></div>')
     (book / "index.html").write_text(GOOD.replace("</body>", '<a href="part/b.html#train&race=yes">t</a></body>'))
     assert check_pages(book) == []
-    (book / "index.html").write_text(GOOD.replace("</body>", '<a href="part/b.html#trian&race=yes">t</a></body>'))
-    assert check_pages(book) == ["index.html: part/b.html#trian&race=yes: there is no such place on that page"]
+    (book / "index.html").write_text(GOOD.replace("</body>", '<a href="part/b.html#learn&race=yes">t</a></body>'))
+    assert check_pages(book) == ["index.html: part/b.html#learn&race=yes: there is no such place on that page"]
 
 
 def test_outside_hosts_in_style_sheets_are_found(book):
