@@ -63,7 +63,8 @@ class LiveLab(SphinxDirective):
 def visit(self: HTML5Translator, node: live_view) -> None:
     """Open the place; in a chapter it holds a sentence with a link until the script has filled it."""
     if node["state"] is None:
-        self.body.append(self.starttag(node, "div", CLASS="live-lab", **{"data-places": " ".join(places())}))
+        names: dict[str, Any] = {"data-places": " ".join(places())}
+        self.body.append(self.starttag(node, "div", CLASS="live-lab", **names))
         return
     lab = self.builder.get_relative_uri(self.builder.current_docname, LAB)
     if words := BENCHES.get(node["state"].partition("&")[0]):
