@@ -48,7 +48,7 @@ def first_chapter(tab: Page) -> None:
 
 def test_from_the_index_to_a_slider_that_moves(tab):
     first_chapter(tab)
-    slider = tab.locator('.cell_output [role="slider"]').first
+    slider = tab.locator(".cell_output").get_by_role("slider").first
     slider.scroll_into_view_if_needed()
     before = slider.evaluate(PICTURE)
     assert before

@@ -1,7 +1,7 @@
 // Names for what has none, so that a screen reader can say it, and wide things that can be scrolled without a mouse.
 export function start() {
   const reachable = () => {
-    const wide = ".katex-display, .pst-scrollable-table-container";
+    const wide = ".katex-display, .pst-scrollable-table-container, .cell_output > .output";
     for (const thing of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(wide))) {
       if (thing.scrollWidth > thing.clientWidth) thing.tabIndex = 0;
       else thing.removeAttribute("tabindex");
