@@ -46,11 +46,22 @@ function save(all) {
 /** What is kept of a page, by default of this one. @returns {Page} */
 export const kept = (page = here) => load()[page] ?? { predict: {}, quiz: {} };
 
-/** Change what is kept of this page. @param {(page: Page) => void} change */
+/**
+ * Change what is kept of this page. A page that was only opened writes nothing: right after a reload the browser may not
+ * have handed on what was written last, and to write then would lose it.
+ * @param {(page: Page) => void} change
+ */
 export function keep(change) {
   const own = kept();
   change(own);
+  own.asks = asked();
   save({ ...load(), [here]: own });
+}
+
+/** How many predictions and quizzes this page holds. */
+function asked() {
+  const count = (/** @type {string} */ kind) => document.querySelectorAll(`.course-${kind}`).length;
+  return { predict: count("predict"), quiz: count("quiz") };
 }
 
 /** Which kinds of things are done on a page. @param {string} page */
@@ -69,11 +80,8 @@ function done(page) {
 
 /** The end of a chapter: what is done in it, and a box for the exercise, of which the page knows nothing. */
 function closeChapter() {
-  const count = (/** @type {string} */ kind) => document.querySelectorAll(`.course-${kind}`).length;
-  const asks = { predict: count("predict"), quiz: count("quiz") };
   const end = document.querySelector(".prev-next-footer");
-  if (!asks.predict || !end) return;
-  if (JSON.stringify(kept().asks) !== JSON.stringify(asks)) keep((page) => (page.asks = asks));
+  if (!asked().predict || !end) return;
   const solved = element("input", {
     type: "checkbox",
     onchange: () => keep((page) => (page.exercise = solved.checked)),
