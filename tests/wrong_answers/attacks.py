@@ -1,7 +1,15 @@
 """Typical mistakes of the assignment *attacks*, and what each must be told."""
 
+BORROWED = """
+from labkit.attacks.fgsm import fgsm as ready
+
+
+def fgsm(model, images, classes, eps, targeted=False):
+    return ready(model, images, classes, eps=eps, targeted=targeted)
+"""
 WRONG = {
     "fgsm": [
+        (BORROWED, "labkit's own fgsm"),
         ("    return (images", "    (images", "return"),
         ("-eps if targeted else eps", "eps if targeted else -eps", "down the loss"),
         ("-eps if targeted else eps", "eps", "targeted=True does the same"),

@@ -2,6 +2,7 @@
 
 WRONG = {
     "saliency": [
+        ("from labkit.attribution.saliency import saliency", "labkit's own saliency"),
         ("    return gradient\n", "", "return"),
         ("return gradient", "return gradient.abs()", "the gradient is signed"),
         (".sum()", ".mean()", "add the scores up"),

@@ -64,6 +64,11 @@ class Assignment:
         return list(dict.fromkeys(found))
 
     @property
+    def lent(self) -> list[str]:
+        """What of labkit an answer may use: what the solution imports."""
+        return [name for name in self.modules if name.startswith("labkit.")]
+
+    @property
     def setup(self) -> list[str]:
         """The code cells before the first task, as students get them too."""
         names = [bool(cell.name) for cell in self.cells]

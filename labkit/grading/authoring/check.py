@@ -42,6 +42,7 @@ from labkit.grading.authoring.values import portable as portable
 
 messages.install()  # whoever imports this in a notebook is a student or an author
 
+LENT = ("labkit.data", "labkit.models", "labkit.plot", "labkit.widgets", "labkit.grading")  # what any answer may use
 COLLECTED = "__hidden_checks__"  # a name in the namespace of a notebook whose hidden checks are only collected
 
 
@@ -175,16 +176,44 @@ def easy(what: str, words: str | None) -> Part:
     return Part(what, words, easy=True)
 
 
-def borrowed(student: Any, function: str, *names: str) -> str | None:
+def borrowed(student: Any, function: str, *names: str, lent: Sequence[str] = ()) -> str | None:
     """None where a function does its work itself, else a sentence that says what it calls.
 
+    Marking asks this of every function by itself, with what the solution imports as `lent`. A hidden check asks it
+    where something outside labkit would do the work too.
+
     Args:
-        student: as in hidden checks; in visible ones `Here(globals())`.
+        student: as in hidden checks.
         function: the function that was to be written.
-        names: what would do the work for it: functions and classes of any module, by their own names.
+        names: what else would do the work for it: functions and classes of any module, by their own names.
+        lent: modules of labkit that it may use beside LENT.
     """
-    found = [name for name in names if name in student.names_in(function)]
-    return f"it calls {found[0]}, and that is what is to be written" if found else None
+    return _not_own(student.names_in(function), names, (*LENT, *lent))
+
+
+def own(function: Callable, *names: str) -> None:
+    """For visible checks: a function does its work itself, and calls neither labkit's methods nor these names.
+
+    Args:
+        function: the student's.
+        names: see `borrowed`.
+
+    Raises:
+        CheckFailed: the message says what it calls.
+    """
+    words = _not_own(mentions.in_function(function), names, LENT)
+    that(words is None, f"your function gives what is wanted, but {words}.")
+
+
+def _not_own(mentioned: set[str], names: Sequence[str], lent: Sequence[str]) -> str | None:
+    for name in names:
+        if name in mentioned:
+            return f"it calls {name}, and that is what is to be written"
+    ours = {name for name in mentioned if name.startswith("labkit.")}
+    ours -= {name for name in ours for module in lent if f"{name}.".startswith(f"{module}.")}
+    longest = max(sorted(ours), key=lambda name: name.count("."), default="")
+    name = longest.rpartition(".")[2]
+    return f"it calls labkit's own {name}, and that is what is to be written" if name else None
 
 
 def parts(hidden: Callable, student: Any, reference: Any, seed: int) -> Iterator[Part]:

@@ -56,7 +56,7 @@ def finite(found: Any, shape: tuple[int, ...]) -> str | None:
     For parts that ask for a property of an answer instead of comparing it with the reference's.
     """
     if isinstance(found, Raised):
-        return f"it stops with {found}"
+        return found.words
     words = _same_numbers(found, np.zeros(shape), np.inf, 0)
     if words is None and not np.isfinite(np.asarray(found, dtype=float)).all():
         return "it holds nan or inf"
@@ -79,7 +79,7 @@ def raised(found: Any, kind: str = "ValueError") -> str | None:
 
 def _same(found: Any, expected: Any, tolerance: float, spare: float) -> str | None:
     if isinstance(found, Raised):
-        return f"it stops with {found}"
+        return found.words
     if found is None and expected is not None:
         return "nothing came back: does it end with a return?"
     if isinstance(expected, dict):

@@ -138,6 +138,9 @@ def function(name: str) -> Function:
 # What comes back.
 
 
+BORROWED = "Borrowed"  # the kind of a call that is not made, see `check.borrowed`
+
+
 @dataclass(frozen=True)
 class Raised:
     """What a call gives where the student's function raised an exception, took too long or does not exist."""
@@ -147,6 +150,11 @@ class Raised:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}" if self.message else self.kind
+
+    @property
+    def words(self) -> str:
+        """What is said of it, "it ...": how the call stopped, or why it was not made."""
+        return self.message if self.kind == BORROWED else f"it stops with {self}"
 
 
 def as_arguments(value: Any) -> Any:

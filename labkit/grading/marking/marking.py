@@ -122,7 +122,7 @@ class Marker:
             for cell in self.assignment.tests:
                 if cell.name not in known:
                     begin(cell.name)
-                    result.tasks[cell.name] = self._task(cell, Student(session), result.seed)
+                    result.tasks[cell.name] = self._task(cell, Student(session, self.assignment.lent), result.seed)
                     done(cell.name, result.tasks[cell.name])
                 else:
                     result.tasks[cell.name] = known[cell.name]

@@ -1,11 +1,13 @@
 """A submission's notebook, run in a box and asked questions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from labkit.grading.authoring import mentions
 from labkit.grading.authoring.assignments import Cell
-from labkit.grading.authoring.check import Raised
+from labkit.grading.authoring.check import Raised, borrowed
+from labkit.grading.authoring.values import BORROWED
 from labkit.grading.marking.results import sentence
 from labkit.grading.sandbox.box import Box, Boxes, Lost
 
@@ -21,15 +23,21 @@ class Session:
         self._box: Box | None = None
         self._left = RESTARTS
         self._skipped: set[int] = set()
+        self._mentioned: dict[str, set[str]] = {}
         self.seconds = 0.0  # of its own time
         self.errors: dict[int, str] = {}  # how cells ended that did not end well
         self.memory = 0
         self.stopped = ""  # why no further process is started
 
-    @property
-    def sources(self) -> list[str]:
-        """The code of the notebook."""
-        return [cell.source for cell in self._cells]
+    @cached_property
+    def _bindings(self) -> mentions.Bindings:
+        return mentions.bindings(cell.source for cell in self._cells)
+
+    def names_in(self, function: str) -> set[str]:
+        """What the code of a function mentions, as it stands in the notebook."""
+        if function not in self._mentioned:
+            self._mentioned[function] = mentions.in_sources(self._bindings, function)
+        return self._mentioned[function]
 
     def start(self) -> None:
         """Run the notebook's cells, if they have not been run in a process that still lives."""
@@ -96,17 +104,29 @@ class Session:
 
 
 class Student:
-    """The functions and variables of a submission, as hidden checks use them."""
+    """The functions and variables of a submission, as hidden checks use them.
 
-    def __init__(self, session: Session):
-        self._session = session
+    A function that calls what was to be written is not called: every answer of it says so.
+    """
+
+    def __init__(self, session: Session, lent: Sequence[str]):
+        """
+        Args:
+            session: the process to ask.
+            lent: modules of labkit that functions may use, beside check.LENT.
+        """
+        self._session, self._lent = session, lent
 
     def names_in(self, function: str) -> set[str]:
         """What the code of a function mentions, as it stands in the notebook."""
-        return mentions.in_sources(self._session.sources, function)
+        return self._session.names_in(function)
 
     def __getattr__(self, name: str) -> Callable:
+        words = borrowed(self, name, lent=self._lent)
+
         def call(*arguments: Any, **options: Any) -> Any:
+            if words:
+                return Raised(BORROWED, words)
             order = {"do": "call", "name": name, "arguments": list(arguments), "options": options}
             return self._session.ask(order)
 
