@@ -456,17 +456,24 @@ def test_over_http(browser):
 def test_without_javascript_there_is_a_figure_and_a_sentence(browser):
     with opened(browser, start=False, java_script_enabled=False) as tab:
         expect(tab.get_by_text("Your browser runs no JavaScript here")).to_be_visible()
-        figure = tab.locator(".tag_lab-instead img").first
-        expect(figure).to_be_visible()
-        assert "handwritten seven" in figure.get_attribute("alt")
+        expect(tab.locator('article img[alt*="handwritten seven"]')).to_be_visible()
         expect(tab.locator(".lab-view-attack")).to_be_visible()
 
 
 def test_without_wasm_there_is_a_figure_and_a_sentence(browser):
     with opened(browser, start=False, script="delete globalThis.WebAssembly") as tab:
         expect(tab.get_by_text("This browser lacks WebAssembly")).to_be_visible()
-        expect(tab.locator(".tag_lab-instead img").first).to_be_visible()
+        expect(tab.locator('article img[alt*="handwritten seven"]')).to_be_visible()
         assert tab.locator(".lab-load").count() == 0
+
+
+def test_nothing_answers_the_question_before_it_is_asked(browser):
+    """The figure, and the words that tell what it shows, come behind the question, the button and the views."""
+    with opened(browser, start=False) as tab:
+        order = ".lab-load, .lab-view-kernel, .course-recall, img[alt*='handwritten seven']"
+        found = tab.evaluate("order => [...document.querySelectorAll(order)].map(each => each.className)", order)
+        assert [each.split()[-1] for each in found[:2]] == ["lab-load", "lab-view-kernel"]
+        assert len(found) >= 4
 
 
 def test_the_button_states_what_is_loaded(browser):

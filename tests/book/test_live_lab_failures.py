@@ -66,7 +66,7 @@ def test_the_worker_throws(lab):
     values = f"{{ image: {BENCH}.digit, window: 3 }}"
     lab.evaluate(f"void {BENCH}.ask('occlusion map', 'occlusion', 'mnist', {values}).catch({BENCH}.failed)")
     lab.workers[0].evaluate("() => void setTimeout(() => { throw new Error('enough of it') })")
-    expect(alert(lab)).to_contain_text("The networks stopped (Uncaught Error: enough of it). Your digit is still here")
+    expect(alert(lab)).to_contain_text("The networks stopped (Uncaught Error: enough of it). Nothing is lost")
     assert digit(lab) == before
     alert(lab).get_by_role("button", name="Try again").click()
     expect(alert(lab)).to_be_hidden()

@@ -16,13 +16,14 @@ from tools.website.fetch_assets import VENDOR
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
 
+PROVOKED = ("is not a network", "Stopped", "enough of it")
 PATIENCE = 300_000  # milliseconds, for machines that are busy
 STEPS, BATCH, SEED = 100, 20, 1
 
 
 @pytest.fixture(scope="module")
 def bench(browser):
-    with opened(browser, f"{PAGE.as_uri()}#train&filters=4&passes=1", start=False, allowed=["is not a network"]) as tab:
+    with opened(browser, f"{PAGE.as_uri()}#train&filters=4&passes=1", start=False, allowed=PROVOKED) as tab:
         tab.locator(".lab-load").click()
         tab.locator(".lab-train").wait_for(timeout=PATIENCE)
         yield tab
@@ -159,6 +160,42 @@ def test_a_network_is_trained_kept_found_out_and_hardened(bench, tmp_path):
     bench.get_by_role("button", name="Challenges").click()
     expect(bench.get_by_text("yours: ").first).to_be_visible()
     assert bench.locator("li.lab-done").count() > 0
+
+
+DIE = {
+    "throws": "() => void setTimeout(() => { throw new Error('enough of it') })",
+    "is gone without a word": "() => close()",
+}
+
+
+@pytest.mark.parametrize("end", DIE)
+def test_the_worker_dies_while_it_trains(bench, end):
+    """A sentence says so, nothing that has been learnt is lost, and training goes on where it was."""
+    bench.evaluate("location.hash = '#train&filters=4&passes=1&shift=0'")
+    bench.wait_for_function("liveLab.whole.shown === 'train'")
+    bench.get_by_role("button", name="Train", exact=True).click()
+    bench.wait_for_function("liveLab.whole.train.lanes[0].losses.length > 1", timeout=PATIENCE)
+    before = bench.evaluate("(({ step, seconds }) => ({ step, seconds }))(liveLab.engine.own.A)")
+    bench.evaluate("liveLab.engine.patience = 5000")
+    bench.workers[0].evaluate(DIE[end])
+    alert = bench.locator(".lab-train .lab-alert")
+    expect(alert).to_contain_text("The networks stopped (", timeout=PATIENCE)
+    expect(alert).to_contain_text("Nothing is lost, and they start anew. Press “Try again”")
+    expect(alert).to_contain_text("What your networks have learnt is kept.")
+    idle(bench)
+    bench.evaluate("liveLab.engine.patience = 20000")
+    kept = bench.evaluate("liveLab.engine.own.A.step")
+    assert before["step"] <= kept < 500
+    bench.evaluate(
+        """() => liveLab.engine.addEventListener("measured", ({ detail }) => (liveLab.first ??= detail.seconds))"""
+    )
+    alert.get_by_role("button", name="Try again").click()
+    idle(bench)
+    expect(alert).to_be_hidden()
+    assert bench.evaluate("liveLab.engine.own.A.step") == bench.evaluate("liveLab.engine.own.A.total")
+    assert bench.evaluate("liveLab.first") > before["seconds"], "the seconds begin anew"
+    bench.evaluate("delete liveLab.first")
+    assert bench.evaluate("liveLab.whole.train.lanes[0].accuracy") > 0.85
 
 
 def test_too_high_a_rate_diverges_and_the_page_says_why(bench):

@@ -1,7 +1,7 @@
 // The networks, behind a worker. The worker answers each question by its number. A question may be overtaken by a newer
 // one of the same kind, about the same network, from the same asker: its answer is then null, and there is nothing to
 // show. A worker that dies is started again by the next question.
-import { Failure } from "./failure.js";
+import { Failure, Stopped } from "./failure.js";
 import { inflate } from "./packed.js";
 
 /** @import {Answer, Contents, Facts, Measured, Own, OwnFacts, Recipe, Report, State} from "./types.js" */
@@ -129,7 +129,7 @@ export class Engine extends EventTarget {
     const facts = { ...this.material.shapes[shape], label: `network ${name}`, title: `network ${name}`, style: name };
     const made = await this.ask("build", name, { facts, recipe, state });
     this.facts.networks[name] = facts;
-    this.own[name] = { recipe, facts, state: made.state, step: 0, total: made.total };
+    this.own[name] = { recipe, facts, state: made.state, step: 0, total: made.total, seconds: 0 };
     this.#changed(name, made.kernels);
     return this.own[name];
   }
@@ -139,7 +139,7 @@ export class Engine extends EventTarget {
    *  @returns {Promise<Report | null>} */
   async train(name, steps, progress) {
     const keep = (/** @type {Report} */ report) => {
-      Object.assign(this.own[name], { state: report.state, step: report.step });
+      Object.assign(this.own[name], { state: report.state, step: report.step, seconds: report.seconds });
       progress(report);
     };
     /** @type {Report | null} */
@@ -243,10 +243,7 @@ export class Engine extends EventTarget {
   #died(reason) {
     const waiting = [...this.#open.values()];
     this.#stop();
-    const failure = new Failure(
-      `The networks stopped (${reason}). Your digit is still here: draw on, or press “Try again”, and they start anew.`,
-    );
-    for (const { reject } of waiting) reject(failure);
+    for (const { reject } of waiting) reject(new Stopped(reason));
   }
 
   #stop() {

@@ -3,12 +3,17 @@
 /** A failure whose message is a whole sentence for the reader. */
 export class Failure extends Error {}
 
+/** The worker is gone; the next question starts it again. */
+export class Stopped extends Error {}
+
 const MEMORY = /memory|alloc|out of bounds|overflow/i; // as browsers and the runtime put it
 
 /** @param {unknown} error @param {string} next what the reader can do */
 export function sentence(error, next) {
   if (error instanceof Failure) return error.message;
   const reason = (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+  if (error instanceof Stopped)
+    return `The networks stopped (${reason}). Nothing is lost, and they start anew. ${next}`;
   if (MEMORY.test(reason)) return `There is not enough memory here (${reason}). Close other tabs. ${next}`;
   return `That failed: ${reason}. ${next}`;
 }

@@ -111,9 +111,23 @@ function open(place, engine) {
     const address = parseAddress(location.hash);
     if (["train", "challenges"].includes(address.view) || view(address.view)) whole.take(address);
   });
-  place.append(...whole.content);
-  document.body.classList.add("lab-is-live");
+  place.append(...leftOut(engine), ...whole.content);
   return whole;
+}
+
+/** A page with a network of somebody's own says what it does not have. @param {Engine} engine */
+function leftOut({ names, facts: { networks } }) {
+  if (contents.training.scripts.length) return [];
+  const open = names.some((name) => networks[name].layers.length);
+  const kernels = names.some((name) => String(networks[name].kernels?.size) === "3,3");
+  const words = [
+    open ? "" : "“Look inside” is left out: the file does not say which pixels a unit sees.",
+    kernels
+      ? ""
+      : "“Slide a kernel” has kernels of its own only: the network begins with none of 3 × 3 for one channel.",
+    "Training, challenges and proofs are in the book's live lab.",
+  ];
+  return [element("p", { class: "lab-note" }, words.filter(Boolean).join(" "))];
 }
 
 /** One view in a chapter, with a link to the same state in the lab. @param {HTMLElement} place @param {Engine} engine

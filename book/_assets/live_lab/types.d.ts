@@ -83,9 +83,10 @@ export interface Own {
   recipe: Recipe;
   facts: OwnFacts;
   state: State;
-  /** How many steps of how many it has made. */
+  /** How many steps of how many it has made, and in how many seconds. */
   step: number;
   total: number;
+  seconds: number;
 }
 
 /** A layer whose maps can be looked at: how many there are, and which pixels each row and column of units sees. */

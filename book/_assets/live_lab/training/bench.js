@@ -22,6 +22,8 @@ export class TrainBench {
   /** @type {Lane[]} */
   lanes = [];
   #running = false;
+  /** What was begun last, or what is left of it: it is done again after a failure. @type {() => Promise<unknown>} */
+  again = () => Promise.resolve();
   /** Done when the networks have stopped and their state is known. @type {Promise<unknown>} */
   pausing = Promise.resolve();
 
@@ -30,7 +32,7 @@ export class TrainBench {
     this.engine = engine;
     this.moved = moved;
     this.painter = new Painter(palette);
-    this.alert = alertBox("Press “Try again”, or change something.", () => this.train());
+    this.alert = alertBox("Press “Try again”, or change something.", () => this.during(this.again));
     this.settings = new Settings(
       { ...recipeSettings(""), ...recipeSettings("b."), race: choice("no", ["no", "yes"]) },
       () => this.moved(this.address()),
@@ -136,6 +138,7 @@ export class TrainBench {
   async during(work) {
     if (this.#running) return;
     this.#running = true;
+    this.again = work;
     await this.pausing;
     this.alert.hide();
     this.refresh();

@@ -7,6 +7,7 @@ import { element, menu } from "../dom.js";
 
 const EPS = [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3];
 const [STEPS, DIGITS] = [10, 200]; // of the attack that measures, and how many test digits it is tried on
+const [BEGIN, GO_ON] = ["Harden a copy of A", "Go on hardening B"];
 const WORDS =
   "A network can be trained to resist. Each step attacks its digits first, every pixel by at most eps, and then learns " +
   "to read them all the same. Network A stays as it is; network B becomes a copy of A and is hardened. The chart " +
@@ -24,21 +25,27 @@ export class Harden {
     this.bench = bench;
     /** @type {(values: string[], unit?: string) => [string, string][]} */
     const choices = (values, unit = "") => values.map((value) => [value, value + unit]);
-    const eps = menu("eps", choices(["0.05", "0.1", "0.15", "0.2", "0.3"]), (value) => (this.#eps = value));
+    const chosen = (/** @type {() => void} */ take) => {
+      take();
+      this.refresh();
+    };
+    const eps = menu("eps", choices(["0.05", "0.1", "0.15", "0.2", "0.3"]), (value) =>
+      chosen(() => (this.#eps = value)),
+    );
     const attack = menu(
       "attack",
       [
         ["1", "FGSM, one step: quick"],
         ["3", "PGD, 3 steps: harder"],
       ],
-      (value) => (this.#attack = value),
+      (value) => chosen(() => (this.#attack = value)),
     );
-    const passes = menu("passes", choices(["1", "2", "4", "8"]), (value) => (this.#passes = value));
+    const passes = menu("passes", choices(["1", "2", "4", "8"]), (value) => chosen(() => (this.#passes = value)));
     eps.show(this.#eps);
     passes.show(this.#passes);
     const button = (/** @type {string} */ text, /** @type {() => unknown} */ act) =>
       element("button", { type: "button", onclick: () => act() }, text);
-    this.start = button("Harden a copy of A", () => bench.during(() => this.#harden()));
+    this.start = button(BEGIN, () => bench.during(() => this.#harden()));
     this.measure = button("Measure again", () => bench.during(() => this.#measure()));
     this.words = element("output", { class: "lab-words" });
     this.chart = chart({
@@ -62,18 +69,38 @@ export class Harden {
   refresh() {
     const ready = !this.bench.running && Boolean(this.bench.lanes[0].own);
     this.start.disabled = this.measure.disabled = !ready;
+    this.start.textContent = this.#paused ? GO_ON : BEGIN;
     if (!this.bench.lanes[0].own) this.words.textContent = "Train network A first.";
     else if (!Object.keys(this.curves).length) this.words.textContent = "";
+  }
+
+  /** What the menus say now. */
+  get #chosen() {
+    return { eps: Number(this.#eps), attack: Number(this.#attack), passes: Number(this.#passes) };
+  }
+
+  /** Whether network B has been hardened in this way, and not to the end. */
+  get #paused() {
+    const { own } = this.bench.lanes[1];
+    const { eps, attack, passes } = this.#chosen;
+    const same = own?.recipe.eps === eps && own.recipe.attack === attack && own.recipe.passes === passes;
+    return Boolean(own) && same && own.step < own.total;
   }
 
   async #harden() {
     const [a, b] = this.bench.lanes;
     const own = a.own;
     if (!own) return;
+    if (this.#paused) return this.#train(b);
     this.curves = {};
-    const hard = { eps: Number(this.#eps), attack: Number(this.#attack), passes: Number(this.#passes) };
-    await b.build({ ...own.recipe, ...hard, rate: 0.02 }, own.state);
+    await b.build({ ...own.recipe, ...this.#chosen, rate: 0.02 }, own.state);
     await this.#try(a);
+    this.bench.again = () => this.#train(b);
+    await this.#train(b);
+  }
+
+  /** @param {Lane} b */
+  async #train(b) {
     this.words.textContent = "Hardening: network B is attacked at every step, and learns from it.";
     const report = await this.bench.engine.train("B", Infinity, (each) => b.hear(each));
     if (report) await this.#try(b);

@@ -55,15 +55,15 @@ const commands = {
   },
 
   /** A network of the reader's in the place of an older one; its weights are drawn where none are given.
-   *  @param {string} network @param {{ facts: OwnFacts, recipe: Recipe, state: State | null, step?: number }} values */
-  async build(network, { facts, recipe, state, step: done = 0 }) {
+   *  @param {string} network @param {{ facts: OwnFacts, recipe: Recipe, state: State | null, step?: number, seconds?: number }} values `step` and
+   *  `seconds` are those of a training that goes on in a new worker */
+  async build(network, { facts, recipe, state, step: done = 0, seconds = 0 }) {
     if (!material) throw new Error("there are no digits to train with");
     const [forward, gradient, step] = await unpacked(material.files, [facts.forward, facts.gradient, facts.step]);
     const made = new OwnNetwork(facts, { forward, gradient, step }, state ?? beginning(facts.tensors, recipe.seed));
     await made.open();
     await networks[network]?.close();
-    [networks[network], trainings[network]] = [made, new Training(made, recipe, material)];
-    trainings[network].step = done;
+    [networks[network], trainings[network]] = [made, new Training(made, recipe, material, { step: done, seconds })];
     return { kernels: made.kernels?.slice(), state: made.state(), total: trainings[network].total };
   },
 

@@ -16,15 +16,16 @@ const TESTED = 100; // digits in one batch of a test
 const TESTS = 2; // of all test digits, in each pass over the training digits
 
 export class Training {
-  step = 0;
-  seconds = 0;
   /** @type {Uint32Array} */
   #order;
 
-  /** @param {Trainable} network @param {Recipe} recipe @param {{ training: Digits, test: Digits }} digits */
-  constructor(network, recipe, { training, test }) {
+  /** @param {Trainable} network @param {Recipe} recipe @param {{ training: Digits, test: Digits }} digits
+   *  @param {{ step?: number, seconds?: number }} [done] */
+  constructor(network, recipe, { training, test }, { step = 0, seconds = 0 } = {}) {
     this.network = network;
     this.recipe = recipe;
+    this.step = step;
+    this.seconds = seconds;
     this.digits = training;
     this.test = test;
     this.draw = uniform(1000 + recipe.seed);
@@ -35,6 +36,7 @@ export class Training {
     this.labels = training.classes.map((digit) =>
       this.draw() < recipe.wrong ? (digit + 1 + Math.floor(9 * this.draw())) % 10 : digit,
     );
+    if (step % this.each) this.#shuffle();
   }
 
   /** The learning rate falls evenly to 0. */
