@@ -62,7 +62,7 @@ def write_lab(network: str | Path, output: Path | str) -> Path:
     images, classes = data.examples("mnist", DIGITS)
     files["digits"] = (images * 255).round().byte().numpy().tobytes()
     files["facts"] = json.dumps({"networks": {"network": facts}, "labels": classes.tolist()}).encode()
-    contents = {part: {"scripts": [], "bytes": 0} for part in ("networks", "training", "certified")}
+    contents = {part: {"scripts": [], "bytes": 0} for part in ("networks", "training", "certified", "photographs")}
     scripts = [*runtime, as_script(files).decode(), f"var labContents = {json.dumps(contents)};", script]
     page = Path(__file__).with_suffix(".html").read_text("utf-8").replace("STYLE", style)
     page = page.replace("TITLE", html.escape(f"The live lab: {facts['label']}"))

@@ -30,3 +30,10 @@ export function linear(rows, shape) {
     }),
   };
 }
+
+/** A turn that goes on `most` times and keeps what it is told. @param {number} most */
+export function turn(most = Infinity) {
+  /** @type {any[]} */
+  const told = [];
+  return { told, tell: (/** @type {object} */ part) => void told.push(part), pause: async () => most-- > 0 };
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { tasks } from "../../book/_assets/live_lab/worker/tasks.js";
-import { linear } from "./linear.js";
+import { linear, turn } from "./linear.js";
 
 const ROWS = [
   [1, 0, -1, 0.5],
@@ -10,13 +10,6 @@ const ROWS = [
 ];
 const network = linear(ROWS, [1, 2, 2]);
 const image = Float32Array.of(0.5, 0.5, 0.5, 0.5); // logits 0.25 and -0.375
-
-/** A turn that goes on `most` times and keeps what it is told. @param {number} most */
-function turn(most = Infinity) {
-  /** @type {any[]} */
-  const told = [];
-  return { told, tell: (/** @type {object} */ part) => void told.push(part), pause: async () => most-- > 0 };
-}
 
 test("a linear network's saliency map is its weights, whatever the noise", async () => {
   const plain = await tasks.saliency(network, { image, digit: 1 });

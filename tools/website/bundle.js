@@ -1,10 +1,13 @@
 // Bundles the live lab into one classic script, which a page opened from disk may load; its worker is in it as text.
-// node tools/website/bundle.js SOURCES NETWORKS TRAINING CERTIFIED OUTPUT, those in the middle lists of what there is to load
+// node tools/website/bundle.js SOURCES OUTPUT CONTENTS..., lists of what there is to load, each in the folder of its part
 import { readFile } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { build } from "esbuild";
 
-const [sources, networks, training, certified, output] = process.argv.slice(2);
-const contents = { networks: await read(networks), training: await read(training), certified: await read(certified) };
+const [sources, output, ...lists] = process.argv.slice(2);
+/** @type {Record<string, unknown>} */
+const contents = {};
+for (const list of lists) contents[basename(dirname(list))] = await read(list);
 
 /** @param {string} path */
 async function read(path) {

@@ -20,6 +20,7 @@ from tools.website import pack_live_lab
 
 LAB = "lab/19_live_lab"
 BENCHES = {
+    "photographs": "See what a network finds in a photograph of yours, in the live lab",
     "train": "Train a network of your own in the live lab, break it, and harden it",
     "challenges": "Try the challenges of the live lab",
 }
@@ -37,7 +38,7 @@ class live_view(nodes.General, nodes.Element):
 class LiveView(SphinxDirective):
     """``live-view``: one view of the lab, beginning with the digit and the settings of the argument.
 
-    The benches that need the whole page, ``train`` and ``challenges``, become a link to it.
+    The benches that need the whole page, such as ``train``, become a link to it.
     """
 
     required_arguments = 1

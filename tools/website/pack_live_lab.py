@@ -2,7 +2,8 @@
 
 Everything goes into _build/static/lab, anew whenever something that it is made from has changed. Networks and digits
 are scripts that hold files (see fetch_assets.py); a contents.json beside them lists what there is to load, for the
-bundler. What the lab trains with is a part of its own, loaded when a reader wants to train (pack_training.py).
+bundler. What the lab trains with is a part of its own, loaded when a reader wants to train (pack_training.py), and so
+is the network for photographs (pack_photographs.py).
 """
 
 import json
@@ -28,9 +29,11 @@ TRAINS = (
     "models.py",
     "data.py",
 )  # in labkit; what the bench that trains is made from
+PARTS = ("networks", "training", "certified", "photographs")
 STAMP, CONTENTS = ".made-from", "contents.json"
 TOOLS = [
-    Path(__file__).with_name(name) for name in ("pack_live_lab.py", "pack_training.py", "fetch_assets.py", "bundle.js")
+    Path(__file__).with_name(name)
+    for name in ("pack_live_lab.py", "pack_training.py", "pack_photographs.py", "fetch_assets.py", "bundle.js")
 ]
 
 
@@ -42,7 +45,8 @@ def main() -> Path:
     _keep(folder / "training", [*(ROOT / "labkit" / name for name in TRAINS), *TOOLS], pack_training_part)
     shared = [ROOT / "labkit/widgets/browse.js", ROOT / "labkit/plot/palette.json", ROOT / "package-lock.json"]
     _keep(folder / "certified", [ROOT / "labkit", *TOOLS], pack_certified)
-    parts = [folder / part / CONTENTS for part in ("networks", "training", "certified")]
+    _keep(folder / "photographs", [ROOT / "labkit", ROOT / "constraints.txt", *TOOLS], pack_photographs_part)
+    parts = [folder / part / CONTENTS for part in PARTS]
     _keep(folder / "page", [SOURCES, *shared, *parts, *TOOLS], lambda page: bundle(page, parts))
     return STATIC
 
@@ -117,6 +121,14 @@ def pack_training_part(folder: Path) -> None:
     _write_contents(folder, {})
 
 
+def pack_photographs_part(folder: Path) -> None:
+    """Write the networks for photographs and the bundled photos, and contents.json."""
+    from tools.website.pack_photographs import pack_photographs
+
+    pack_photographs(folder)
+    _write_contents(folder, {})
+
+
 def _write_contents(folder: Path, others: dict[Path, str]) -> None:
     """What there is to load, as the page's script names it: files from elsewhere, and all in this folder."""
     scripts = others | {path: f"../{folder.name}/{path.name}" for path in sorted(folder.iterdir())}
@@ -137,7 +149,7 @@ def bundle(folder: Path, contents: list[Path]) -> None:
     reason = javascript.install()
     if reason:
         raise RuntimeError(reason)
-    if not javascript.node(Path(__file__).with_name("bundle.js"), SOURCES, *contents, folder / "lab.js"):
+    if not javascript.node(Path(__file__).with_name("bundle.js"), SOURCES, folder / "lab.js", *contents):
         raise RuntimeError("the live lab could not be bundled; the errors above say which file and line")
     shutil.copyfile(SOURCES / "lab.css", folder / "lab.css")
 

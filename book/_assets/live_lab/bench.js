@@ -3,18 +3,18 @@ import palette from "../../../labkit/plot/palette.json" with { type: "json" };
 import { Painter } from "./colours.js";
 import { alertBox } from "./alert.js";
 import { SIZE } from "./digit.js";
-import { element, menu } from "./dom.js";
+import { element } from "./dom.js";
 import { newest } from "./failure.js";
 import { extent, median, verdict } from "./numbers.js";
 import { Pad } from "./pad.js";
 import { Bars } from "./probabilities.js";
-import { formatAddress, Settings } from "./settings.js";
+import { formatAddress } from "./settings.js";
+import { Tabs } from "./tabs.js";
 
 /** @import {Engine} from "./engine.js" */
 /** @import {Picture} from "./colours.js" */
-/** @import {BuiltView, View} from "./types.js" */
+/** @import {View} from "./types.js" */
 /** @typedef {{ image: Float32Array, settled: boolean, start: number }} Drawn */
-/** @typedef {BuiltView & { view: View, settings: Settings, tab: HTMLElement, panel: HTMLElement }} Shown */
 
 const SETTLE = 120; // milliseconds without a change before the slower views follow
 const BLANK =
@@ -36,10 +36,8 @@ export class Bench {
   logits = {};
   /** Grows whenever a network is changed. */
   version = 0;
-  /** @type {Shown[]} */
-  #views = [];
-  /** @type {Shown | null} */
-  #shown = null;
+  /** @type {Tabs<View>} */
+  #tabs;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #settle;
   #alert = alertBox("Press “Try again”, or draw on.", () => this.retry());
@@ -68,7 +66,16 @@ export class Bench {
     });
     this.failed = this.failed.bind(this);
     this.look = newest(this.#look.bind(this), this.failed);
-    this.#views = views.map((view) => this.#build(view));
+    this.#tabs = new Tabs({
+      id: this.id,
+      views,
+      build: (view, settings) => view.build(this, settings),
+      moved: () => this.moved(this.address()),
+      changed: () => {
+        this.moved(this.address());
+        return this.#refresh();
+      },
+    });
     const changed = () => {
       this.version += 1;
       this.names.forEach((name) => this.bars.mark(name, engine.patched(name).length > 0));
@@ -85,9 +92,9 @@ export class Bench {
     const right = element(
       "section",
       { class: "lab-right", "aria-label": "views of the digit" },
-      ...(views.length > 1 ? this.#tabs() : []),
+      ...this.#tabs.content,
       this.#alert.element,
-      ...this.#views.map(({ panel }) => panel),
+      ...this.#tabs.panels,
     );
     const help = element(
       "details",
@@ -115,7 +122,7 @@ export class Bench {
 
   /** Hear of nothing any more, as another bench takes this one's place. */
   close() {
-    this.#shown?.hide?.();
+    this.#tabs.shown?.hide?.();
     this.#gone.abort();
   }
 
@@ -176,7 +183,7 @@ export class Bench {
     this.#alert.hide();
     if (settled) this.#tell(image);
     clearTimeout(this.#settle);
-    if (this.#shown?.live) await this.#shown.update();
+    if (this.#tabs.shown?.live) await this.#tabs.shown.update();
     else this.#settle = setTimeout(() => this.#refresh(), settled ? 0 : SETTLE);
     if (settled) this.moved(this.address());
   }
@@ -192,95 +199,30 @@ export class Bench {
   }
 
   async #refresh() {
-    if (!this.#shown || this.names.some((name) => !this.logits[name])) return;
+    const { shown } = this.#tabs;
+    if (!shown || this.names.some((name) => !this.logits[name])) return;
     try {
-      await this.#shown.update();
+      await shown.update();
     } catch (error) {
       this.failed(error);
     }
   }
 
-  /** @param {View} view @returns {Shown} */
-  #build(view) {
-    const settings = new Settings(view.settings, () => this.moved(this.address()));
-    const built = view.build(this, settings);
-    const [tabId, panelId] = [`${this.id}-tab-${view.name}`, `${this.id}-${view.name}`];
-    const tab = element(
-      "button",
-      {
-        type: "button",
-        role: "tab",
-        class: `lab-tab-${view.name}`,
-        id: tabId,
-        "aria-controls": panelId,
-        "aria-selected": "false",
-        tabindex: -1,
-        onclick: () => this.show(view.name),
-      },
-      view.title,
-    );
-    const prose = [...document.querySelectorAll(`.lab-view-${view.name}`)];
-    const panel = element(
-      "div",
-      { role: "tabpanel", class: `lab-panel-${view.name}`, id: panelId, "aria-labelledby": tabId, hidden: true },
-      ...prose,
-      ...built.content,
-    );
-    return { ...built, view, settings, tab, panel };
-  }
-
-  /** Tabs, and a menu in their place where there is no room for them. */
-  #tabs() {
-    const choices = this.#views.map(({ view }) => /** @type {[string, string]} */ ([view.name, view.title]));
-    this.menu = menu("view", choices, (name) => this.show(name));
-    this.menu.element.classList.add("lab-view-menu");
-    const tabs = element(
-      "div",
-      { class: "lab-tabs", role: "tablist", "aria-label": "views" },
-      ...this.#views.map(({ tab }) => tab),
-    );
-    tabs.addEventListener("keydown", (event) => {
-      const at = this.#views.findIndex((each) => each === this.#shown);
-      const last = this.#views.length - 1;
-      const to = /** @type {Record<string, number>} */ ({ ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: last })[
-        event.key
-      ];
-      if (to === undefined) return;
-      event.preventDefault();
-      const next = this.#views[(to + last + 1) % (last + 1)];
-      this.show(next.view.name);
-      next.tab.focus();
-    });
-    return [this.menu.element, tabs];
-  }
-
   /** Show a view; the first one if there is none of this name. @param {string} name */
   show(name) {
-    const chosen = this.#views.find(({ view }) => view.name === name) ?? this.#views[0];
-    if (this.#shown !== chosen) this.#shown?.hide?.();
-    this.#shown = chosen;
-    this.menu?.show(chosen.view.name);
-    for (const each of this.#views) {
-      each.tab.setAttribute("aria-selected", String(each === chosen));
-      each.tab.tabIndex = each === chosen ? 0 : -1;
-      each.panel.hidden = each !== chosen;
-    }
-    this.moved(this.address());
-    return this.#refresh();
+    return this.#tabs.show(name);
   }
 
   /** Show what an address says. @param {{ view: string, pairs: Record<string, string> }} address */
   take({ view, pairs }) {
-    const named = this.#views.find((each) => each.view.name === view);
-    named?.settings.take(pairs);
-    this.show(view);
+    this.#tabs.take(view, pairs);
     this.pad.take(pairs);
   }
 
   /** The address of what is shown now. */
   address() {
-    if (!this.#shown) return "";
-    return formatAddress(this.#shown.view.name, { ...this.pad.pairs(), ...this.#shown.settings.pairs() });
+    const { shown } = this.#tabs;
+    return shown ? formatAddress(shown.view.name, { ...this.pad.pairs(), ...shown.settings.pairs() }) : "";
   }
 }
 

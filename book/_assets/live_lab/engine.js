@@ -4,10 +4,12 @@
 import { Failure, Stopped } from "./failure.js";
 import { inflate } from "./packed.js";
 
-/** @import {Answer, Contents, Facts, Measured, Own, OwnFacts, Recipe, Report, State} from "./types.js" */
+/** @import {Answer, Contents, Facts, Measured, NetworkFacts, Own, OwnFacts, PhotographFacts, Recipe, Report, State}
+ *  from "./types.js" */
 /** @typedef {{ resolve(result: any): void, reject(error: Error): void, progress?: (part: any) => void }} Open */
 
 const KEPT = 200; // times of each kind
+const RUNTIME = ["ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.mjs"];
 
 export class Engine extends EventTarget {
   /** How long a worker may be silent while somebody waits for it, in milliseconds. */
@@ -67,6 +69,27 @@ export class Engine extends EventTarget {
     return engine;
   }
 
+  /** A second engine, with a worker of its own, for the networks of the photographs and some of this one's.
+   *  @param {string} folder @param {Contents} contents @param {string[]} names of this engine's that are wanted there
+   *  @param {(text: string) => void} report */
+  async forPhotographs(folder, contents, names, report) {
+    await loadScripts(folder, contents, report);
+    report("Starting the network …");
+    const files = globalThis.labFiles ?? {};
+    const text = await inflate("photograph facts", files["photograph facts"]);
+    /** @type {PhotographFacts} */
+    const { networks, photos } = JSON.parse(new TextDecoder().decode(text));
+    for (const name of names) networks[name] = this.facts.networks[name];
+    const engine = new Engine({
+      files,
+      facts: { networks, labels: [] },
+      digits: new Uint8Array(),
+      source: this.source,
+    });
+    await engine.start();
+    return { engine, photos };
+  }
+
   /** Start the worker where there is none. */
   start() {
     this.#starting ??= this.#start().catch((error) => {
@@ -83,7 +106,8 @@ export class Engine extends EventTarget {
     this.#worker.onerror = (event) => this.#died(event.message);
     this.#worker.onmessageerror = () => this.#died("its answer could not be read");
     const shipped = Object.entries(this.facts.networks).filter(([name]) => !(name in this.own));
-    const { kernels } = await this.#send("load", "", { files: this.files, networks: Object.fromEntries(shipped) });
+    const networks = Object.fromEntries(shipped);
+    const { kernels } = await this.#send("load", "", { files: needed(this.files, networks), networks });
     URL.revokeObjectURL(address);
     this.kernels = kernels;
     if (this.material) await this.#send("material", "", { files: this.files });
@@ -116,7 +140,7 @@ export class Engine extends EventTarget {
     this.files = globalThis.labFiles ?? {};
     const text = await inflate("certified facts", this.files["certified facts"]);
     const networks = JSON.parse(new TextDecoder().decode(text));
-    const { kernels } = await this.ask("load", "", { files: this.files, networks });
+    const { kernels } = await this.ask("load", "", { files: needed(this.files, networks), networks });
     Object.assign(this.facts.networks, networks);
     Object.assign(this.kernels, kernels);
   }
@@ -170,6 +194,11 @@ export class Engine extends EventTarget {
   async ask(task, network, values, { asker = "", progress } = {}) {
     await this.start();
     return this.#send(task, network, values, asker, progress);
+  }
+
+  /** Give up what this asker has asked of a network. @param {string} network @param {string} asker */
+  async stop(network, asker) {
+    if (this.#open.size) await this.#send("stop", network, {}, asker);
   }
 
   /** As `ask`, and note under this name how long the answer took.
@@ -252,6 +281,13 @@ export class Engine extends EventTarget {
     [this.#worker, this.#starting, this.#strikes] = [null, null, 0];
     this.#open.clear();
   }
+}
+
+/** The files that these networks and the runtime read. @param {Record<string, string>} files
+ *  @param {Record<string, NetworkFacts>} networks */
+function needed(files, networks) {
+  const named = Object.values(networks).flatMap(({ forward, gradient, weights }) => [forward, gradient, weights]);
+  return Object.fromEntries([...RUNTIME, ...named].map((name) => [name, files[name]]));
 }
 
 /** @param {string} folder @param {Contents} contents @param {(text: string) => void} report */

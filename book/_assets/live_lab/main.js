@@ -103,13 +103,13 @@ function open(place, engine) {
         (each !== certify || contents.certified.scripts.length),
     ),
     folder,
-    training: contents.training,
+    parts: contents,
     replaced: (bench) => (lab.benches[0] = bench),
   });
   lab.whole = whole;
   addEventListener("hashchange", () => {
     const address = parseAddress(location.hash);
-    if (["train", "challenges"].includes(address.view) || view(address.view)) whole.take(address);
+    if (["photographs", "train", "challenges"].includes(address.view) || view(address.view)) whole.take(address);
   });
   place.append(...leftOut(engine), ...whole.content);
   return whole;

@@ -15,6 +15,10 @@ export interface NetworkFacts {
   gradient: string;
   weights: string;
   layers: LayerFacts[];
+  /** The names of its classes, where they are no digits. */
+  names?: string[];
+  /** Whether its weights travel in half precision, and its gradient graph takes weights for each layer. */
+  halved?: boolean;
   /** The layers, for a proof by interval bounds. */
   proof?: ProofStep[];
   /** The first layer's kernels, if they can be edited: one for each filter. */
@@ -104,6 +108,13 @@ export interface Facts {
   labels: number[];
 }
 
+/** What the bench *Photographs* loads; written by tools/website/pack_photographs.py. */
+export interface PhotographFacts {
+  networks: Record<string, NetworkFacts>;
+  /** The bundled photos: what is to be seen in each. */
+  photos: Record<string, string>;
+}
+
 export type Palette = "grey" | "heat" | "signed";
 
 /** Something that the benches have measured, for the challenges. */
@@ -127,7 +138,7 @@ export interface Contents {
   bytes: number;
 }
 
-export type Parts = Record<"networks" | "training" | "certified", Contents>;
+export type Parts = Record<"networks" | "training" | "certified" | "photographs", Contents>;
 
 export interface Question {
   id: number;
@@ -150,6 +161,16 @@ export interface View {
   /** What can be set in it, which is also what its address says. */
   settings: Record<string, import("./settings.js").Setting>;
   build(bench: import("./bench.js").Bench, settings: import("./settings.js").Settings): BuiltView;
+}
+
+/** One look at a photo; a module each in photographs/views/, whose header says how to add one: photographs/bench.js. */
+export interface PhotographView {
+  /** Its name in the address, behind "view=". */
+  name: string;
+  /** The words on its tab. */
+  title: string;
+  settings: Record<string, import("./settings.js").Setting>;
+  build(bench: import("./photographs/bench.js").PhotographBench, settings: import("./settings.js").Settings): BuiltView;
 }
 
 export interface BuiltView {

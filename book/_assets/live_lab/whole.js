@@ -4,45 +4,67 @@ import { Challenges } from "./challenges/bench.js";
 import { memory, Records } from "./challenges/records.js";
 import { element, menu } from "./dom.js";
 import { sentence } from "./failure.js";
+import { PhotographBench } from "./photographs/bench.js";
 import { parseAddress } from "./settings.js";
 import { TrainBench } from "./training/bench.js";
 
 /** @import {Engine} from "./engine.js" */
-/** @import {Contents, View} from "./types.js" */
-/** @typedef {"digits" | "train" | "challenges"} Name */
+/** @import {Parts, View} from "./types.js" */
+/** @typedef {"digits" | "photographs" | "train" | "challenges"} Name */
 
 const PAUSE = 200; // milliseconds; browsers refuse too many changes of the address in a short time
 /** @type {Record<Name, string>} */
-const TITLES = { digits: "Draw and look", train: "Train your own", challenges: "Challenges" };
+const TITLES = {
+  digits: "Draw and look",
+  photographs: "Photographs",
+  train: "Train your own",
+  challenges: "Challenges",
+};
+const PROMISE =
+  "A network that knows a thousand kinds of things looks at photographs: at these, or at yours. See what it finds in " +
+  "them, and where. Your photo stays on this machine: the page computes everything itself and sends nothing anywhere.";
+const DIGIT_NETWORKS = ["mnist", "mnist-robust"]; // which the bench for photographs shows a photographed digit
 
 export class WholeLab {
   /** @type {Bench} */
   digits;
   /** @type {TrainBench | null} */
   train = null;
+  /** @type {PhotographBench | null} */
+  photographs = null;
   /** @type {Name} */
   shown = "digits";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #later;
   #rooms = {
     digits: element("div"),
+    photographs: element("div", { hidden: true }),
     train: element("div", { hidden: true }),
     challenges: element("div", { hidden: true }),
   };
+  /** The address that the bench for photographs opens with. @type {{ pairs: Record<string, string> } | null} */
+  #wanted = null;
   #news = element("p", { class: "lab-news", role: "status" });
   #compare = element("div", { class: "lab-controls lab-compare", hidden: true });
 
-  /** @param {{ engine: Engine, views: View[], folder: string, training: Contents, replaced: (bench: Bench) => void }}
+  /** @param {{ engine: Engine, views: View[], folder: string, parts: Parts, replaced: (bench: Bench) => void }}
    *  options `replaced` hears of each new bench for digits */
-  constructor({ engine, views, folder, training, replaced }) {
+  constructor({ engine, views, folder, parts, replaced }) {
     this.engine = engine;
     this.views = views;
     this.folder = folder;
-    this.training = training;
+    this.parts = parts;
     this.replaced = replaced;
     this.digits = this.#open(engine.names);
+    this.has = {
+      digits: true,
+      photographs: parts.photographs.scripts.length > 0,
+      train: parts.training.scripts.length > 0,
+      challenges: parts.training.scripts.length > 0,
+    };
+    const offered = Object.entries(TITLES).filter(([name]) => this.has[/** @type {Name} */ (name)]);
     this.tabs = Object.fromEntries(
-      Object.entries(TITLES).map(([name, title]) => [
+      offered.map(([name, title]) => [
         name,
         element("button", { type: "button", onclick: () => this.show(/** @type {Name} */ (name)) }, title),
       ]),
@@ -55,7 +77,7 @@ export class WholeLab {
       const news = records.note(/** @type {CustomEvent} */ (event).detail);
       if (news.length) this.#news.textContent = `Challenge reached: ${news.map(({ words }) => words).join(" ")}`;
     });
-    this.content = [...(training.scripts.length ? [nav, this.#news] : []), ...Object.values(this.#rooms)];
+    this.content = [...(offered.length > 1 ? [nav, this.#news] : []), ...Object.values(this.#rooms)];
     this.#mark();
   }
 
@@ -118,6 +140,7 @@ export class WholeLab {
       else this.digits.retry();
       this.#offerNetworks();
     } else if (name === "train") await this.#startTraining();
+    else if (name === "photographs") this.#offerPhotographs();
     else {
       this.challenges.show();
       this.#moved("#challenges");
@@ -127,8 +150,43 @@ export class WholeLab {
   #mark() {
     for (const [name, room] of Object.entries(this.#rooms)) {
       room.hidden = name !== this.shown;
-      this.tabs[name].setAttribute("aria-current", String(name === this.shown));
+      this.tabs[name]?.setAttribute("aria-current", String(name === this.shown));
     }
+  }
+
+  /** What the bench for photographs loads is large: only a click on a button that says how large loads it. */
+  #offerPhotographs() {
+    if (this.photographs) {
+      this.#moved(this.photographs.address());
+      return;
+    }
+    const note = element("p", { class: "lab-note", role: "status" });
+    const size = (this.parts.photographs.bytes / 1e6).toFixed(1);
+    const button = element(
+      "button",
+      { type: "button", class: "lab-load", onclick: () => start() },
+      `Load the network for photographs (${size} MB)`,
+    );
+    const start = async () => {
+      button.disabled = true;
+      try {
+        const opened = await this.engine.forPhotographs(this.folder, this.parts.photographs, DIGIT_NETWORKS, (text) => {
+          note.textContent = text;
+        });
+        this.photographs = new PhotographBench({ ...opened, moved: (address) => this.#moved(address) });
+        this.#rooms.photographs.replaceChildren(...this.photographs.content);
+        await this.photographs.take(this.#wanted ?? { pairs: {} });
+        this.photographs.chooser.canvas.focus({ preventScroll: true });
+      } catch (error) {
+        console.error(error);
+        button.disabled = false;
+        note.textContent = sentence(error, "Press the button to try again.");
+      }
+    };
+    if (!this.#wanted) this.#moved("#photographs");
+    this.#rooms.photographs.replaceChildren(
+      element("div", { class: "lab-offer" }, element("p", {}, PROMISE), button, note),
+    );
   }
 
   /** Load what training needs, once, after a click. */
@@ -137,7 +195,7 @@ export class WholeLab {
     const note = element("p", { class: "lab-note", role: "status" });
     this.#rooms.train.replaceChildren(note);
     try {
-      await this.engine.loadMaterial(this.folder, this.training, (text) => (note.textContent = text));
+      await this.engine.loadMaterial(this.folder, this.parts.training, (text) => (note.textContent = text));
       this.train = new TrainBench({
         engine: this.engine,
         moved: (address) => this.#moved(address),
@@ -157,11 +215,16 @@ export class WholeLab {
 
   /** Show what an address says. @param {{ view: string, pairs: Record<string, string> }} address */
   async take(address) {
-    if (address.view === "train" && this.training.scripts.length) {
+    if (address.view === "train" && this.has.train) {
       await this.show("train");
       return this.train?.take(address);
     }
-    if (address.view === "challenges" && this.training.scripts.length) {
+    if (address.view === "photographs" && this.has.photographs) {
+      this.#wanted = address;
+      await this.show("photographs");
+      return this.photographs?.take(address);
+    }
+    if (address.view === "challenges" && this.has.challenges) {
       await this.show("challenges");
       return this.challenges.take(address);
     }

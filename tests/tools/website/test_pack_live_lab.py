@@ -64,8 +64,9 @@ def esbuild():
 
 
 def test_the_lab_is_one_classic_script_with_its_worker_in_it(esbuild, tmp_path):
-    (tmp_path / "contents.json").write_text('{"scripts": ["runtime.js"], "bytes": 1}')
-    pack_live_lab.bundle(tmp_path, 3 * [tmp_path / "contents.json"])
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks/contents.json").write_text('{"scripts": ["runtime.js"], "bytes": 1}')
+    pack_live_lab.bundle(tmp_path, [tmp_path / "networks/contents.json"])
     script = (tmp_path / "lab.js").read_text()
     assert "runtime.js" in script
     assert "wasmBinary" in script, "the worker"
@@ -79,7 +80,7 @@ def test_errors_in_the_sources_stop_it(esbuild, tmp_path, monkeypatch):
         (tmp_path / name).write_text("const = 1;")
     monkeypatch.setattr(pack_live_lab, "SOURCES", tmp_path)
     with pytest.raises(RuntimeError, match="could not be bundled"):
-        pack_live_lab.bundle(tmp_path, 3 * [tmp_path / "contents.json"])
+        pack_live_lab.bundle(tmp_path, [])
 
 
 @pytest.fixture
@@ -95,6 +96,7 @@ def tree(tmp_path, monkeypatch):
         "book/_assets/vendor/onnxruntime/runtime.js",
         "tools/bundle.js",
         "package-lock.json",
+        "constraints.txt",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -112,10 +114,11 @@ def tree(tmp_path, monkeypatch):
     monkeypatch.setattr(pack_live_lab, "pack_networks", make)
     monkeypatch.setattr(pack_live_lab, "pack_training_part", make)
     monkeypatch.setattr(pack_live_lab, "pack_certified", make)
+    monkeypatch.setattr(pack_live_lab, "pack_photographs_part", make)
     monkeypatch.setattr(pack_live_lab, "bundle", make)
     pack_live_lab.main()
     pack_live_lab.main()
-    assert made == ["networks", "training", "certified", "page"], "made once"
+    assert made == ["networks", "training", "certified", "photographs", "page"], "made once"
     made.clear()
     return tmp_path, made
 
@@ -123,15 +126,15 @@ def tree(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changed", "again"),
     [
-        ("labkit/features/receptive_field.py", ["networks", "certified"]),
-        ("labkit/data.py", ["networks", "training", "certified"]),
-        ("labkit/weights/mnist.safetensors", ["networks", "certified"]),
+        ("labkit/features/receptive_field.py", ["networks", "certified", "photographs"]),
+        ("labkit/data.py", ["networks", "training", "certified", "photographs"]),
+        ("labkit/weights/mnist.safetensors", ["networks", "certified", "photographs"]),
         ("book/_assets/vendor/onnxruntime/runtime.js", ["networks"]),
         ("book/_assets/live_lab/lab.css", ["page"]),
-        ("labkit/widgets/browse.js", ["networks", "certified", "page"]),
-        ("labkit/plot/palette.json", ["networks", "certified", "page"]),
+        ("labkit/widgets/browse.js", ["networks", "certified", "photographs", "page"]),
+        ("labkit/plot/palette.json", ["networks", "certified", "photographs", "page"]),
         ("package-lock.json", ["page"]),
-        ("tools/bundle.js", ["networks", "training", "certified", "page"]),
+        ("tools/bundle.js", ["networks", "training", "certified", "photographs", "page"]),
     ],
 )
 def test_what_has_changed_is_made_again_and_nothing_else(tree, changed, again):
@@ -156,6 +159,7 @@ def test_a_failure_leaves_the_older_files(tree, monkeypatch):
         "certified",
         "networks",
         "page",
+        "photographs",
         "training",
     ]
     assert (root / "_build/static/lab/page/made.js").exists()

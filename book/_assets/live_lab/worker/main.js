@@ -3,6 +3,8 @@
 import { inflate } from "../packed.js";
 import { Network } from "./network.js";
 import { beginning, OwnNetwork } from "./own_network.js";
+import { photographTasks } from "./photograph_tasks.js";
+import { widened } from "./safetensors.js";
 import { tasks } from "./tasks.js";
 import { robustness, Training } from "./training.js";
 
@@ -36,7 +38,7 @@ const commands = {
     for (const [name, facts] of Object.entries(wanted)) {
       const [forward, gradient, weights] = await unpacked(files, [facts.forward, facts.gradient, facts.weights]);
       try {
-        networks[name] = new Network(facts, { forward, gradient }, weights);
+        networks[name] = new Network(facts, { forward, gradient }, facts.halved ? widened(weights) : weights);
         await networks[name].open();
       } catch (error) {
         throw new Error(`${facts.title} cannot be opened: ${message(error)}`, { cause: error });
@@ -44,6 +46,15 @@ const commands = {
       if (networks[name].shipped) kernels[name] = networks[name].shipped;
     }
     return { kernels };
+  },
+
+  /** Give up whatever this asker has asked of a network: its answers are null. @param {string} network
+   *  @param {object} _ @param {string} asker */
+  async stop(network, _, asker) {
+    for (const kind of newest.keys()) {
+      if (kind.startsWith(`${asker} `) && kind.endsWith(` ${network}`)) newest.set(kind, NaN);
+    }
+    return {};
   },
 
   /** Keep what training needs. @param {string} _ @param {{ files: Files }} values */
@@ -115,7 +126,7 @@ const message = (error) => (error instanceof Error ? error.message : String(erro
 async function answer({ id, task, asker, network, values }) {
   /** @typedef {Record<string, (...given: any[]) => Promise<unknown>>} Works */
   const command = /** @type {Works} */ (commands)[task];
-  if (command) return command(network, values);
+  if (command) return command(network, values, asker);
   if (!networks[network]) throw new Error(`there is no network ${network}`);
   const kind = `${asker} ${task} ${network}`;
   newest.set(kind, id);
@@ -129,7 +140,7 @@ async function answer({ id, task, asker, network, values }) {
   };
   const lesson = /** @type {Works} */ (lessons)[task];
   if (lesson && network in trainings) return lesson(network, values, turn);
-  const work = /** @type {Works} */ (tasks)[task];
+  const work = /** @type {Works} */ ({ ...tasks, ...photographTasks })[task];
   if (!work) throw new Error(`there is no task ${task} for ${network}`);
   return work(networks[network], values, turn);
 }

@@ -66,12 +66,24 @@ export class Network {
   /** Logits, and the gradient of sum(weights * logits) with respect to the images.
    *  @param {Float32Array} images @param {Float32Array} weights */
   async backward(images, weights) {
+    const { logits, gradient } = await this.gradients(images, weights, ["logits", "gradient"]);
+    return { logits, gradient };
+  }
+
+  /** Outputs of the graph that has the gradient: "logits", "gradient", and of a network for photographs each stage and
+   *  "gradient.STAGE". With weights for a stage, the gradient is that of sum(weights * stage) as well.
+   *  @param {Float32Array} images @param {Float32Array} weights @param {string[]} names
+   *  @param {Record<string, Tensor>} [stages] weights for the stage of that name, which broadcast to it */
+  async gradients(images, weights, names, stages = {}) {
+    /** @type {Record<string, Tensor>} */
     const inputs = {
       images: this.batch(images),
       weights: new ort.Tensor("float32", weights, [weights.length / this.classes, this.classes]),
     };
-    const { logits, gradient } = numbers(await this.run("gradient", inputs, ["logits", "gradient"]));
-    return { logits, gradient };
+    for (const { name } of this.facts.layers) {
+      if (this.facts.halved) inputs[`weights.${name}`] = stages[name] ?? new ort.Tensor("float32", [0], [1, 1, 1, 1]);
+    }
+    return numbers(await this.run("gradient", inputs, names));
   }
 
   /** @param {Float32Array} images */

@@ -18,6 +18,32 @@ export function readTensors(file) {
   return { tensors: Object.fromEntries(Object.keys(rest).map((name) => [name, tensor(file, name).slice()])), metadata };
 }
 
+/** The tensors of a file one after the other, all of them float32: what the graphs of a network for photographs read
+ *  (labkit.export.photographs.widened). Large ones travel as float16.
+ *  @param {Uint8Array<ArrayBuffer>} file */
+export function widened(file) {
+  const { header, start } = opened(file);
+  const tensors = Object.values(header).filter(({ data_offsets }) => data_offsets);
+  tensors.sort((one, other) => one.data_offsets[0] - other.data_offsets[0]);
+  const parts = tensors.map(({ dtype, data_offsets: [first, last] }) => {
+    const bytes = file.slice(start + first, start + last).buffer;
+    return dtype === "F16" ? Float32Array.from(new Uint16Array(bytes), wide) : new Float32Array(bytes);
+  });
+  const found = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  parts.reduce((place, part) => {
+    found.set(part, place);
+    return place + part.length;
+  }, 0);
+  return new Uint8Array(found.buffer);
+}
+
+/** The number that 16 bits stand for: a sign, five bits of exponent, ten of the fraction. @param {number} bits */
+export function wide(bits) {
+  const [sign, exponent, fraction] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction);
+}
+
 /** @param {Uint8Array<ArrayBuffer>} file */
 function opened(file) {
   const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));

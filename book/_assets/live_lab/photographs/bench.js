@@ -1,0 +1,168 @@
+// The bench for photographs: a photo and its crop at the left, with what the networks say of it; views of it at the
+// right, one at a time.
+//
+// To add a view, write a module in views/ that exports a `PhotographView` (types.d.ts), and list it in VIEWS below. Its
+// `build(bench, settings)` returns { content, update, hide? }. `update` is called when the view is opened and when the
+// photo has changed; what was still being computed has been stopped by then, and its answers are null.
+//
+//   bench.image     what the network sees: 3 x 224 x 224 numbers in [0, 1], colour by colour, as labkit.data.picture
+//   bench.logits    of `bench.network`, EfficientNet-Lite0; bench.label is the class that it sees, bench.names[label] its name
+//   bench.ask(name, task, values, progress)    a task of worker/photograph_tasks.js or worker/tasks.js; null if stopped
+//   bench.stop()    stops what runs; bench.failed(error) says what went wrong, with a button that tries again
+//   bench.painter   maps and legends; colourPicture and ClassMenu (class_menu.js) are for all views
+//   settings        what the view can be set to; its names must differ from "view", "photo" and "crop"
+//
+// The view's words for the reader stand in a `lab-view-NAME` block of book/lab/19_live_lab.md.
+import palette from "../../../../labkit/plot/palette.json" with { type: "json" };
+import { alertBox } from "../alert.js";
+import { Painter } from "../colours.js";
+import { element } from "../dom.js";
+import { newest } from "../failure.js";
+import { best, median } from "../numbers.js";
+import { formatAddress } from "../settings.js";
+import { Tabs } from "../tabs.js";
+import { Chooser } from "./chooser.js";
+import { Says } from "./says.js";
+import { see } from "./views/see.js";
+
+/** @import {Engine} from "../engine.js" */
+/** @import {PhotographView} from "../types.js" */
+/** @import {Chosen} from "./chooser.js" */
+
+export const VIEWS = [see];
+const NETWORK = "efficientnet_lite0";
+const HELP = [
+  ["photo", "arrow keys move the crop, + and − change its size, Home puts it back"],
+  ["tabs", "left and right arrow, Home, End"],
+  ["sliders", "arrow keys, Home, End"],
+];
+
+let count = 0;
+
+export class PhotographBench {
+  /** What the network sees. @type {Float32Array} */
+  image = new Float32Array();
+  /** What the network says of it. @type {Float32Array} */
+  logits = new Float32Array();
+  network = NETWORK;
+  #alert = alertBox("Press “Try again”, or choose another photo.", () => this.retry());
+  #speed = element("p", { class: "lab-timings" });
+
+  /** @param {{ engine: Engine, photos: Record<string, string>, views?: PhotographView[], moved?: (address: string) => void }}
+   *  options `photos` are the bundled ones, `moved` hears of each new address */
+  constructor({ engine, photos, views = VIEWS, moved = () => {} }) {
+    this.engine = engine;
+    this.moved = moved;
+    this.id = `photographs-${count++}`;
+    this.facts = engine.facts.networks[NETWORK];
+    this.names = this.facts.names ?? [];
+    const [, height, width] = this.facts.shape;
+    this.size = { height, width };
+    this.painter = new Painter(palette);
+    this.failed = this.failed.bind(this);
+    this.look = newest(this.#look.bind(this), this.failed);
+    this.says = new Says(engine, this.painter);
+    this.chooser = new Chooser({
+      files: engine.files,
+      photos,
+      size: this.size,
+      mark: this.painter.mark,
+      changed: (chosen) => this.look(chosen),
+    });
+    this.tabs = new Tabs({
+      id: this.id,
+      views,
+      build: (view, settings) => view.build(this, settings),
+      moved: () => this.moved(this.address()),
+      changed: () => {
+        this.moved(this.address());
+        return this.#refresh();
+      },
+    });
+    const left = element(
+      "section",
+      { class: "lab-left", "aria-label": "the photo, and what the networks see in it" },
+      ...this.chooser.content,
+      ...this.says.content,
+    );
+    const right = element(
+      "section",
+      { class: "lab-right", "aria-label": "views of the photo" },
+      ...this.tabs.content,
+      this.#alert.element,
+      ...this.tabs.panels,
+    );
+    const help = element(
+      "details",
+      { class: "lab-help" },
+      element("summary", {}, "Keyboard"),
+      element("dl", {}, ...HELP.flatMap(([what, keys]) => [element("dt", {}, what), element("dd", {}, keys)])),
+    );
+    this.content = [element("div", { class: "lab-bench lab-photographs" }, left, right), help, this.#speed];
+  }
+
+  /** The class that the network sees. */
+  get label() {
+    return best(this.logits);
+  }
+
+  /** Ask the network for photographs; the answer is null if it was stopped or a newer question has overtaken it.
+   *  @param {string} name of the kind of answer, for the line of times @param {string} task @param {object} values
+   *  @param {(part: any) => void} [progress] */
+  async ask(name, task, values, progress) {
+    const answer = await this.engine.timed(name, task, NETWORK, values, { asker: this.id, progress });
+    const parts = Object.entries(this.engine.timings).map(([what, times]) => `${what} ${median(times).toFixed(0)} ms`);
+    this.#speed.textContent = `Computed in this page, on your machine: ${parts.join(" · ")}`;
+    return answer;
+  }
+
+  /** Stop what is being computed for the views. */
+  stop() {
+    return this.engine.stop(NETWORK, this.id);
+  }
+
+  /** Say what went wrong; everything stays as it is, and can be asked for again. @param {unknown} error */
+  failed(error) {
+    this.#alert.show(error);
+  }
+
+  /** Ask everything about the photo anew. */
+  retry() {
+    return this.chooser.hand();
+  }
+
+  /** @param {Chosen} chosen */
+  async #look({ image, picture, box }) {
+    await this.stop();
+    const { logits } = await this.ask("a look", "predict", { image });
+    [this.image, this.logits] = [image, logits];
+    this.#alert.hide();
+    await this.says.show(logits, picture, box);
+    this.moved(this.address());
+    this.#refresh(); // not waited for: the next photo stops it
+  }
+
+  async #refresh() {
+    if (!this.tabs.shown || !this.logits.length) return;
+    try {
+      await this.stop();
+      await this.tabs.shown.update();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Show what an address says. @param {{ pairs: Record<string, string> }} address */
+  async take({ pairs }) {
+    this.tabs.take(pairs.view ?? "", pairs);
+    await this.chooser.take(pairs).catch(this.failed);
+  }
+
+  /** The address of what is shown now. */
+  address() {
+    const { shown } = this.tabs;
+    if (!shown) return "#photographs";
+    const view = { view: shown.view.name };
+    return formatAddress("photographs", { ...view, ...this.chooser.pairs(), ...shown.settings.pairs() });
+  }
+}
