@@ -19,6 +19,25 @@ def wilson_interval(
     return (centre - half).clamp(min=0), (centre + half).clamp(max=1)
 
 
+def difference_interval(
+    successes: Num[Tensor, "..."],
+    trials: Num[Tensor, "..."],
+    other_successes: Num[Tensor, "..."],
+    other_trials: Num[Tensor, "..."],
+) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
+    """The ends of the 95% interval for a rate less another one, counted independently, from Wilson's interval of each.
+
+    Source:
+        Newcombe 1998, Statistics in Medicine 17, 873-890, method 10.
+    """
+    rate, other = successes / trials, other_successes / other_trials
+    low, high = wilson_interval(successes, trials)
+    other_low, other_high = wilson_interval(other_successes, other_trials)
+    below = ((rate - low).square() + (other_high - other).square()).sqrt()
+    above = ((high - rate).square() + (other - other_low).square()).sqrt()
+    return rate - other - below, rate - other + above
+
+
 def mean_interval(values: list[float]) -> tuple[float, float, float]:
     """The mean and the ends of its 95% interval (Student's t), over independent runs.
 

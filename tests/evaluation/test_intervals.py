@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from labkit.evaluation.intervals import mean_interval, wilson_interval
+from labkit.evaluation.intervals import difference_interval, mean_interval, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,14 @@ def test_where_nothing_was_tried_nothing_is_known():
     low, high = wilson_interval(torch.tensor([0]), torch.tensor([0]))
     assert low.isnan()
     assert high.isnan()
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"), [((56, 70, 48, 80), 0.0524, 0.3339), ((9, 10, 3, 10), 0.1705, 0.8090)]
+)
+def test_intervals_of_a_difference_are_the_published_ones(counts, low, high):
+    found = difference_interval(*(torch.tensor([each]) for each in counts))  # Newcombe's table II, (a) and (b)
+    assert [end.item() for end in found] == pytest.approx([low, high], abs=1e-4)
 
 
 def test_an_interval_of_numbers_one_can_follow():
