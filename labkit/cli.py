@@ -1,7 +1,7 @@
 """The command line of labkit: each command is a thin layer over the package, which is imported only when it is needed.
 
-labkit data | train | explain | attack | study | export | lab | grade, each with --help. Mistakes end with one sentence
-and exit code 1, wrong options with 2, Ctrl-C with 130.
+labkit data | train | explain | attack | report | study | export | lab | grade, each with --help. Mistakes end with one
+sentence and exit code 1, wrong options with 2, Ctrl-C with 130.
 """
 
 import argparse
@@ -57,6 +57,11 @@ def export(arguments: Sequence[str]) -> int:
 def lab(arguments: Sequence[str]) -> int:
     """Write the live lab with a network of yours in it."""
     return _module("labkit.export.lab_page").main(list(arguments))
+
+
+def report(arguments: Sequence[str]) -> int:
+    """Put a network of yours under the microscope: one page."""
+    return _module("labkit.report.command").main(list(arguments))
 
 
 def grade(arguments: Sequence[str]) -> int:
@@ -138,7 +143,7 @@ def attack(arguments: Sequence[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    command.__name__: command for command in (data, train, explain, attack, study, export, lab, grade)
+    command.__name__: command for command in (data, train, explain, attack, report, study, export, lab, grade)
 }
 
 

@@ -8,7 +8,7 @@ import importlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -149,7 +149,7 @@ def _efficientnet_lite(name: str, size: int) -> nn.Sequential:
         "bn1": net.bn1,
     }
     layers |= {**stages, "conv_head": net.conv_head, "bn2": net.bn2, "pool": net.global_pool, "fc": net.classifier}
-    return _without_inplace(_sequential(layers))
+    return without_inplace(_sequential(layers))
 
 
 def vgg16() -> nn.Sequential:
@@ -170,7 +170,7 @@ def vgg16() -> nn.Sequential:
             stage, n = stage + 1, 1
     head = ("fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8")
     layers |= {"avgpool": net.avgpool, "flatten": nn.Flatten(), **dict(zip(head, net.classifier, strict=True))}
-    return _without_inplace(_sequential(layers))
+    return without_inplace(_sequential(layers))
 
 
 def resnet50() -> nn.Sequential:
@@ -183,7 +183,7 @@ def resnet50() -> nn.Sequential:
         **dict(net.named_children()),
     }
     fc = layers.pop("fc")
-    return _without_inplace(_sequential({**layers, "flatten": nn.Flatten(), "fc": fc}))
+    return without_inplace(_sequential({**layers, "flatten": nn.Flatten(), "fc": fc}))
 
 
 def _sequential(layers: dict[str, nn.Module]) -> nn.Sequential:
@@ -214,8 +214,14 @@ def check_image_shape(shape: tuple[int, int, int]) -> None:
         raise ValueError(f"image_shape must be (channels, height, width), three positive integers, got {shape!r}")
 
 
-def _without_inplace(network: nn.Sequential) -> nn.Sequential:
-    """In-place activations overwrite what hooks and prefixes of the network look at."""
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def without_inplace(network: Network) -> Network:
+    """The network itself, in which no activation works in place any more.
+
+    One that does overwrites what hooks and prefixes of the network look at.
+    """
     for module in network.modules():
         if hasattr(module, "inplace"):
             setattr(module, "inplace", False)  # noqa: B010  not every module has it, so its types do not

@@ -45,7 +45,7 @@ EXAMPLES = {
     "image_shape": (1, 28, 28),
 }
 SECTIONS = ("Args:", "Returns:", "Raises:", "Source:")
-FACADES = ("plot", "scratch", "widgets")
+FACADES = ("plot", "report", "scratch", "widgets")
 ONLY_HERE = {"matplotlib": "plot", "ipywidgets": "widgets"}  # library -> the one package that imports it
 
 

@@ -1,9 +1,6 @@
 """How pages and tables call things, and the templates that pages are made of."""
 
-from labkit.extras import needs
-
-with needs("grade"):
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def title(grade_id: str) -> str:

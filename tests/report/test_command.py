@@ -1,0 +1,129 @@
+"""`labkit report`: networks and images from the command line."""
+
+import pytest
+import torch
+from PIL import Image
+
+from labkit.cli import main
+from tests.report.conftest import small
+
+MINE = """
+import torch
+from torch import nn
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+
+def training():
+    return network().train()
+
+def words():
+    return "none"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / "cache"))
+    for label, color in (("red", (200, 30, 30)), ("green", (30, 200, 30))):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for index in range(2):
+            Image.new("RGB", (20, 16), color).save(tmp_path / "photos" / label / f"{label}{index}.png")
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "names.txt").write_text("red\ngreen\nblue\n")
+    return tmp_path
+
+
+PLAIN = ["--mean", "0", "--std", "1"]
+
+
+def test_a_function_of_ones_own_and_folders_as_labels(folder, capsys):
+    command = ["report", "mine.py:network", "photos", *PLAIN, "--labels", "folders", "--classes", "names.txt"]
+    assert main([*command, "-o", "out.html"]) == 0
+    printed = capsys.readouterr().out
+    assert "of 4 images correctly" in printed
+    page = (folder / "out.html").read_text("utf-8")
+    assert "mine.py:network under the microscope" in page
+    assert "red0.png" in page
+    assert not list((folder / "cache").rglob("*.safetensors"))  # nothing is kept of what is complete
+
+
+def test_labels_from_a_file(folder, capsys):
+    lines = [f"{label}{index}.png,{label}" for label in ("red", "green") for index in range(2)]
+    (folder / "labels.csv").write_text("\n".join(lines))
+    command = ["report", "mine.py:network", "photos", *PLAIN, "--labels", "labels.csv", "--classes", "names.txt"]
+    assert main([*command, "--methods", "saliency"]) == 0
+    assert "of 4 images correctly" in capsys.readouterr().out
+    assert (folder / "report.html").exists()
+
+
+def test_where_nobody_knows_the_normalisation_both_predictions_are_printed_and_it_asks(folder, capsys):
+    assert main(["report", "mine.py:network", "photos"]) == 1
+    printed = capsys.readouterr()
+    assert "1) with --mean 0 --std 1: class " in printed.out
+    assert "2) with --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225: class " in printed.out
+    assert "say how mine.py:network wants its pixels" in printed.err
+    assert not (folder / "report.html").exists()
+
+
+def test_a_program_that_was_exported(folder):
+    images = torch.zeros(2, 3, 16, 16)
+    program = torch.export.export(small(), (images,), dynamic_shapes=({0: torch.export.Dim("n")},))
+    torch.export.save(program, folder / "net.pt2")
+    assert main(["report", "net.pt2", "photos", *PLAIN, "--methods", "saliency"]) == 0
+    assert "net.pt2 under the microscope" in (folder / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["nonsense", "photos"], "unknown network 'nonsense': give a shipped name (mnist,"),
+        (["mine.py:nothing", "photos"], "mine.py has no function 'nothing'; it defines network, training, words"),
+        (["mine.py:words", "photos"], "must return a torch.nn.Module, got str"),
+        (["mine.py:training", "photos", *PLAIN], "the model must be in eval mode"),
+        (["other.py:network", "photos"], "there is no file other.py"),
+        (["net.pt2", "photos"], "there is no file net.pt2"),
+        (["torchvision:resnet19", "photos"], "torchvision has no classifier 'resnet19'; did you mean resnet18"),
+        (["timm:vit_tinny", "photos"], "timm has no network 'vit_tinny'"),
+        (["mnist", "photos", "--untrained"], "--untrained is for torchvision:NAME and timm:NAME"),
+        (["mnist", "photos", *PLAIN], "mnist normalises its images itself: leave out --mean and --std"),
+        (["mine.py:network", "photos", "--mean", "0"], "--mean and --std go together"),
+        (["mine.py:network", "nowhere"], "there is no file or folder nowhere, and no sample of that name"),
+        (["mine.py:network", "empty"], "there is no image in the folder empty"),
+        (["mine.py:network", "mine.py", *PLAIN], "mine.py is not an image that can be read"),
+        (["mine.py:network", "photos", *PLAIN, "--classes", "two.txt"], "the network has 3 classes, got 2 names"),
+        (["mine.py:network", "photos", "--labels", "folders", "--classes", "two.txt"], "unknown class 'green'"),
+        (["mine.py:network", "photos", "--labels", "two.txt"], "two.txt has no line 'green0.png,CLASS'"),
+        (["mine.py:network", "photos", "large.png", *PLAIN], "the images have several sizes (20 x 16, 40 x 30)"),
+    ],
+)
+def test_mistakes_end_with_one_sentence(folder, capsys, command, words):
+    (folder / "empty").mkdir()
+    (folder / "two.txt").write_text("red\nblue\n")
+    Image.new("RGB", (40, 30)).save(folder / "large.png")
+    assert main(["report", *command]) == 1
+    error = capsys.readouterr().err.strip()
+    assert words in error
+    assert len(error.splitlines()) == 1
+    assert not (folder / "report.html").exists()
+
+
+def test_a_budget_that_is_too_short_says_how_to_go_on(folder, capsys):
+    command = ["report", "mine.py:network", "photos", *PLAIN]
+    assert main([*command, "--budget", "0.001s"]) == 0
+    printed = capsys.readouterr().out
+    assert "go on with: labkit report mine.py:network photos --mean 0 --std 1" in printed
+    assert "The budget was spent" in (folder / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--budget", "soon"), ("--budget", "0s"), ("--size", "big"), ("--size", "0"), ("--methods", "lime")],
+)
+def test_options_that_make_no_sense_are_refused(folder, capsys, option, value):
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "mine.py:network", "photos", option, value])
+    assert ended.value.code == 2
+    assert value in capsys.readouterr().err
