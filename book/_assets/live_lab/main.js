@@ -118,10 +118,10 @@ function open(place, engine) {
 /** A page with a network of somebody's own says what it does not have. @param {Engine} engine */
 function leftOut({ names, facts: { networks } }) {
   if (contents.training.scripts.length) return [];
-  const open = names.some((name) => networks[name].layers.length);
+  const layered = names.some((name) => networks[name].layers.length);
   const kernels = names.some((name) => String(networks[name].kernels?.size) === "3,3");
   const words = [
-    open ? "" : "“Look inside” is left out: the file does not say which pixels a unit sees.",
+    layered ? "" : "“Look inside” is left out: the file does not say which pixels a unit sees.",
     kernels
       ? ""
       : "“Slide a kernel” has kernels of its own only: the network begins with none of 3 × 3 for one channel.",

@@ -1,6 +1,7 @@
 // The worker beside the page, so that the page never waits: it opens the networks and answers questions about them.
 // It runs behind onnxruntime-web's own script, which defines `ort`.
 import { inflate } from "../packed.js";
+import { makingTasks } from "./making_tasks.js";
 import { Network } from "./network.js";
 import { beginning, OwnNetwork } from "./own_network.js";
 import { photographTasks } from "./photograph_tasks.js";
@@ -140,7 +141,7 @@ async function answer({ id, task, asker, network, values }) {
   };
   const lesson = /** @type {Works} */ (lessons)[task];
   if (lesson && network in trainings) return lesson(network, values, turn);
-  const work = /** @type {Works} */ ({ ...tasks, ...photographTasks })[task];
+  const work = /** @type {Works} */ ({ ...tasks, ...photographTasks, ...makingTasks })[task];
   if (!work) throw new Error(`there is no task ${task} for ${network}`);
   return work(networks[network], values, turn);
 }

@@ -148,11 +148,12 @@ export const tasks = {
 };
 
 /** PGD from the image, its steps 2.5 times as long together as eps; a single one is FGSM. With `stop`, it ends at the
- *  first success. Null if a newer question has come.
+ *  first success. `each` hears of every step. Null if a newer question has come.
  *  @param {Computing} network
- *  @param {{ image: Float32Array, eps: number, digit: number, towards: boolean, steps: number, stop?: boolean }} goal
+ *  @param {{ image: Float32Array, eps: number, digit: number, towards: boolean, steps: number, stop?: boolean,
+ *            each?: (found: { step: number, image: Float32Array, logits: Float32Array }) => void }} goal
  *  @param {() => Promise<boolean>} pause */
-async function pushed(network, { image, eps, digit, towards, steps, stop = false }, pause) {
+export async function pushed(network, { image, eps, digit, towards, steps, stop = false, each }, pause) {
   const size = (towards ? -1 : 1) * (steps === 1 ? eps : (2.5 * eps) / steps);
   let found = image.slice();
   let logits = await network.logits(found);
@@ -160,6 +161,7 @@ async function pushed(network, { image, eps, digit, towards, steps, stop = false
     const { gradient } = await network.backward(found, logOddsGradient(logits, digit));
     found = signStep(found, gradient, size, image, eps);
     logits = await network.logits(found);
+    each?.({ step: step + 1, image: found, logits });
     if (!(await pause())) return null;
     if (stop && (best(logits) === digit) === towards) break;
   }
