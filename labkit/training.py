@@ -1,5 +1,6 @@
 """Training: a plain loop over epochs and batches, what it measured, and checkpoints to go on from."""
 
+import copy
 import ctypes
 import hashlib
 import time
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from labkit.attacks.pgd import pgd
+from labkit.adversarial_training import attacked, moved_apart
 from labkit.certified_training import Bounded, bounded_loss, check_bounds, eps_and_kappa
 from labkit.core import Progress, check_choice, check_counts, check_positive, check_within
 from labkit.data import ImageSet
@@ -62,8 +63,10 @@ def fit(
     warmup: float = 0.2,
     label_smoothing: float = 0.0,
     shift: int = 0,
-    flip: bool = False,
+    flip: bool | str = False,
+    average: float = 0.0,
     attack: dict[str, Any] | None = None,
+    trades: float | None = None,
     bounds: dict[str, Any] | None = None,
     clip: float | None = None,
     outliers: Float[Tensor, "m c h w"] | None = None,
@@ -90,10 +93,15 @@ def fit(
         warmup: fraction of all steps during which the learning rate rises.
         label_smoothing: fraction of the target probability that is spread over all classes.
         shift: move each image by up to this many pixels, its border mirrored.
-        flip: mirror every second image, left to right.
+        flip: mirror images, left to right: True draws anew in each epoch whether to; "alternating" draws once, and then
+            shows each image as it is and mirrored in turns.
+        average: decay of an exponential moving average of the weights, by the step; 0 for none. The average is what is
+            tested and what the model holds in the end.
         attack: options of `labkit.attacks.pgd`, for adversarial training: each batch is attacked, and the network
             learns from what comes out. One step is the fast recipe, FGSM with a random start. While the learning rate
             rises, eps and step_size rise with it; a network that meets the full eps at once may never start to learn.
+        trades: with an attack, learn from the images themselves, and with this weight from how far the attack moves the
+            probabilities (TRADES); None learns from the attacked images alone.
         bounds: for certified training: {"eps": ..., "ramp": ..., "kappa": ...}. The network learns from the worst that
             interval bounds allow for any change of the pixels within eps, too. Over this fraction of the training, eps
             rises from 0, and the weight of the images themselves in the loss falls from 1 to kappa.
@@ -113,14 +121,15 @@ def fit(
         ModuleNotFoundError: lightning-fabric is not installed.
 
     Source:
-        Madry et al. 2018, arXiv:1706.06083, for `attack`; Gowal et al. 2018, arXiv:1810.12715, for `bounds`; Hendrycks,
-        Mazeika and Dietterich 2019, arXiv:1812.04606, for `outliers`.
+        Madry et al. 2018, arXiv:1706.06083, for `attack`; Zhang et al. 2019, arXiv:1901.08573, for `trades`; Gowal et
+        al. 2018, arXiv:1810.12715, for `bounds`; Hendrycks, Mazeika and Dietterich 2019, arXiv:1812.04606, for
+        `outliers`; Jordan 2024, arXiv:2404.00498, for the alternating flip.
     """
     options = {
         "images": len(train), "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "weight_decay": weight_decay, "warmup": warmup,
-        "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "attack": attack, "seed": seed,
-        "bounds": bounds, "clip": clip, "outliers": 0 if outliers is None else len(outliers),
+        "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "average": average, "attack": attack,
+        "trades": trades, "seed": seed, "bounds": bounds, "clip": clip, "outliers": 0 if outliers is None else len(outliers),
     }  # fmt: skip
     _check_options(options)
     if outliers is not None:
@@ -128,7 +137,8 @@ def fit(
     fabric = fabric or single_process()
     _lay_out(model, torch.channels_last)  # up to twice as fast on a CPU
     network, optimiser = fabric.setup(Bounded(model) if bounds else model, _optimizer(model, optimizer, weight_decay))
-    history = _resume(checkpoint, model, optimiser, options)
+    averaged = copy.deepcopy(model) if average else model
+    history = _resume(checkpoint, model, averaged, optimiser, options)
     for epoch in range(len(history.seconds), epochs):
         start, sums = time.perf_counter(), torch.zeros(2, device=fabric.device)
         steps = len(train) // batch_size
@@ -141,12 +151,18 @@ def fit(
                     group["lr"] = learning_rate * one_cycle(done, warmup)
                 if attack:
                     strength = min(1.0, done / warmup) if warmup else 1.0
-                    x = _attacked(model, x, y, attack, strength, fabric, _mix(seed, epoch, step, fabric.global_rank))
+                    with fabric.autocast():
+                        draw = _mix(seed, epoch, step, fabric.global_rank)
+                        hard = attacked(model, x, y, attack, strength=strength, seed=draw)
+                    x = hard if trades is None else torch.cat([x, hard])
                 x = x.contiguous(memory_format=torch.channels_last)
                 if bounds:
                     eps, kappa = eps_and_kappa(done, bounds)
                     logits, margins = network(x, y, eps)
                     loss = bounded_loss(logits, margins, y, kappa)
+                elif trades is not None:
+                    logits, moved = network(x).float().chunk(2)
+                    loss = _loss(logits, y, label_smoothing) + trades * moved_apart(logits, moved)
                 else:
                     logits = network(x)
                     loss = _loss(logits, y, label_smoothing)
@@ -155,15 +171,19 @@ def fit(
                 if clip:
                     fabric.clip_gradients(network, optimiser, max_norm=clip, error_if_nonfinite=False)
                 optimiser.step()
+                if average:
+                    _follow(averaged, model, average, epoch * steps + step)
                 sums += torch.stack([loss.detach(), (logits.argmax(1) == y).float().mean()])
         seconds = time.perf_counter() - start
         loss, accuracy = torch.as_tensor(fabric.all_reduce(sums / steps, reduce_op="mean")).tolist()
         if not loss < float("inf"):
             raise ValueError(f"the loss became {loss} in epoch {epoch + 1}; learning_rate={learning_rate} is too high")
-        tested = evaluate(model, test)
+        tested = evaluate(averaged, test)
         history.add(loss, accuracy, tested.loss, tested.accuracy, seconds)
         if checkpoint and fabric.is_global_zero:
-            _save_checkpoint(checkpoint, model, optimiser, options, history)
+            _save_checkpoint(checkpoint, model, averaged, optimiser, options, history)
+    if average:
+        model.load_state_dict(averaged.state_dict())
     _lay_out(model, torch.contiguous_format)
     model.eval()
     return history
@@ -220,6 +240,17 @@ def keep_freed_memory() -> None:
         libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD: which keeps up to 1 GB
 
 
+def _follow(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Move the average of all weights and statistics towards those of now; the first steps move it farther."""
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for kept, now in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(now, 1 - decay)
+            else:
+                kept.copy_(now)
+
+
 def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
     model.to(memory_format=memory_format)  # pyright: ignore[reportCallIssue]  torch's types leave this one out
 
@@ -231,9 +262,16 @@ def _check_options(options: dict[str, Any]) -> None:
     check_choice(("adam", "sgd"), optimizer=options["optimizer"])
     check_positive(learning_rate=options["learning_rate"])
     check_within(0, 1, weight_decay=options["weight_decay"])
+    check_within(0, 1, ends="[)", average=options["average"])
+    if options["flip"] not in (True, False, "alternating"):
+        raise ValueError(f"flip must be True, False or 'alternating', got {options['flip']!r}")
     check_within(0, 0.99, warmup=options["warmup"], label_smoothing=options["label_smoothing"])
     if options["attack"] is not None and "eps" not in options["attack"]:
         raise ValueError(f"attack must be options of labkit.attacks.pgd, with eps at least, got {options['attack']!r}")
+    if options["trades"] is not None:
+        check_positive(trades=options["trades"])
+        if options["attack"] is None:
+            raise ValueError(f"trades={options['trades']!r} needs an attack, such as {{'eps': 8 / 255, 'steps': 3}}")
     if options["clip"] is not None:
         check_positive(clip=options["clip"])
     if options["bounds"] is not None:
@@ -276,10 +314,15 @@ def _batches(
     images, labels = train.images.to(fabric.device), train.labels.to(fabric.device)
     size, shift = options["batch_size"], options["shift"]
     rng = torch.Generator().manual_seed(_mix(options["seed"], epoch))
+    alternating = options["flip"] == "alternating"
+    mirrored = torch.rand(len(train), generator=torch.Generator().manual_seed(options["seed"])) < 0.5  # in epoch 0
     order = torch.randperm(len(train), generator=rng)[: len(train) // size * size].view(-1, size)
     mine = slice(fabric.global_rank, None, fabric.world_size)
     for step, chosen in enumerate(progress(order)):
-        moves = _draw_moves(size, shift, options["flip"], rng)[mine].to(fabric.device)
+        moves = _draw_moves(size, shift, options["flip"] is True, rng)
+        if alternating:
+            moves[:, 2] = mirrored[chosen] ^ (epoch % 2 == 1)
+        moves = moves[mine].to(fabric.device)
         yield step, _moved(images[chosen[mine]], moves, shift), labels[chosen[mine]]
 
 
@@ -303,35 +346,30 @@ def _moved(images: Tensor, moves: Tensor, shift: int) -> Tensor:
     return padded[each, channel, rows[:, None, :, None], columns[:, None, None, :]]  # (N, C, H, W)
 
 
-def _attacked(
-    model: nn.Module, x: Tensor, y: Tensor, attack: dict[str, Any], strength: float, fabric: "Fabric", seed: int
-) -> Tensor:
-    """What pgd makes of a batch, with eps and step_size at a fraction of their full strength."""
-    scaled = {name: attack[name] * strength for name in ("eps", "step_size") if attack.get(name)}
-    if not strength:
-        return x
-    model.eval()
-    with fabric.autocast():
-        x = pgd(model, x, y, **(attack | scaled), seed=seed)
-    model.train()
-    return x
-
-
 def _mix(*numbers: int) -> int:
     """One seed out of several numbers, so that neighbouring epochs and processes have nothing in common."""
     return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:7])
 
 
 def _save_checkpoint(
-    path: Path | str, model: nn.Module, optimiser: torch.optim.Optimizer, options: dict[str, Any], history: History
+    path: Path | str,
+    model: nn.Module,
+    averaged: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    options: dict[str, Any],
+    history: History,
 ) -> None:
-    state = {"model": model.state_dict(), "optimizer": optimiser.state_dict()}
+    state = {"model": model.state_dict(), "averaged": averaged.state_dict(), "optimizer": optimiser.state_dict()}
     with replacing(path) as partial:
         torch.save(state | {"options": options, "history": asdict(history)}, partial)
 
 
 def _resume(
-    path: Path | str | None, model: nn.Module, optimiser: torch.optim.Optimizer, options: dict[str, Any]
+    path: Path | str | None,
+    model: nn.Module,
+    averaged: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    options: dict[str, Any],
 ) -> History:
     if path is None or not Path(path).exists():
         return History()
@@ -341,5 +379,6 @@ def _resume(
         was, now = ({name: each.get(name) for name in changed} for each in (saved["options"], options))
         raise ValueError(f"the checkpoint {path} was made with {was}, not {now}; delete it to start afresh")
     model.load_state_dict(saved["model"])
+    averaged.load_state_dict(saved["averaged"])
     optimiser.load_state_dict(saved["optimizer"])
     return History(**saved["history"])

@@ -84,6 +84,7 @@ def test_adversarial_training_makes_a_network_harder_to_fool(digits, steps):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"optimizer": "sgd", "learning_rate": 0.05}, {"shift": 2, "flip": True}, ATTACK, BOUNDS]
+    + [{"average": 0.9, "flip": "alternating"}, ATTACK | {"trades": 2.0}],
 )
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(digits, options):
     runs = []
@@ -125,7 +126,7 @@ def stop_at(epoch: int):
     return progress
 
 
-@pytest.mark.parametrize("more", [{}, BOUNDS])
+@pytest.mark.parametrize("more", [{}, BOUNDS, {"average": 0.95, "flip": "alternating"}])
 def test_a_resumed_run_ends_as_if_it_had_not_been_broken_off(digits, tmp_path, more):
     options = {"epochs": 4, "batch_size": 50, "weight_decay": 0.01, "shift": 1, "checkpoint": tmp_path / "a.checkpoint"}
     options |= more
@@ -167,6 +168,10 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
         ({"attack": {"steps": 3}}, "with eps at least, got {'steps': 3}"),
         ({"clip": 0}, "clip must be a number above 0, got 0"),
         ({"bounds": {"eps": 0.1}}, "must have eps, ramp and kappa, got {'eps': 0.1}"),
+        ({"flip": "sometimes"}, "flip must be True, False or 'alternating', got 'sometimes'"),
+        ({"average": 1}, "average must lie in [0, 1), got 1"),
+        ({"trades": 2.0}, "trades=2.0 needs an attack"),
+        (ATTACK | {"trades": 0}, "trades must be a number above 0, got 0"),
         (BOUNDS | {"label_smoothing": 0.1}, "training with bounds knows no label_smoothing, got 0.1"),
     ],
 )
@@ -213,6 +218,34 @@ def test_augmentation_shifts_and_mirrors_whole_images():
 
     padded = functional.pad(images[5], 4, padding_mode="reflect")
     assert torch.equal(moved[5].flip(2), padded[:, 6:38, 1:33])
+
+
+def test_an_alternating_flip_shows_each_image_once_either_way_in_two_epochs(digits):
+    train, _ = digits
+    options = {"seed": 5, "batch_size": 50, "shift": 0, "flip": "alternating"}
+    seen = []  # of each epoch: image -> whether it was mirrored
+    for epoch in range(3):
+        mirrored = {}
+        for _, images, labels in training._batches(train, epoch, options, training.single_process(), iter):
+            for image, label in zip(images, labels, strict=True):
+                own = (train.labels == label).nonzero()[:, 0]
+                straight, flipped = ((train.images[own] == each).all((1, 2, 3)) for each in (image, image.flip(2)))
+                assert straight.any() != flipped.any()  # no digit here is its own mirror image
+                mirrored[int(own[straight | flipped][0])] = bool(flipped.any())
+        seen.append(mirrored)
+    assert len(seen[0]) == len(train)
+    assert 0.4 < sum(seen[0].values()) / len(train) < 0.6
+    assert all(seen[1][place] != seen[0][place] == seen[2][place] for place in seen[0])
+
+
+def test_the_average_lies_between_the_weights_that_it_has_seen():
+    kept, now = nn.Linear(2, 1), nn.Linear(2, 1)
+    nn.init.zeros_(kept.weight)
+    nn.init.ones_(now.weight)
+    training._follow(kept, now, 0.9, step=0)
+    assert kept.weight.tolist() == [[pytest.approx(0.9)] * 2]  # a first step moves it by 9 tenths
+    training._follow(kept, now, 0.9, step=10_000)
+    assert kept.weight.tolist() == [[pytest.approx(0.91)] * 2]  # a late one by a tenth of what is left
 
 
 def test_moves_cover_their_range_evenly():
