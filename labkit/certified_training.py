@@ -11,11 +11,14 @@ from torch.nn.functional import cross_entropy
 from labkit.certification._network import (
     NONLINEAR,
     Box,
+    Dense,
     Scale,
     Step,
     bounded_layers,
     box_around,
     interval_margins,
+    least,
+    margin_rows,
     scale_of,
     step_of,
 )
@@ -56,12 +59,21 @@ class Bounded(nn.Module):
         for name, layer in hidden:
             step = _step(name, layer, x[:n])
             if isinstance(step, NONLINEAR):
-                box = step.forward(Box(x[n:] - radius, x[n:] + radius))
+                box = step.forward(Box(centre=x[n:], radius=radius))
                 x, radius = torch.cat([layer(x[:n]), box.centre]), box.radius
             else:
                 x, radius = step.forward(x), step.widen(radius)
-        box = Box(x[n:] - radius, x[n:] + radius)
-        return last(x[:n]), interval_margins(step_of(last_name, last), box, classes)
+        box = Box(centre=x[n:], radius=radius)
+        return last(x[:n]), _margins(step_of(last_name, last), box, classes)
+
+
+def _margins(last: Step, box: Box, classes: Tensor) -> Tensor:
+    """As `interval_margins`, with sums that stay in float32 where matrix products do not."""
+    if not isinstance(last, Dense):
+        return interval_margins(last, box, classes)
+    rows = margin_rows(classes, last.layer.out_features).to(last.layer.weight)
+    constant = 0 if last.layer.bias is None else rows @ last.layer.bias
+    return least(rows @ last.layer.weight, box) + constant
 
 
 def _step(name: str, layer: nn.Module, images: Tensor) -> Step:

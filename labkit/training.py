@@ -129,7 +129,8 @@ def fit(
         "images": len(train), "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "weight_decay": weight_decay, "warmup": warmup,
         "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "average": average, "attack": attack,
-        "trades": trades, "seed": seed, "bounds": bounds, "clip": clip, "outliers": 0 if outliers is None else len(outliers),
+        "trades": trades, "seed": seed, "bounds": bounds, "clip": clip,
+        "outliers": 0 if outliers is None else len(outliers),
     }  # fmt: skip
     _check_options(options)
     if outliers is not None:

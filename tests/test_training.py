@@ -83,8 +83,16 @@ def test_adversarial_training_makes_a_network_harder_to_fool(digits, steps):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [{}, {"optimizer": "sgd", "learning_rate": 0.05}, {"shift": 2, "flip": True}, ATTACK, BOUNDS]
-    + [{"average": 0.9, "flip": "alternating"}, ATTACK | {"trades": 2.0}],
+    "options",
+    [
+        {},
+        {"optimizer": "sgd", "learning_rate": 0.05},
+        {"shift": 2, "flip": True},
+        {"average": 0.9, "flip": "alternating"},
+        ATTACK,
+        ATTACK | {"trades": 2.0},
+        BOUNDS,
+    ],
 )
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(digits, options):
     runs = []

@@ -1,8 +1,9 @@
-"""A network as the certificates see it: affine layers and nonlinear ones in turn, in float64."""
+"""A network as the certificates see it: affine layers and nonlinear ones in turn."""
 
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -17,31 +18,48 @@ from labkit.models import Normalize
 ROUNDING = 1e-9  # taken off every bound, as a fraction of the numbers in it: thousands of times the error of float64
 
 
-@dataclass(frozen=True)
 class Box:
-    """The numbers that a layer's outputs lie between, (N, ...) each."""
+    """The numbers that a layer's outputs lie between, (N, ...): given by their ends, or by centre and radius."""
 
-    lower: Tensor
-    upper: Tensor
+    def __init__(self, **given: Tensor):
+        self.__dict__.update(given)  # what is not given follows from it once it is asked for
 
-    @property
+    @cached_property
+    def lower(self) -> Tensor:
+        return self.centre - self.radius
+
+    @cached_property
+    def upper(self) -> Tensor:
+        return self.centre + self.radius
+
+    @cached_property
     def centre(self) -> Tensor:
         return (self.lower + self.upper) / 2
 
-    @property
+    @cached_property
     def radius(self) -> Tensor:
         return (self.upper - self.lower) / 2
 
 
 class Affine(Protocol):
-    """A layer that is a matrix and a shift."""
+    """A layer that is a matrix and a shift.
+
+    Attributes:
+        terms: how many products an output adds up; 0 where it is one of the inputs.
+    """
+
+    @property
+    def terms(self) -> int: ...
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, ...) -> (N, ...)."""
         ...
 
-    def widen(self, radius: Tensor) -> Tensor:
-        """How far the outputs may move when the inputs move by up to the radius: the matrix of magnitudes."""
+    def widen(self, radius: Tensor, slack: float = 0.0) -> Tensor:
+        """How far the outputs may move when the inputs move by up to the radius: the matrix of magnitudes.
+
+        And this fraction of the shift, for its rounding.
+        """
         ...
 
     def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
@@ -55,12 +73,14 @@ class Scale:
 
     factor: Tensor  # (1, C, ...)
     shift: Tensor
+    terms = 1
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.factor + self.shift
 
-    def widen(self, radius: Tensor) -> Tensor:
-        return radius * self.factor.abs()
+    def widen(self, radius: Tensor, slack: float = 0.0) -> Tensor:
+        wide = radius * self.factor.abs()
+        return wide + slack * self.shift.abs() if slack else wide
 
     def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
         return rows * self.factor
@@ -70,6 +90,14 @@ class Scale:
 class Convolution:
     layer: nn.Conv2d
 
+    @property
+    def terms(self) -> int:
+        return self.layer.weight[0].numel()
+
+    @cached_property
+    def magnitudes(self) -> Tensor:
+        return self.layer.weight.abs()
+
     def _slide(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         layer = self.layer
         return conv2d(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
@@ -77,8 +105,8 @@ class Convolution:
     def forward(self, x: Tensor) -> Tensor:
         return self._slide(x, self.layer.weight, self.layer.bias)
 
-    def widen(self, radius: Tensor) -> Tensor:
-        return self._slide(radius, self.layer.weight.abs(), None)
+    def widen(self, radius: Tensor, slack: float = 0.0) -> Tensor:
+        return self._slide(radius, self.magnitudes, _part(self.layer.bias, slack))
 
     def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
         layer = self.layer
@@ -90,11 +118,19 @@ class Convolution:
 class Dense:
     layer: nn.Linear
 
+    @property
+    def terms(self) -> int:
+        return self.layer.in_features
+
+    @cached_property
+    def magnitudes(self) -> Tensor:
+        return self.layer.weight.abs()
+
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x)
 
-    def widen(self, radius: Tensor) -> Tensor:
-        return linear(radius, self.layer.weight.abs())
+    def widen(self, radius: Tensor, slack: float = 0.0) -> Tensor:
+        return linear(radius, self.magnitudes, _part(self.layer.bias, slack))
 
     def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
         return rows @ self.layer.weight
@@ -102,10 +138,12 @@ class Dense:
 
 @dataclass(frozen=True)
 class Flatten:
+    terms = 0
+
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1)
 
-    def widen(self, radius: Tensor) -> Tensor:
+    def widen(self, radius: Tensor, slack: float = 0.0) -> Tensor:
         return radius.flatten(1)
 
     def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
@@ -116,10 +154,15 @@ class Flatten:
 class AveragePool:
     layer: nn.AvgPool2d
 
+    @property
+    def terms(self) -> int:
+        height, width = pair(self.layer.kernel_size)
+        return height * width
+
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(x)
 
-    def widen(self, radius: Tensor) -> Tensor:
+    def widen(self, radius: Tensor, slack: float = 0.0) -> Tensor:
         return self.layer(radius)
 
     def back(self, rows: Tensor, shape: torch.Size) -> Tensor:
@@ -134,7 +177,7 @@ class Relu:
     """max(x, 0), between two lines where it is not known on which side of 0 its input lies."""
 
     def forward(self, box: Box) -> Box:
-        return Box(box.lower.clamp_min(0), box.upper.clamp_min(0))
+        return Box(lower=box.lower.clamp_min(0), upper=box.upper.clamp_min(0))
 
     def below(self, rows: Tensor, box: Box) -> tuple[Tensor, Tensor]:
         """Rows (N, R, ...) that weigh the outputs, as rows that weigh the inputs and a constant (N, R): never above."""
@@ -154,7 +197,7 @@ class MaxPool:
     layer: nn.MaxPool2d
 
     def forward(self, box: Box) -> Box:
-        return Box(self.layer(box.lower), self.layer(box.upper))
+        return Box(lower=self.layer(box.lower), upper=self.layer(box.upper))
 
     def below(self, rows: Tensor, box: Box) -> tuple[Tensor, Tensor]:
         """As `Relu.below`."""
@@ -198,13 +241,22 @@ Step = Scale | Convolution | Dense | Flatten | AveragePool | Relu | MaxPool
 NONLINEAR = (Relu, MaxPool)
 
 
-def steps_of(model: nn.Module) -> list[Step]:
-    """The layers of a sequential network, in float64 and apart from its own weights.
+def steps_of(model: nn.Module, dtype: torch.dtype = torch.float64) -> list[Step]:
+    """The layers of a sequential network, apart from its own weights: in this precision, but the last in float64.
 
     Raises:
         ValueError: the network is not sequential, or has a layer that no bounds are known for; it is named.
     """
-    return [step_of(name, copy.deepcopy(layer).requires_grad_(False).double()) for name, layer in bounded_layers(model)]
+    layers = list(bounded_layers(model))
+    found = []
+    for place, (name, layer) in enumerate(layers):
+        wanted = torch.float64 if place == len(layers) - 1 else dtype
+        small = isinstance(layer, Normalize | nn.BatchNorm2d | nn.BatchNorm1d)  # made in float64, then rounded once
+        step = step_of(name, copy.deepcopy(layer).requires_grad_(False).to(torch.float64 if small else wanted))
+        if isinstance(step, Scale):
+            step = Scale(step.factor.to(wanted), step.shift.to(wanted))
+        found.append(step)
+    return found
 
 
 def bounded_layers(model: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -258,33 +310,51 @@ def scale_of(layer: nn.BatchNorm2d | nn.BatchNorm1d, mean: Tensor, variance: Ten
     return Scale(factor.view(shape), shift.view(shape))
 
 
-def input_box(images: Tensor, eps: float) -> Box:
-    """All images within eps in every pixel, and within [0, 1]; in float64."""
-    return box_around(images.double(), eps)
+def input_box(images: Tensor, eps: float, dtype: torch.dtype = torch.float64) -> Box:
+    """All images within eps in every pixel, and within [0, 1]; in float32 a little more, for what that has rounded."""
+    box = box_around(images.double(), eps)
+    if dtype == torch.float64:
+        return box
+    margin = 2 * torch.finfo(dtype).eps
+    return Box(lower=(box.lower.to(dtype) - margin).clamp_min_(0), upper=box.upper.to(dtype) + margin)
 
 
 def box_around(images: Tensor, eps: float) -> Box:
     """As `input_box`, in the images' own precision."""
-    return Box((images - eps).clamp_min(0), (images + eps).clamp_max(1))
+    return Box(lower=(images - eps).clamp_min(0), upper=(images + eps).clamp_max(1))
 
 
 def through(step: Step, box: Box) -> Box:
-    """The bounds of a layer's outputs, from those of its inputs alone: interval arithmetic."""
+    """The bounds of a layer's outputs, from those of its inputs alone: interval arithmetic.
+
+    In float32 they are moved outward by as much as sums of so many terms can be rounded, in whatever order they are
+    added up (Higham 2002, *Accuracy and Stability of Numerical Algorithms*, section 3.1).
+    """
     if isinstance(step, NONLINEAR):
         return step.forward(box)
-    centre, radius = step.forward(box.centre), step.widen(box.radius)
-    return Box(centre - radius, centre + radius)
+    centre, radius = box.centre, box.radius
+    slack = 0.0  # what float64 rounds is taken off at the end
+    if step.terms and centre.dtype == torch.float32:
+        slack = (step.terms + 8) * torch.finfo(torch.float32).eps  # twice what such a sum can be rounded
+        radius = torch.add(radius, centre.abs().add_(radius), alpha=slack)
+    return Box(centre=step.forward(centre), radius=step.widen(radius, slack))
 
 
-def interval_margins(last: Step | None, box: Box, classes: Tensor) -> Tensor:
+def _part(bias: Tensor | None, slack: float) -> Tensor | None:
+    return slack * bias.abs() if bias is not None and slack else None
+
+
+def interval_margins(last: Step, box: Box, classes: Tensor) -> Tensor:
     """Lower bounds (N, K) of the margins from those before the last step; if dense, it is taken with the difference."""
     if not isinstance(last, Dense):
-        if last is not None:
-            box = through(last, box)
+        box = through(last, box)
         return least(margin_rows(classes, box.lower.shape[1]).to(box.lower), box)
-    rows = margin_rows(classes, last.layer.out_features).to(last.layer.weight)
-    constant = 0 if last.layer.bias is None else rows @ last.layer.bias
-    return least(rows @ last.layer.weight, box) + constant
+    logits, weight = last.forward(box.centre), last.layer.weight
+    found = logits.gather(1, classes[:, None]) - logits
+    for own in classes.unique().tolist():  # the rows of one class's margins are the same for all its images
+        some = classes == own
+        found[some] -= linear(box.radius[some], (weight[own] - weight).abs())
+    return found
 
 
 def least(rows: Tensor, box: Box) -> Tensor:

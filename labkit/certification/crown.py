@@ -89,7 +89,7 @@ def _refined(steps: list[Step], boxes: list[Box], rows: int) -> Box:
     """The bounds before a ReLU, made tighter wherever they leave the sign open; image by image, since that differs."""
     lower, upper = boxes[-1].lower.clone(), boxes[-1].upper.clone()
     for image in range(len(lower)):
-        own = [Box(box.lower[image : image + 1], box.upper[image : image + 1]) for box in boxes]
+        own = [Box(lower=box.lower[image : image + 1], upper=box.upper[image : image + 1]) for box in boxes]
         flat_lower, flat_upper = lower[image].view(-1), upper[image].view(-1)
         unsure = ((flat_lower < 0) & (flat_upper > 0)).nonzero()[:, 0]
         for units in unsure.split(rows):
@@ -97,7 +97,7 @@ def _refined(steps: list[Step], boxes: list[Box], rows: int) -> Box:
             chosen = chosen.scatter_(1, units[:, None], 1.0).view(1, len(units), *lower.shape[1:])
             flat_lower[units] = torch.maximum(flat_lower[units], _below(steps, own, chosen)[0])
             flat_upper[units] = torch.minimum(flat_upper[units], -_below(steps, own, -chosen)[0])
-    return Box(lower, upper)
+    return Box(lower=lower, upper=upper)
 
 
 def _below(steps: list[Step], boxes: list[Box], rows: Tensor) -> Tensor:

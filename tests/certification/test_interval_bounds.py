@@ -70,6 +70,30 @@ def test_never_above_what_an_image_within_eps_does(seed, eps):
             assert (lower <= true + 1e-6).all()
 
 
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), eps=st.floats(0, 0.3))
+def test_in_float32_they_are_never_above_those_in_float64_and_hardly_below(seed, eps):
+    rng = torch.Generator().manual_seed(seed)
+    images, classes = torch.rand(2, 2, 15, 13, generator=rng), torch.tensor([0, 3])
+    model = of_every_layer(seed)
+    exact = interval_bounds(model, images, classes, eps=eps)
+    fast = interval_bounds(model, images, classes, eps=eps, precision="float32")
+    finite = exact.isfinite()
+    assert (fast <= exact).all()
+    assert (exact - fast)[finite].amax() < 1e-3 * (1 + exact[finite].abs().amax())
+
+
+def test_in_float32_the_certified_network_loses_next_to_nothing():
+    images, classes = data.examples("mnist", 200)
+    model = models.load("mnist-certified")
+    exact, fast = (
+        (interval_bounds(model, images, classes, eps=0.3, precision=precision) > 0).all(1)
+        for precision in ("float64", "float32")
+    )
+    assert not (fast & ~exact).any()
+    assert 170 < exact.sum() <= fast.sum() + 1
+
+
 def test_a_larger_eps_proves_less(batch):
     images, classes = batch
     bounds = torch.stack([interval_bounds(of_every_layer(), images, classes, eps=eps) for eps in (0, 0.01, 0.1, 1)])
@@ -129,3 +153,5 @@ def test_a_negative_eps_and_an_unknown_class_are_refused(batch):
         interval_bounds(of_every_layer(), images, classes, eps=-0.1)
     with pytest.raises(ValueError, match="classes"):
         interval_bounds(of_every_layer(), images, classes + 9, eps=0.1)
+    with pytest.raises(ValueError, match=r"precision must be one of \['float64', 'float32'\], got 'bfloat16'"):
+        interval_bounds(of_every_layer(), images, classes, eps=0.1, precision="bfloat16")
