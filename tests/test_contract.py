@@ -151,27 +151,31 @@ def leaves_everything_as_it_was(path):
 
 
 def refuses_bad_input(path):
+    """And says what it would accept."""
     function = function_of(path)
     good = arguments_for(path, function)
-    bad = {"a model in training mode": {"model": small_network().train()}}
+    bad = {"a model in training mode": ({"model": small_network().train()}, r"eval mode \(call model.eval\(\)\)")}
     if "images" in good:
-        bad["pixels up to 255"] = {"images": good["images"] * 255}
-        bad["one image without a batch axis"] = {"images": good["images"][0]}
+        bad["pixels up to 255"] = ({"images": good["images"] * 255}, r"must lie in \[0, 1\], got .* 255")
+        bad["one image without a batch axis"] = ({"images": good["images"][0]}, r"\(N, C, H, W\), got .*\(1, 28, 28\)")
     if "classes" in good:
-        bad["a class too many"] = {"classes": good["classes"] + 10}
-        bad["negative classes"] = {"classes": good["classes"] - 10}
-        bad["classes that are fractions"] = {"classes": good["classes"].float()}
+        bad["a class too many"] = ({"classes": good["classes"] + 10}, r"in 0\.\.9, got 1\d")
+        bad["negative classes"] = ({"classes": good["classes"] - 10}, r"(not be negative|in 0\.\.9), got -\d")
+        bad["classes that are fractions"] = ({"classes": good["classes"].float()}, r"int64 of shape .*, got .*float32")
     if "layer" in good:
-        bad["an unknown layer"] = {"layer": "conv99"}
+        bad["an unknown layer"] = ({"layer": "conv99"}, "unknown layer 'conv99'; the network has conv1, relu1")
+    if "eps" in good:
+        bad["eps below 0"] = ({"eps": -0.1}, "eps must be a number (from 0 up|above 0), got -0.1")
     if path.stem in OTHER_SIGNATURES:
         del bad["a model in training mode"]  # they look at weights and shapes only
-    for what, change in bad.items():
+    for what, (change, said) in bad.items():
+        answer = f"nothing: it accepts {what}"
         try:
             with unchecked():  # by anything but the function itself
                 function(**(good | change))
-        except ValueError:
-            continue
-        pytest.fail(f"{path.name} accepts {what}; it must raise a ValueError")
+        except ValueError as error:
+            answer = str(error)
+        assert re.search(said, answer), f"{path.name} must refuse {what} and say what it accepts; it says {answer}"
 
 
 def counts_in_whole_numbers(path):
@@ -277,6 +281,11 @@ BREAKS = {
     "global randomness": (leaves_everything_as_it_was, "    return", "    torch.rand(1)\n    return"),
     "counts unchecked": (counts_in_whole_numbers, "    check_counts(samples=samples)\n", ""),
     "nothing checked": (refuses_bad_input, "    check_batch(model, images, classes)\n", ""),
+    "a refusal that does not help": (
+        refuses_bad_input,
+        "    check_batch(model, images, classes)\n",
+        "    if model.training:\n        raise ValueError('bad model')\n    check_batch(model, images, classes)\n",
+    ),
 }
 
 

@@ -1,6 +1,6 @@
 """Auto-PGD: projected gradient descent with momentum that chooses the length of its steps by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from labkit.attacks._gradient import lead, logits_of, loss_gradient
 from labkit.attacks._norms import NORMS
-from labkit.core import Progress, check_batch, check_choice, check_counts, check_eps, log_odds, score_of
+from labkit.core import Progress, check_batch, check_choice, check_counts, check_eps, last_of, log_odds, score_of
 
 LOSSES = ("cross_entropy", "dlr", "targeted_dlr")
 MOMENTUM = 0.25  # of a step, the part that goes on in the direction of the last one
 ENOUGH = 0.75  # the fraction of steps that must raise the loss, or else they become half as long
 
 
-def apgd(
+def apgd_steps(
     model: nn.Module,
     images: Float[Tensor, "n c h w"],
     classes: Int64[Tensor, " n"],
@@ -30,7 +30,7 @@ def apgd(
     targeted: bool = False,
     seed: int = 0,
     progress: Progress = iter,
-) -> Float[Tensor, "n c h w"]:
+) -> Iterator[Float[Tensor, "n c h w"]]:
     """APGD: projected gradient descent without a step size to choose, the white-box part of AutoAttack.
 
     A step begins with length 2 eps. At certain steps it is halved, and the search goes back to the best image so far:
@@ -55,9 +55,9 @@ def apgd(
         seed: fixes the random starts.
         progress: wraps the loop over the restarts, e.g. ``tqdm``; silent by default.
 
-    Returns:
-        (N, C, H, W), in [0, 1]: of each image the first that fooled the network, or else the one with the highest loss
-        in the first restart. One that the network gets wrong from the start stays as it is.
+    Yields:
+        (N, C, H, W), in [0, 1], after each step: of each image the first that fooled the network, or else the one with
+        the highest loss so far in the first restart. One that the network gets wrong from the start stays as it is.
 
     Raises:
         ValueError: bad shape, dtype or range; model in training mode; eps < 0; steps, restarts or targets < 1; an
@@ -87,18 +87,29 @@ def apgd(
         _climb, model, partial(_loss, loss, 1 if targeted else -1), eps=eps, steps=steps, norm=norm, targeted=targeted,
         first_rises=loss == "cross_entropy",  # so the authors' code counts the first step
     )  # fmt: skip
-    result = images.clone()
-    left = ((logits.argmax(1) == classes) != targeted).nonzero()[:, 0]  # the images that no run has fooled
-    for number, labels in enumerate(progress(runs)):
-        if not len(left):
-            break
-        original = images[left]
-        start = (original + _start(original, eps, norm, rng)).clamp(0, 1)
-        found, resists = climbed(original, start, tuple(each[left] for each in labels))
-        take = ~resists if number else torch.ones_like(resists)
-        result[left[take]] = found[take]
-        left = left[resists]
-    return result
+
+    def images_after() -> Iterator[Tensor]:
+        result = images.clone()
+        left = ((logits.argmax(1) == classes) != targeted).nonzero()[:, 0]  # the images that no run has fooled
+        yielded = False
+        for number, labels in enumerate(progress(runs)):
+            if not len(left):
+                break
+            original, resists = images[left], torch.ones_like(left, dtype=torch.bool)
+            start = (original + _start(original, eps, norm, rng)).clamp(0, 1)
+            for found, resists in climbed(original, start, tuple(each[left] for each in labels)):
+                take = ~resists if number else torch.ones_like(resists)
+                result[left[take]] = found[take]
+                yield result.clone()
+                yielded = True
+            left = left[resists]
+        if not yielded:
+            yield result
+
+    return images_after()
+
+
+apgd = last_of(apgd_steps)
 
 
 def _climb(
@@ -113,8 +124,8 @@ def _climb(
     norm: str,
     targeted: bool,
     first_rises: bool,
-) -> tuple[Tensor, Tensor]:
-    """One run: the images found, and which of them have not fooled the network, (N,) bool."""
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One run: after each step the images found, and which of them have not fooled the network, (N,) bool."""
     measure, checks = NORMS[norm], _checks(steps)
     result, left = start.clone(), torch.arange(len(start), device=start.device)
     lowest = torch.full_like(start[:, 0, 0, 0], -torch.inf)  # (n,)
@@ -132,13 +143,19 @@ def _climb(
             labels = tuple(each[resists] for each in labels)
             at = {name: each[resists] for name, each in at.items()}
             if not len(left):
-                break
+                yield result, torch.zeros_like(lowest, dtype=torch.bool)
+                return
         better = value > at["best_value"]
         at["best"], at["best_gradient"] = _where(better, (at["now"], gradient), (at["best"], at["best_gradient"]))
         at["best_value"] = torch.where(better, value, at["best_value"])
         if step > 1:
             at["rises"] = at["rises"] + (value > at["value"])
         at["value"] = value
+        if step:
+            result[left] = at["best"]
+            yield result, torch.zeros_like(lowest, dtype=torch.bool).index_fill(0, left, True)
+        if step == steps:
+            return
         if step in checks:
             stalled = ~at["halved"] & (at["best_at_check"] >= at["best_value"])
             at["halved"] = stalled | (at["rises"] <= ENOUGH * checks[step])
@@ -152,8 +169,6 @@ def _climb(
             mixed = now + (1 - MOMENTUM) * (moved - now) + MOMENTUM * (now - at["before"])
             moved = _within(at["original"], mixed, eps, norm)
         at["before"], at["now"] = now, moved
-    result[left] = at["best"]
-    return result, torch.zeros_like(lowest, dtype=torch.bool).index_fill(0, left, True)
 
 
 def _checks(steps: int) -> dict[int, int]:

@@ -1,5 +1,7 @@
 """DeepFool: go to the nearest boundary of the network as if it were linear, and look again from there."""
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -7,12 +9,12 @@ from torch import Tensor, nn
 from labkit.attacks._gradient import logits_of
 from labkit.attacks._norms import NORMS
 from labkit.attacks.minimum_norm import MinimumNorm
-from labkit.core import Progress, check_batch, check_choice, check_counts, check_not_negative
+from labkit.core import Progress, check_batch, check_choice, check_counts, check_not_negative, last_of
 
 BISECTIONS = 12  # at the end, on the way from the image to what was found
 
 
-def deepfool(
+def deepfool_steps(
     model: nn.Module,
     images: Float[Tensor, "n c h w"],
     classes: Int64[Tensor, " n"],
@@ -24,7 +26,7 @@ def deepfool(
     targeted: bool = False,
     batch_size: int = 100,
     progress: Progress = iter,
-) -> MinimumNorm:
+) -> Iterator[MinimumNorm]:
     """DeepFool: a minimum-norm attack, the shortest step to the nearest class boundary, again and again.
 
     For every other class k, the logits of a network that is nearly linear tell how far the boundary is: the lead of the
@@ -42,10 +44,12 @@ def deepfool(
         overshoot: how much farther than the boundary a step goes, as a fraction.
         targeted: go towards the class: over the boundary between it and the class that is most likely at the moment.
         batch_size: images to attack at a time.
-        progress: wraps the loop over the batches, e.g. ``tqdm``; silent by default.
+        progress: wraps the loop over the steps, e.g. ``tqdm``; silent by default.
 
-    Returns:
-        The images found and their distances: 0 where there was nothing to do, infinite where nothing was found.
+    Yields:
+        After each step where the images have got to, and their distances: 0 where there was nothing to do, infinite
+        where the network is not fooled. In the end those that bisection has brought nearer; where nothing was found,
+        the image that was given.
 
     Raises:
         ValueError: bad shape, dtype or range; model in training mode; an unknown norm; steps, candidates or batch_size
@@ -58,34 +62,39 @@ def deepfool(
     check_choice(NORMS, norm=norm)
     check_counts(steps=steps, candidates=candidates, batch_size=batch_size)
     check_not_negative(overshoot=overshoot)
-    measure, found = NORMS[norm], []
+    measure, images = NORMS[norm], images.detach()
 
     def resists(some: Tensor, own: Tensor) -> Tensor:
         return (logits_of(model, some, own).argmax(1) == own) != targeted
 
-    parts = list(zip(images.detach().split(batch_size), classes.split(batch_size), strict=True))
-    for originals, labels in progress(parts):
-        result = originals.clone()
-        left = resists(originals, labels).nonzero()[:, 0]  # the images that have not fooled the network
-        now, own = originals[left], labels[left]
-        for _ in range(steps):
+    at_first = resists(images, classes)
+
+    def found_after() -> Iterator[MinimumNorm]:
+        result, left = images.clone(), at_first.nonzero()[:, 0]  # the images that have not fooled the network
+        for _ in progress(range(steps)):
             if not len(left):
                 break
-            now = _over_the_boundary(model, now, own, norm, candidates, overshoot, targeted)
-            result[left] = now
-            still = resists(now, own)
-            left, now, own = left[still], now[still], own[still]
-        low, high = torch.zeros_like(originals[:, :1, :1, :1]), torch.ones_like(originals[:, :1, :1, :1])
+            parts = zip(result[left].split(batch_size), classes[left].split(batch_size), strict=True)
+            step = [_over_the_boundary(model, *part, norm, candidates, overshoot, targeted) for part in parts]
+            result[left] = torch.cat(step)
+            left = left[resists(result[left], classes[left])]
+            yield MinimumNorm(result.clone(), distances(result, left))
+        result[left] = images[left]
+        low, high = torch.zeros_like(images[:, :1, :1, :1]), torch.ones_like(images[:, :1, :1, :1])
         for _ in range(BISECTIONS):  # high is a part of the way that fools, low one that does not
             middle = (low + high) / 2
-            short = resists(originals + middle * (result - originals), labels)[:, None, None, None]
+            short = resists(images + middle * (result - images), classes)[:, None, None, None]
             low, high = torch.where(short, middle, low), torch.where(short, high, middle)
-        result = originals + high * (result - originals)
-        distance = measure.length(result - originals)[:, 0, 0, 0]
-        failed = torch.zeros_like(distance, dtype=torch.bool).index_fill(0, left, True)
-        result = torch.where(failed[:, None, None, None], originals, result)
-        found.append((result, distance.masked_fill(failed, torch.inf)))
-    return MinimumNorm(*(torch.cat(each) for each in zip(*found, strict=True)))
+        result = images + high * (result - images)
+        yield MinimumNorm(result, distances(result, left))
+
+    def distances(result: Tensor, left: Tensor) -> Tensor:
+        return measure.length(result - images)[:, 0, 0, 0].index_fill(0, left, torch.inf)
+
+    return found_after()
+
+
+deepfool = last_of(deepfool_steps)
 
 
 def _over_the_boundary(

@@ -1,7 +1,7 @@
 """HopSkipJump: walk along the boundary of a class by its decisions alone, nearer and nearer to the image."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from labkit.attacks._gradient import logits_of
 from labkit.attacks._norms import NORMS, l2_length
 from labkit.attacks.minimum_norm import MinimumNorm
-from labkit.core import Progress, check_batch, check_choice, check_counts
+from labkit.core import Progress, check_batch, check_choice, check_counts, last_of
 
 RANDOM = 100  # pictures of random pixels, to begin the walk at
 Fools = Callable[[Tensor, Tensor], Tensor]  # images (n, C, H, W) and their classes (n,) -> which fool the network
 
 
-def hop_skip_jump(
+def hop_skip_jump_steps(
     model: nn.Module,
     images: Float[Tensor, "n c h w"],
     classes: Int64[Tensor, " n"],
@@ -29,7 +29,7 @@ def hop_skip_jump(
     batch_size: int = 500,
     seed: int = 0,
     progress: Progress = iter,
-) -> MinimumNorm:
+) -> Iterator[MinimumNorm]:
     """HopSkipJump: a decision-based black-box attack, which learns of the network nothing but the class that it names.
 
     It begins at the nearest picture that the network takes for another class, of the other images and of random ones.
@@ -50,8 +50,9 @@ def hop_skip_jump(
         seed: fixes the random points.
         progress: wraps the loop over the steps, e.g. ``tqdm``; silent by default.
 
-    Returns:
-        The nearest images found and their distances: 0 where there was nothing to do, infinite where nothing was found.
+    Yields:
+        After each step the nearest images so far and their distances: 0 where there was nothing to do, infinite where
+        nothing was found.
 
     Raises:
         ValueError: bad shape, dtype or range; model in training mode; an unknown norm; steps, samples or batch_size
@@ -70,26 +71,32 @@ def hop_skip_jump(
     def fools(some: Tensor, own: Tensor) -> Tensor:
         return (logits_of(model, some).argmax(1) == own) == targeted
 
-    best, distances = _begin(model, images, classes, answers, norm, targeted, rng)
-    left = (distances.isfinite() & (distances > 0)).nonzero()[:, 0]
-    original, own, now = images[left], classes[left], best[left]
-    length = NORMS[norm].length
-    for step in progress(range(1, steps + 1)):
+    def found_after() -> Iterator[MinimumNorm]:
+        best, distances = _begin(model, images, classes, answers, norm, targeted, rng)
+        left = (distances.isfinite() & (distances > 0)).nonzero()[:, 0]
         if not len(left):
-            break
-        now = _to_the_boundary(fools, original, now, own, norm)
-        far = length(now - original)
-        nearer = far[:, 0, 0, 0] < distances[left]
-        best[left[nearer]], distances[left[nearer]] = now[nearer], far[nearer, 0, 0, 0]
-        ask = partial(_direction, fools, now, own, _reach(far, original, norm, step), rng)
-        direction = NORMS[norm].step(ask(round(samples * math.sqrt(step)), batch_size), now)
-        now = _hop(fools, now, own, direction, far / math.sqrt(step))
-    if len(left):
-        now = _to_the_boundary(fools, original, now, own, norm)
-        far = length(now - original)[:, 0, 0, 0]
-        nearer = far < distances[left]
-        best[left[nearer]], distances[left[nearer]] = now[nearer], far[nearer]
-    return MinimumNorm(best, distances)
+            yield MinimumNorm(best, distances)
+            return
+        original, own = images[left], classes[left]
+
+        def to_the_boundary(some: Tensor) -> tuple[Tensor, Tensor]:
+            some = _to_the_boundary(fools, original, some, own, norm)
+            far = NORMS[norm].length(some - original)
+            nearer = far[:, 0, 0, 0] < distances[left]
+            best[left[nearer]], distances[left[nearer]] = some[nearer], far[nearer, 0, 0, 0]
+            return some, far
+
+        now, far = to_the_boundary(best[left])
+        for step in progress(range(1, steps + 1)):
+            ask = partial(_direction, fools, now, own, _reach(far, original, norm, step), rng)
+            direction = NORMS[norm].step(ask(round(samples * math.sqrt(step)), batch_size), now)
+            now, far = to_the_boundary(_hop(fools, now, own, direction, far / math.sqrt(step)))
+            yield MinimumNorm(best.clone(), distances.clone())
+
+    return found_after()
+
+
+hop_skip_jump = last_of(hop_skip_jump_steps)
 
 
 def _begin(

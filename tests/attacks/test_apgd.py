@@ -4,7 +4,7 @@ from torch import nn
 
 from labkit import data, models
 from labkit.attacks._norms import NORMS
-from labkit.attacks.apgd import LOSSES, _checks, apgd
+from labkit.attacks.apgd import LOSSES, _checks, apgd, apgd_steps
 from labkit.attacks.pgd import pgd
 
 
@@ -93,3 +93,22 @@ def test_it_says_what_it_would_accept(options, message):
 def test_dlr_needs_classes_to_compare(linear):
     with pytest.raises(ValueError, match="loss 'dlr' takes at least 3 classes, got 2"):
         apgd(linear.model, linear.images, linear.classes, eps=0.1, loss="dlr")
+
+
+def test_its_steps_end_with_its_result_and_images_that_are_fooled_stay():
+    model, (images, classes) = models.load("mnist-robust"), data.examples("mnist", 12)
+    options = {"eps": 0.35, "steps": 12, "restarts": 2, "seed": 1}
+    states = list(apgd_steps(model, images, classes, **options))
+    assert torch.equal(states[-1], apgd(model, images, classes, **options))
+    assert 12 < len(states) <= 24
+    fooled = [model(state).argmax(1) != classes for state in states]
+    for now, after, gone in zip(states, states[1:], fooled, strict=False):
+        assert torch.equal(now[gone], after[gone])
+    assert not fooled[0].all()
+    assert fooled[-1].any()
+
+
+def test_with_nothing_to_do_its_steps_are_the_images():
+    model, (images, classes) = models.load("mnist"), data.examples("mnist", 2)
+    (state,) = apgd_steps(model, images, (classes + 1) % 10, eps=0.1)
+    assert torch.equal(state, images)

@@ -4,7 +4,7 @@ from torch import nn
 
 from labkit import data, models
 from labkit.attacks._norms import NORMS
-from labkit.attacks.deepfool import deepfool
+from labkit.attacks.deepfool import deepfool, deepfool_steps
 from labkit.attacks.minimum_norm import minimum_norm
 
 
@@ -40,6 +40,20 @@ def test_distances_are_those_of_its_images_and_near_those_of_bisection():
     assert (model(found.images).argmax(1) != classes).all()
     slow = minimum_norm(model, images, classes, norm="l2", steps=10, tolerance=0.05)
     assert found.distances.median() < 1.5 * slow.distances.median()
+
+
+def test_its_steps_cross_the_boundary_and_the_last_comes_nearer():
+    model, (images, classes) = models.load("mnist"), data.examples("mnist", 6)
+    *walked, last = deepfool_steps(model, images, classes)
+    whole = deepfool(model, images, classes, batch_size=4)
+    assert torch.allclose(whole.distances, last.distances, rtol=1e-3)
+    fooled = [model(step.images).argmax(1) != classes for step in walked]
+    for step, done in zip(walked, fooled, strict=True):
+        assert torch.equal(step.distances.isfinite(), done)
+    assert not fooled[0].all()
+    assert fooled[-1].all()
+    assert (last.distances <= walked[-1].distances).all()
+    assert (last.distances < walked[-1].distances).any()
 
 
 def test_nothing_to_do_and_nothing_to_be_done():

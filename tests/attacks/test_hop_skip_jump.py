@@ -4,7 +4,7 @@ from torch import nn
 
 from labkit import data, models
 from labkit.attacks._norms import NORMS
-from labkit.attacks.hop_skip_jump import hop_skip_jump
+from labkit.attacks.hop_skip_jump import hop_skip_jump, hop_skip_jump_steps
 
 
 class Answers(nn.Module):
@@ -40,6 +40,17 @@ def test_more_steps_come_nearer():
     assert (model(more.images).argmax(1) != classes).all()
     assert torch.allclose((more.images - images).flatten(1).norm(dim=1), more.distances, atol=1e-5)
     assert torch.equal(more.images, more.images.clamp(0, 1))
+
+
+def test_its_steps_only_come_nearer_and_end_with_its_result(linear):
+    model, images, classes, _ = linear
+    states = list(hop_skip_jump_steps(model, images, classes, steps=4))
+    assert len(states) == 4
+    distances = torch.stack([state.distances for state in states])
+    assert (distances.diff(dim=0) <= 0).all()
+    for state in states:
+        assert (model(state.images).argmax(1) != classes).all()
+    assert torch.equal(states[-1].images, hop_skip_jump(model, images, classes, steps=4).images)
 
 
 def test_the_seed_decides(linear):
