@@ -125,9 +125,8 @@ def visit_picture(self: HTML5Translator, node: picture) -> None:
     """Write an <img> that keeps its place until it is loaded."""
     source = posixpath.join(self.builder.imgpath, self.builder.images[node["uri"]])
     width, height = node["size"]
-    loading = "eager" if self.builder.name == "epub" else "lazy"
     image = self.emptytag(
-        node, "img", "", src=source, alt=node["alt"], width=str(width), height=str(height), loading=loading
+        node, "img", "", src=source, alt=node["alt"], width=str(width), height=str(height), loading="lazy"
     ).strip()
     self.body.append(f'<span class="labkit-figure">{image}{node["glass"]}</span>\n' if node["glass"] else f"{image}\n")
     raise nodes.SkipNode
@@ -145,9 +144,7 @@ def depart_slider(self: HTML5Translator, node: slider) -> None:
 
 
 def visit_frame(self: HTML5Translator, node: frame) -> None:
-    """Open a frame; a book on paper has the first one only."""
-    if node["hidden"] and self.builder.name == "epub":
-        raise nodes.SkipNode
+    """Open a frame; all but one are hidden."""
     hidden: dict[str, Any] = {"hidden": "hidden"} if node["hidden"] else {}
     self.body.append(self.starttag(node, "div", CLASS="course-frame", **hidden))
 

@@ -1,7 +1,7 @@
 """Print the built book as one PDF, with contents and an outline: ``make pdf``.
 
 Chromium prints each page by its print style: folded code stays folded, a slider is its first figure and a sentence, a
-quiz has its explanations below it. The API reference is left out; it is made to be searched.
+quiz has its explanations below it.
 """
 
 import argparse
@@ -18,9 +18,8 @@ from pypdf.generic import Destination, Fit
 
 from labkit.files import replacing
 from tools.website.chromium import ARGUMENTS, find_chromium
+from tools.website.reading_order import AUTHORS, BOOK, ROOT, reading_order
 
-ROOT = Path(__file__).parents[2]
-BOOK = ROOT / "_build/html"
 PDF = ROOT / "_build/book.pdf"
 
 # Everything is loaded before it is printed. Links to other pages lead nowhere on paper, and would name this machine.
@@ -34,9 +33,6 @@ PREPARE = """async () => {
         if (!/^(#|https?:|mailto:)/.test(href)) link.removeAttribute("href");
     }
 }"""
-CHAPTERS = """() => [...document.querySelectorAll("#pst-primary-sidebar nav a.reference.internal")]
-    .map(link => [link.getAttribute("href"), link.textContent.trim()])
-    .filter(([address]) => !address.startsWith("reference/") && !address.startsWith("#"))"""
 # A heading without its link and without the second reading of its formulas, each run of white space as one space.
 HEADINGS = """() => [...document.querySelectorAll("article :is(h2, h3, h4)")].map(heading => {
     const copy = heading.cloneNode(true);
@@ -70,29 +66,20 @@ def print_book(target: Path, only: Sequence[str] = ()) -> int:
         raise RuntimeError("no Chromium here; name one with CHROMIUM=/path")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        title, addresses = list_pages(browser)
-        wanted = [each for each in addresses if not only or any(part in each[0] for part in only)]
-        printed = [Printed(name, *on_paper(browser, BOOK / address)) for address, name in wanted]
-        pages = contents(browser, title, printed)
+        title, pages = reading_order()
+        wanted = [page for page in pages if not only or any(part in page.address for part in only)]
+        printed = [Printed(page.title, *on_paper(browser, BOOK / page.address)) for page in wanted]
+        first = contents(browser, title, printed)
         browser.close()
     writer = PdfWriter()
-    writer.add_metadata({"/Title": title, "/Author": "the authors of labkit"})
-    writer.append(pages, "Contents", import_outline=False)
+    writer.add_metadata({"/Title": title, "/Author": AUTHORS})
+    writer.append(first, "Contents", import_outline=False)
     for each in printed:
         add_chapter(writer, each)
     writer.page_mode = "/UseOutlines"
     with replacing(target) as file:
         writer.write(file)
     return len(writer.pages)
-
-
-def list_pages(browser: Browser) -> tuple[str, list[tuple[str, str]]]:
-    """The book's title, and its pages in reading order: addresses and titles."""
-    tab = browser.new_page()
-    tab.goto((BOOK / "index.html").as_uri())
-    title, found = tab.locator("h1").first.evaluate("heading => heading.firstChild.textContent"), tab.evaluate(CHAPTERS)
-    tab.close()
-    return title, [("index.html", "How to use this book"), *found]
 
 
 def on_paper(browser: Browser, page: Path) -> tuple[PdfReader, list[str]]:
