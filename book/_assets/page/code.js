@@ -1,7 +1,7 @@
 // One switch for the whole book: code shown or folded. Without a choice, plumbing is folded and the rest is shown.
 export function start() {
   const KEY = "course-code";
-  const CHOICES = { "": "plumbing folded", hide: "all folded", show: "all shown" };
+  const CHOICES = { "": "main", hide: "none", show: "all" };
   const cells = [...document.querySelectorAll(".cell:has(> .cell_input, > details .cell_input)")];
   const buttons = document.querySelector(".article-header-buttons");
   if (!cells.length || !buttons) return;

@@ -143,7 +143,7 @@ def shaped(found: Any, shape: tuple[int, ...], what: str, hint: str = "") -> Non
     that(
         not numbers.isinf().any(),
         f"{what} holds inf (infinity).",
-        "It comes from a division by zero, the logarithm of zero, and the exponential of a large number.",
+        "It comes from a division by zero, the logarithm of zero, or the exponential of a large number.",
     )
 
 

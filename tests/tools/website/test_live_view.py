@@ -75,6 +75,6 @@ def test_the_bench_that_trains_is_a_link(build):
 def test_these_chapters_have_a_view_after_their_prediction(number):
     (path,) = (ROOT / "book").glob(f"*/{number:02}_*.ipynb")
     sources = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
-    (place,) = (at for at, source in enumerate(sources) if "```{live-view}" in source)
+    place = next(at for at, source in enumerate(sources) if "```{live-view}" in source)
     assert "Predict before you run" in sources[0] or any("{predict}" in source for source in sources[:place])
     assert place > 4, "the view must not give away what was asked"
