@@ -42,11 +42,12 @@ def architecture(stages: Mapping[str, Sequence[int]], *, here: Collection[str] =
     axes.set(xlim=(0, width), ylim=(0, height))
     room, middle = width / len(stages), height - 0.6 * LINE - TALLEST / 2
     largest = max((shape[1] for shape in stages.values() if _is_maps(shape)), default=1)
+    times = " × " if len(stages) < 8 else "×"
     end = 0.0  # of the stage before
     for index, (name, shape) in enumerate(stages.items()):
         center = (index + 0.5) * room
         reach = _draw(axes, shape, center, middle, largest, room, CORRECT if name in here else EMPTY)
-        size = "\n".join([str(shape[0]), f"{shape[1]} × {shape[2]}"] if _is_maps(shape) else [str(shape[0])])
+        size = "\n".join([str(shape[0]), times.join(map(str, shape[1:]))] if _is_maps(shape) else [str(shape[0])])
         axes.text(center, 3.2 * LINE, name, ha="center", va="top", weight="bold" if name in here else "normal")
         axes.text(center, 2.1 * LINE, size, ha="center", va="top", color=INK, linespacing=1.1)
         if index:

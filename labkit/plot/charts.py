@@ -136,6 +136,9 @@ def lines(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if "x" in logarithmic:
         axes.set_xscale("log")
+    else:  # so few numbers that they do not touch, and no halves between counted things
+        whole = all(float(value).is_integer() for value in x)
+        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10], integer=whole))
     if "y" in logarithmic:
         axes.set_yscale("log")
     axes.grid(axis="y")

@@ -87,13 +87,14 @@ function closeChapter() {
     onchange: () => keep((page) => (page.exercise = solved.checked)),
   });
   const told = element("p", { class: "course-own" });
-  end.before(
-    element("div", { class: "course-progress" }, told, element("label", {}, solved, "I have solved the exercise")),
-  );
+  // A chapter's first lines link to the exercise, or to the reason why there is none.
+  const link = document.querySelector('article a[href="#try-it-yourself"]');
+  const words = link?.textContent === "exercise" ? "I have solved the exercise" : "I have tried it myself";
+  end.before(element("div", { class: "course-progress" }, told, element("label", {}, solved, words)));
   whenChanged(() => {
     const found = done(here);
-    const words = KINDS.slice(0, 3).map((kind) => `${kind} ${found.includes(kind) ? "✓" : "–"}`);
-    told.textContent = `Your progress in this chapter: ${words.join(", ")}.`;
+    const kinds = KINDS.slice(0, 3).map((kind) => `${kind} ${found.includes(kind) ? "✓" : "–"}`);
+    told.textContent = `Your progress in this chapter: ${kinds.join(", ")}.`;
     solved.checked = found.includes("exercise");
   });
   new IntersectionObserver((entries, observer) => {
