@@ -96,8 +96,9 @@ def bind_epub(target: Path, book: Path = BOOK) -> int:
         book: the folder of the built book.
     """
     title, pages = reading_order(book)
-    known = {page.address for page in pages}
-    bound = [bind_page(book, page, known) for page in pages]
+    articles = {page.address: read_article(book / page.address) for page in pages}
+    places = {address: {str(tag["id"]) for tag in article.select("[id]")} for address, article in articles.items()}
+    bound = [bind_page(page, articles[page.address], places) for page in pages]
     built = datetime.datetime.fromtimestamp((book / "index.html").stat().st_mtime, datetime.UTC)
     files = {"style.css": STYLE.read_bytes(), "nav.xhtml": contents(title, bound).encode()}
     files |= {each.name: each.text.encode() for each in bound}
@@ -123,20 +124,27 @@ def bind_epub(target: Path, book: Path = BOOK) -> int:
     return len(bound)
 
 
-def bind_page(book: Path, page: Page, known: set[str]) -> Bound:
-    """A page as XHTML: what can be read of it, with links to those pages that are in the EPUB."""
-    soup = BeautifulSoup((book / page.address).read_text(encoding="utf-8"), "html.parser")
+def read_article(page: Path) -> Tag:
+    """What can be read of a page: without the theme, and with a sentence in the place of what a script would make."""
+    soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     article = soup.select_one("article")
-    assert article is not None, page.address
+    assert article is not None, page
     explain_what_is_live(soup, article)
+    for each in article.select(LEFT_OUT):
+        each.decompose()
+    return article
+
+
+def bind_page(page: Page, article: Tag, places: dict[str, set[str]]) -> Bound:
+    """A page as XHTML, with links to those pages and places that are in the EPUB."""
     for formula in article.select(".katex"):
         math = formula.math
         assert math is not None, page.address
         formula.replace_with(math)
-    for each in article.select(LEFT_OUT):
-        each.decompose()
+    for summary in article.select("summary:has(p)"):
+        summary.string = "Code"  # which the page says in two ways, open and closed
     for link in article.select("a[href]"):
-        if (address := within(str(link["href"]), page.address, known)) is None:
+        if (address := within(str(link["href"]), page.address, places)) is None:
             link.unwrap()
         else:
             link["href"] = address
@@ -172,15 +180,16 @@ def explain_what_is_live(soup: BeautifulSoup, article: Tag) -> None:
         place.insert_before(told)
 
 
-def within(address: str, page: str, known: set[str]) -> str | None:
+def within(address: str, page: str, places: dict[str, set[str]]) -> str | None:
     """An address on a page as it is in the EPUB; None where it leads to what is not in it."""
     parts = urlsplit(address)
     if parts.scheme or parts.netloc:
         return address
     target = posixpath.normpath(posixpath.join(posixpath.dirname(page), unquote(parts.path))) if parts.path else page
-    if target not in known:
+    if target not in places:
         return None
-    return parts._replace(path=renamed(parts.path), fragment=parts.fragment.partition("&")[0]).geturl()
+    fragment = parts.fragment if unquote(parts.fragment) in places[target] else ""  # else a state of the live lab
+    return parts._replace(path=renamed(parts.path), fragment=fragment).geturl()
 
 
 def renamed(address: str) -> str:
