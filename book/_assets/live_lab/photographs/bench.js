@@ -23,13 +23,15 @@ import { formatAddress } from "../settings.js";
 import { Tabs } from "../tabs.js";
 import { Chooser } from "./chooser.js";
 import { Says } from "./says.js";
+import { digit } from "./views/digit.js";
 import { see } from "./views/see.js";
+import { where } from "./views/where.js";
 
 /** @import {Engine} from "../engine.js" */
 /** @import {PhotographView} from "../types.js" */
 /** @import {Chosen} from "./chooser.js" */
 
-export const VIEWS = [see];
+export const VIEWS = [see, where, digit];
 const NETWORK = "efficientnet_lite0";
 const HELP = [
   ["photo", "arrow keys move the crop, + and − change its size, Home puts it back"],

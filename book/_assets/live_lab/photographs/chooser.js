@@ -3,6 +3,8 @@ import { element, slider } from "../dom.js";
 import { Failure, newest, sentence } from "../failure.js";
 import { clamp } from "../numbers.js";
 import { inflate } from "../packed.js";
+import { Camera } from "./camera.js";
+import { paintColours } from "./colour_picture.js";
 import { openPicture, pictureIn } from "./open.js";
 import { centralSquare, resized } from "./resize.js";
 
@@ -10,6 +12,7 @@ import { centralSquare, resized } from "./resize.js";
 /** @typedef {{ image: Float32Array, picture: Pixels, box: Box }} Chosen */
 
 const WIDE = 560; // canvas pixels
+const THUMB = 96;
 const SMALLEST = 16; // pixels of the photo in a crop
 const NUDGE = 0.04; // of the shorter side, for an arrow key
 /** @type {Record<string, [right: number, down: number, larger: number]>} */
@@ -82,11 +85,16 @@ export class Chooser {
           "data-photo": name,
           onclick: () => this.pick(name),
         },
+        element("canvas", { width: THUMB, height: THUMB, "aria-hidden": "true" }),
         name,
       ),
     );
     this.samples = element("div", { class: "lab-samples", role: "group", "aria-label": "bundled photos" }, ...samples);
-    this.surface = element("div", { class: "lab-surface" }, this.canvas);
+    this.camera = new Camera({
+      taken: (file) => this.open(() => file),
+      failed: this.#failed.bind(this),
+    });
+    this.surface = element("div", { class: "lab-surface" }, this.canvas, this.camera.stage);
     this.content = [
       this.surface,
       this.zoom.element,
@@ -96,6 +104,7 @@ export class Chooser {
         { class: "lab-row" },
         element("button", { type: "button", class: "lab-main", onclick: () => this.file.click() }, "Choose a photo"),
         this.file,
+        ...this.camera.buttons,
       ),
       element(
         "p",
@@ -115,6 +124,16 @@ export class Chooser {
       if (turn === this.#turn) await this.#show(name, picture, crop, "");
     } catch (error) {
       this.#failed(error);
+    }
+  }
+
+  /** Show the bundled photos on their buttons. */
+  async #thumbnails() {
+    for (const button of this.samples.children) {
+      const { photo = "" } = /** @type {HTMLElement} */ (button).dataset;
+      const picture = (this.#bundled[photo] ??= await this.#unpacked(photo));
+      const canvas = /** @type {HTMLCanvasElement} */ (button.firstElementChild);
+      paintColours(canvas, resized(picture, centralSquare(picture), THUMB, THUMB), { width: THUMB, height: THUMB });
     }
   }
 
@@ -281,6 +300,7 @@ export class Chooser {
     const valid = crop && parts.length === 3 && parts.every((part) => part >= 0 && part <= 1);
     if (photo === "yours" && this.name === "yours") return this.hand();
     await this.pick(photo in this.photos ? photo : Object.keys(this.photos)[0], valid ? parts : null);
+    this.#thumbnails().catch(this.#failed.bind(this));
     if (photo === "yours") {
       this.#note.textContent = "The photo of this address is on its reader's machine, and only there. Choose your own.";
     }
