@@ -61,3 +61,11 @@ def test_the_glass_has_a_hole_over_each_image_and_colour_bar():
 def test_a_chart_is_all_glass_and_a_picture_from_elsewhere_has_none():
     assert plot.dark_glass(plot.png(plot.lines([1, 2], {"a": [1, 2]}, xlabel="x"))).count("%") == 4
     assert plot.dark_glass(as_png(np.zeros((4, 4, 3), np.uint8))) == ""
+
+
+def test_a_map_over_an_image_keeps_its_colours():
+    """Two holes at the same place would cancel each other."""
+    glass = plot.dark_glass(plot.png(plot.overlaid(torch.rand(3, 8, 8), torch.rand(2, 8, 8))))
+    corners = glass.split("evenodd,")[1].split(",")
+    holes = [tuple(corners[at : at + 4]) for at in range(5, len(corners), 6)]
+    assert len(holes) == len(set(holes)) == 3, "two images and the colour bar"
