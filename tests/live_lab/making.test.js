@@ -125,7 +125,7 @@ test("a grown class has a higher logit with every step, stays in [0, 1], and can
   const network = linear([Array(size).fill(0), [...random(size, 12)].map((value) => value - 0.5)], [3, 4, 6]);
   for (const way of /** @type {const} */ (["waves", "pixels"])) {
     const waiting = turn();
-    const values = { label: 1, image: null, way, smooth: 0, near: 0, jitter: 0, steps: 6 };
+    const values = { label: 1, image: random(size, 13), grey: true, way, smooth: 0, near: 0, jitter: 0, steps: 6 };
     const found = await makingTasks.grow(network, values, waiting);
     const logits = [...waiting.told, found].map((each) => each.logits[1]);
     for (let at = 1; at < logits.length; at++) assert.ok(logits[at] > logits[at - 1], way);

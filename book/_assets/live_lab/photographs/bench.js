@@ -23,7 +23,10 @@ import { formatAddress } from "../settings.js";
 import { Tabs } from "../tabs.js";
 import { Chooser } from "./chooser.js";
 import { Says } from "./says.js";
+import { savePictures } from "./save.js";
+import { breakIt } from "./views/break.js";
 import { digit } from "./views/digit.js";
+import { imagine } from "./views/imagine.js";
 import { see } from "./views/see.js";
 import { where } from "./views/where.js";
 
@@ -31,7 +34,7 @@ import { where } from "./views/where.js";
 /** @import {PhotographView} from "../types.js" */
 /** @import {Chosen} from "./chooser.js" */
 
-export const VIEWS = [see, where, digit];
+export const VIEWS = [see, where, breakIt, imagine, digit];
 const NETWORK = "efficientnet_lite0";
 const HELP = [
   ["photo", "arrow keys move the crop, + and − change its size, Home puts it back"],
@@ -48,6 +51,7 @@ export class PhotographBench {
   logits = new Float32Array();
   network = NETWORK;
   #alert = alertBox("Press “Try again”, or choose another photo.", () => this.retry());
+  #saved = element("span", { class: "lab-label", role: "status" });
   #speed = element("p", { class: "lab-timings" });
 
   /** @param {{ engine: Engine, photos: Record<string, string>, views?: PhotographView[], moved?: (address: string) => void }}
@@ -93,6 +97,12 @@ export class PhotographBench {
       ...this.tabs.content,
       this.#alert.element,
       ...this.tabs.panels,
+      element(
+        "div",
+        { class: "lab-controls" },
+        element("button", { type: "button", onclick: () => this.#save().catch(this.failed) }, "Save these pictures"),
+        this.#saved,
+      ),
     );
     const help = element(
       "details",
@@ -121,6 +131,16 @@ export class PhotographBench {
   /** Stop what is being computed for the views. */
   stop() {
     return this.engine.stop(NETWORK, this.id);
+  }
+
+  /** Write what is shown to a file: the pictures with their captions. */
+  async #save() {
+    const { shown } = this.tabs;
+    if (!shown) return;
+    const page = location.protocol === "file:" ? "" : location.href.split("#")[0]; // a path says whose machine it is
+    const address = page + this.address();
+    const done = await savePictures(shown.panel, address, `${this.chooser.name}-${shown.view.name}`);
+    this.#saved.textContent = done ? "Saved on your machine." : "There is no picture to save yet.";
   }
 
   /** Say what went wrong; everything stays as it is, and can be asked for again. @param {unknown} error */

@@ -1,6 +1,6 @@
 // What the page asks of a network to change a photo: an attack on it, and a class that is grown. Each step is told, and a
 // newer question or a stop ends it.
-import { normal, oneHot, uniform } from "./arithmetic.js";
+import { oneHot, uniform } from "./arithmetic.js";
 import { pixels, waves } from "./parametrization.js";
 import { pushed } from "./tasks.js";
 
@@ -8,7 +8,6 @@ import { pushed } from "./tasks.js";
 
 const [FORGETS, FORGETS_SQUARES, TINY] = [0.1, 0.01, 1e-8]; // of Adam, as in labkit
 const STEP_SIZES = { waves: 0.1, pixels: 0.02 };
-const NOISE = 0.1; // around mid-grey
 
 export const makingTasks = {
   /** PGD towards a class, or one step away from the class that is seen (chapters 15 and 16); and, to compare, a push of
@@ -29,15 +28,14 @@ export const makingTasks = {
   /** Raise a class's logit, less penalties on the differences of neighbouring pixels and on the distance from where it
    *  began, by Adam (chapter 12). The network sees the image moved a little, another way in each step.
    *  @param {Computing} network
-   *  @param {{ label: number, image: Float32Array | null, way: "waves" | "pixels", smooth: number, near: number,
-   *            jitter: number, steps: number, seed?: number }} values without an image it begins with noise; `jitter` is a
-   *  share of the side @param {Turn} turn */
-  async grow(network, { label, image, way, smooth, near, jitter, steps, seed = 0 }, { pause, tell }) {
+   *  @param {{ label: number, image: Float32Array, grey: boolean, way: "waves" | "pixels", smooth: number, near: number,
+   *            jitter: number, steps: number, seed?: number }} values `grey` measures the
+   *  distance from mid-grey instead; `jitter` is a share of the side @param {Turn} turn */
+  async grow(network, { label, image, grey, way, smooth, near, jitter, steps, seed = 0 }, { pause, tell }) {
     const [, height, width] = network.shape;
-    const [draw, chance] = [normal(seed), uniform(seed + 1)];
-    const start = image ?? new Float32Array(network.pixels).map(() => Math.min(1, Math.max(0, 0.5 + NOISE * draw())));
-    const middle = image ?? start.map(() => 0.5);
-    const written = way === "waves" ? waves(start, height, width) : pixels(start);
+    const chance = uniform(seed);
+    const middle = grey ? image.map(() => 0.5) : image;
+    const written = way === "waves" ? waves(image, height, width) : pixels(image);
     const { numbers } = written;
     const [mean, square] = [new Float32Array(numbers.length), new Float32Array(numbers.length)];
     const side = (/** @type {number} */ size) => Math.round((2 * chance() - 1) * jitter * size);
