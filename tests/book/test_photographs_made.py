@@ -10,9 +10,7 @@ from labkit.attacks.pgd import pgd
 from labkit.core import input_gradient
 from labkit.images import moved
 from labkit.synthesis.class_model import class_model
-from tests.book.browsing import AXE, OVERFLOW
-from tests.book.lab_page import PAGE, eventually, opened
-from tools.website.fetch_assets import VENDOR
+from tests.book.lab_page import PAGE, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("photographs made")]
 expect.set_options(timeout=30_000)
