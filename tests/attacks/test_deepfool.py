@@ -33,6 +33,7 @@ def test_of_several_boundaries_it_takes_the_nearest():
     assert deepfool(model, image, torch.tensor([0]), candidates=1).distances.item() == pytest.approx(0.4, rel=0.01)
 
 
+@pytest.mark.slow
 def test_distances_are_those_of_its_images_and_near_those_of_bisection():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 10)
     found = deepfool(model, images, classes)

@@ -30,6 +30,7 @@ def test_answers_alone_lead_near_the_closest_point_of_a_linear_model(linear, nor
     assert (found.distances < 1.25 * closest[norm]).all()
 
 
+@pytest.mark.slow
 def test_more_steps_come_nearer():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 4)
     options = {"samples": 30}
@@ -60,6 +61,7 @@ def test_the_seed_decides(linear):
     assert not torch.equal(runs[0].images, runs[2].images)
 
 
+@pytest.mark.slow
 def test_how_many_points_are_in_memory_at_once_changes_little(linear):
     model, images, classes, closest = linear
     found = hop_skip_jump(model, images, classes, steps=10, batch_size=3)

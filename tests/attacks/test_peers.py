@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     foolbox = pytest.importorskip("foolbox")
 
 STEPS = 10
-IMAGES = {"mnist": 500, "cifar10": 100}
+IMAGES = {"mnist": 300, "cifar10": 60}
 EPS = {("mnist", "linf"): 0.1, ("mnist", "l2"): 1.5, ("cifar10", "linf"): 2 / 255, ("cifar10", "l2"): 0.25}
 
 
@@ -115,15 +115,15 @@ def test_fgsm_is_theirs_to_the_last_pixel():
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_no_search_of_foolbox_finds_nearer_images(norm):
     """Its LinfPGD and L2PGD, with steps as long as ours, tried with many eps."""
-    model, (images, classes) = models.load("mnist"), data.examples("mnist", 30)
+    model, (images, classes) = models.load("mnist"), data.examples("mnist", 24)
     ours = minimum_norm(model, images, classes, norm=norm, steps=20)
     attack = (foolbox.attacks.LinfPGD if norm == "linf" else foolbox.attacks.L2PGD)(
         rel_stepsize=2.5 / 20, steps=20, random_start=False
     )
-    grid = [eps * (1.0 if norm == "linf" else 12.0) for eps in (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25)]
+    grid = [eps * (1.0 if norm == "linf" else 12.0) for eps in (0.04, 0.07, 0.1, 0.13, 0.17, 0.25)]
     _, _, fooled = quietly(lambda model, *rest: attack(wrapped(model), *rest, epsilons=grid), model, images, classes)
     nearest = torch.where(fooled, torch.tensor(grid)[:, None], torch.inf).amin(0)
-    assert nearest.isfinite().sum() > 20
+    assert nearest.isfinite().float().mean() > 2 / 3
     assert (ours.distances <= 1.02 * nearest).float().mean() >= 0.95
     assert ours.distances.median() < nearest.median()
 
@@ -143,7 +143,8 @@ APGD = {
 )
 def test_apgd_fools_as_many_as_that_of_torchattacks(name, norm, loss):
     """On a sample, up to its chance; `benchmarks/attacks.py` compares them on more images, within half a point."""
-    model, (images, classes), eps = models.load(name), data.examples(name, 100), EPS[name, norm]
+    model, eps = models.load(name), EPS[name, norm]
+    images, classes = data.examples(name, 100 if name == "mnist" else 50)
     attack, options = APGD[loss]
     steps = 5 if loss == "targeted_dlr" else 20
     theirs = getattr(torchattacks, attack)(model, norm=NORM_OF_TORCHATTACKS[norm], eps=eps, steps=steps, **options)

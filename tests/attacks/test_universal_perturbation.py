@@ -16,6 +16,7 @@ def test_one_image_becomes_every_class():
     assert found.perturbations[:3].flatten(1).norm(dim=1).amin() > 0.5
 
 
+@pytest.mark.slow
 def test_images_with_the_same_target_share_a_perturbation():
     model, (images, labels) = models.load("mnist"), data.examples("mnist", 40)
     targets = torch.where(labels < 5, 7, 2)

@@ -11,7 +11,7 @@ from benchmarks._race import run
 BENCHMARKS = sorted(path.stem for path in Path(__file__).parents[2].glob("benchmarks/[!_]*.py"))
 OF_THE_BUILT_BOOK = {"book", "live_lab"}
 SECTIONS = [
-    pytest.param(name, section, marks=pytest.mark.browser if name in OF_THE_BUILT_BOOK else ())
+    pytest.param(name, section, marks=pytest.mark.browser if name in OF_THE_BUILT_BOOK else pytest.mark.slow)
     for name in BENCHMARKS
     if name != "grading"  # it needs sandboxes
     for section in importlib.import_module(f"benchmarks.{name}").SECTIONS

@@ -104,6 +104,7 @@ def own_chance():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAKES)
 def test_it_catches_what_only_hides_the_gradient(name, own_chance):
     model, images, classes, options = case(name)
@@ -121,6 +122,7 @@ def test_it_catches_what_only_hides_the_gradient(name, own_chance):
     assert str(found).count("MASKED") == len(found.masked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HONEST)
 def test_it_lets_an_honest_network_pass(name):
     model, images, classes, options = case(name)
@@ -130,6 +132,7 @@ def test_it_lets_an_honest_network_pass(name):
     assert str(found).count("ok") == 8
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_attacks():
     model, images, classes, options = case("mnist")
     found = audit(model, images, classes, **options, **QUICK)
@@ -141,6 +144,7 @@ def test_the_figures_are_those_of_the_attacks():
     assert 0 < steps["few steps"] <= steps["restarts"] < 1
 
 
+@pytest.mark.slow
 def test_under_l2_too():
     model, images, classes, _ = case("mnist")
     assert audit(model, images, classes, eps=1.3, norm="l2", **QUICK).passed

@@ -126,6 +126,7 @@ def test_same_padding_and_adaptive_pooling():
         assert found.tolist() == by_gradient(averages, layer, unit, (1, 11, 10))
 
 
+@pytest.mark.slow
 def test_known_sizes():
     def middle(network, layer, unit, size):
         return receptive_field(network, layer, unit=(unit, unit), image_size=(size, size)).tolist()

@@ -16,8 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading.sandbox.box import Boxes
-from labkit.grading.sandbox.bubblewrap import BoxError
 from tests.grading import tiny
 
 ATTACKS = {
@@ -71,13 +69,8 @@ SECRET = str(tiny.WORDS["temperature"].split()[-1])
 
 
 @pytest.fixture(scope="module")
-def batch(tmp_path_factory):
+def batch(tmp_path_factory, boxed):
     """Everything graded by one command: marks by student, and what the host looked like."""
-    try:
-        with Boxes() as boxes, boxes.open():
-            pass
-    except BoxError as error:
-        pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("hostile")
     submissions = folder / "submissions"
     tiny.write(tiny.solution(), folder / "solutions" / "tiny" / "tiny.ipynb")

@@ -10,20 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading.sandbox.box import Boxes
-from labkit.grading.sandbox.bubblewrap import BoxError
 from tests.grading import tiny
 
 SLOW = "import time\n\n\ndef spread(values):\n    time.sleep(5)\n    return values.max() - values.min()"
-
-
-@pytest.fixture(scope="module")
-def boxed():
-    try:
-        with Boxes() as boxes, boxes.open():
-            pass
-    except BoxError as error:
-        pytest.skip(str(error))
 
 
 def left(mark):

@@ -20,8 +20,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from labkit.grading.sandbox.box import Boxes
-from labkit.grading.sandbox.bubblewrap import BoxError
 from tests.grading import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -80,13 +78,7 @@ MISTAKES = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def boxed():
-    try:
-        with Boxes() as boxes, boxes.open():
-            pass
-    except BoxError as error:
-        pytest.skip(str(error))
+pytestmark = pytest.mark.usefixtures("boxed")
 
 
 def read(place: str, name: str) -> nbformat.NotebookNode:
@@ -228,17 +220,13 @@ def test_the_day_from_the_deadline_to_the_appeal(tmp_path):
     assert rows("out/moodle.csv")[0]["Feedback comments"] == "why: Clear."
 
     cell = tiny.cell(book, "check-spread")
-    cell.source = cell.source.replace("standard_normal(3) + 9", "standard_normal(3) * 0 + 9")
-    tiny.write(book, solution)
-    words = grade(*terms)
-    assert "Ada Lovelace (413): 3 -> 3" not in words
-    assert [row["total (of 11)"] for row in rows("out/grades.csv")] == ["11", "4.95"]  # marks by hand are still there
     cell.source = cell.source.replace("check.same(student.spread(values), reference.spread(values))", "None")
     tiny.write(book, solution)
     words = grade(*terms)
     assert "Ada Lovelace (413): 3 -> 6 (+3)" in words
     assert "    5 numbers: right now" in words
     assert "(412): " not in words
+    assert [row["total (of 11)"] for row in rows("out/grades.csv")] == ["11", "7.65"]  # marks by hand are still there
 
     words = grade("--replay", "413", "mean")
     assert "3 of 3 points" in words

@@ -9,6 +9,7 @@ KINDS = ("fooling", "fooling confidence", "ideal", "ideal confidence")
 ARMS = ("baseline", "fooling 80", "control", "fooling 1,000", "fooling 5,000")
 
 
+@pytest.mark.slow
 def test_other_peoples_digits_look_like_digits():
     images, labels = other_digits()
     assert images.shape == (1797, 1, 28, 28)
@@ -19,6 +20,7 @@ def test_other_peoples_digits_look_like_digits():
     assert accuracy > 0.5
 
 
+@pytest.mark.slow
 def test_what_is_measured_of_a_network():
     images, labels = data.examples("mnist", 200)
     digits = data.ImageSet(images, labels, data.CLASSES["mnist"], "examples")

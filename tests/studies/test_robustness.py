@@ -19,16 +19,17 @@ def test_auto_attack_finds_what_pgd_finds_and_leaves_the_global_generator_alone(
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.slow
 def test_one_measurement(tmp_path, capsys):
     path = tmp_path / "robustness.json"
-    STUDY.main(["--output", str(path), "--only", "cifar10 fgsm 8/255"])
+    STUDY.main(["--output", str(path), "--only", "mnist fgsm 0.25"])
     (found,) = results(path).values()
-    shipped = results()["cifar10 fgsm 8/255"]
+    shipped = results()["mnist fgsm 0.25"]
     assert {key: found[key] for key in ("images", "attack", "options")} == {
         key: shipped[key] for key in ("images", "attack", "options")
     }
     assert found["accuracy"] == pytest.approx(shipped["accuracy"], abs=0.002)
-    assert "cifar10 fgsm 8/255" in capsys.readouterr().out
+    assert "mnist fgsm 0.25" in capsys.readouterr().out
 
 
 # What robustness.json and the README say.
@@ -51,6 +52,7 @@ def test_the_robust_network_reaches_what_it_should():
     assert models.card("mnist-robust")["test_accuracy"] >= 0.99
 
 
+@pytest.mark.slow
 def test_a_measurement_comes_out_again():
     images, labels = data.examples("mnist", 200)
     network = models.load("mnist-robust")

@@ -27,13 +27,14 @@ from labkit.files import digest_of
 ROOT = Path(__file__).parents[2]
 EXECUTED = ROOT / "_build/.executed"
 LOGGER = logging.getLogger(__name__)
-NO_WARNINGS = ["--log-level=ERROR"]  # of the kernel itself: each one warns that its TCP is not encrypted
 
 # Kernels inherit this: no progress bar stays in a page, and two threads that wait for each other are far slower than
 # one where anything else runs.
 os.environ.setdefault("TQDM_DISABLE", "1")
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
+# The kernel that is quiet below an error: each one warns that what it says over TCP is not encrypted.
+os.environ["JUPYTER_PATH"] = str(ROOT / "tools/website/jupyter")
 
 
 def cache_folder(state: str) -> Path:
@@ -82,9 +83,7 @@ def execute_missing(paths: Sequence[Path], *, cache: Path, timeout: int) -> None
     async def execute(turns: asyncio.Semaphore, path: Path) -> None:
         notebook = nbformat.read(path, as_version=4)
         folder = {"metadata": {"path": str(path.parent)}}
-        client = NotebookClient(
-            notebook, timeout=timeout, resources=folder, record_timing=False, extra_arguments=NO_WARNINGS
-        )  # as myst-nb does
+        client = NotebookClient(notebook, timeout=timeout, resources=folder, record_timing=False)  # as myst-nb does
         async with turns:
             start = time.monotonic()
             try:

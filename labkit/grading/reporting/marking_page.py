@@ -51,7 +51,7 @@ def _data(assignment: Assignment, found: list[Standing]) -> dict[str, Any]:
                 "name": each.student,
                 "machine": each.result.total,
                 "daysLate": 0 if math.isnan(each.days_late) else math.ceil(each.days_late),
-                "lateness": each.lateness if each.days_late else "",
+                "lateness": each.lateness,
                 "answers": {name: answer.answer for name, answer in each.result.by_hand.items()},
                 "marks": {
                     name: {

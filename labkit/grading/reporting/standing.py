@@ -70,6 +70,8 @@ class Standing:
         """Words for the page, "" if it was in time."""
         if math.isnan(self.days_late):
             return "handed in late"
+        if not self.days_late:
+            return ""
         return f"handed in {math.ceil(self.days_late)} days late" if self.days_late > 1 else "handed in a day late"
 
 

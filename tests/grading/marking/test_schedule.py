@@ -7,7 +7,6 @@ from labkit.grading.marking import schedule
 from labkit.grading.marking.orders import READING, Settings
 from labkit.grading.marking.schedule import Attempt, Markers, mark_all
 from labkit.grading.marking.submissions import Submission
-from labkit.grading.sandbox.box import Boxes
 from labkit.grading.sandbox.bubblewrap import BoxError
 from labkit.grading.sandbox.fork_server import ServerError
 from labkit.grading.sandbox.limits import Limits
@@ -25,15 +24,6 @@ def hidden(student, reference, rng):
 check.here(hidden, globals())
 ### END HIDDEN TESTS
 """
-
-
-@pytest.fixture(scope="module")
-def boxed():
-    try:
-        with Boxes() as boxes, boxes.open():
-            pass
-    except BoxError as error:
-        pytest.skip(str(error))
 
 
 def submission(student, book, tmp_path):
