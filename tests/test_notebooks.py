@@ -98,3 +98,12 @@ def test_a_chapter_asks_and_returns(path):
     assert count["recall"] >= count["predict"] >= 1
     assert count["quiz"] >= 3
     assert count["three-sentences"] == 1
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+def test_a_chapter_begins_and_ends_like_the_others(path):
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    exercise = r"(\d+ to \d+ for the \[exercise\]|\[no exercise of its own\])\(#try-it-yourself\)"
+    assert re.search(rf"^\*\*Time:\*\* \d+ minutes, and {exercise}\.$", cells[0], re.MULTILINE)
+    headings = re.findall(r"^## (.+)$", "\n".join(cells), re.MULTILINE)
+    assert headings[-3:] == ["What to remember", "Try it yourself", "Sources"]
