@@ -10,7 +10,7 @@ from labkit.plot.animation import animate
 from labkit.plot.architecture import architecture
 from labkit.plot.arithmetic import matrices, sliding, windows
 from labkit.plot.bars import attack, breakdown, confidences
-from labkit.plot.charts import confidence_histogram, curves, descent, dots, lines, runs, scatter
+from labkit.plot.charts import confidence_histogram, curves, descent, dots, lines, reliability, runs, scatter
 from labkit.plot.colors import palette
 from labkit.plot.drawing import percent
 from labkit.plot.encoding import dark_glass, png, webp
@@ -50,6 +50,7 @@ __all__ = [
     "predictions",
     "rates",
     "regions",
+    "reliability",
     "runs",
     "scatter",
     "signed",

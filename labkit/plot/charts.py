@@ -193,6 +193,47 @@ def confidence_histogram(confidences: Float[Tensor, " n"], correct: Bool[Tensor,
 
 
 @house_style
+def reliability(
+    confidence: Float[Tensor, " bins"],
+    accuracy: Float[Tensor, " bins"],
+    low: Float[Tensor, " bins"],
+    high: Float[Tensor, " bins"],
+    counts: Int64[Tensor, " bins"],
+) -> Picture:
+    """Reliability diagram: how often predictions are correct against how sure they are, and how many there are.
+
+    Args:
+        confidence: (bins,), the mean confidence in each bin; NaN where there is no prediction.
+        accuracy: (bins,), the fraction that is correct.
+        low, high: (bins,), the ends of its interval.
+        counts: (bins,) int64, the predictions in each bin.
+
+    Raises:
+        ValueError: shapes that do not fit together; no predictions at all.
+    """
+    counts = checked("counts", counts, "bins")
+    values = [checked("bins", each, "bins") for each in (confidence, accuracy, low, high)]
+    if any(len(each) != len(counts) for each in values):
+        raise ValueError(f"each must have {len(counts)} entries, one a bin, got {[len(each) for each in values]}")
+    if not counts.sum():
+        raise ValueError("a reliability diagram needs predictions, got none")
+    confidence, accuracy, low, high = (each[counts > 0] for each in values)
+    picture = Picture(figsize=(WIDTH, 4.6), layout="compressed")
+    top, bottom = picture.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    top.plot([0, 1], [0, 1], "--", color=RIM)
+    away = [(accuracy - low).clamp(min=0).tolist(), (high - accuracy).clamp(min=0).tolist()]
+    top.errorbar(confidence, accuracy, away, fmt="o-", color=CORRECT, capsize=3)
+    top.set(ylim=(0, 1.03), ylabel="correct")
+    edges = torch.linspace(0, 1, len(counts) + 1)[:-1].tolist()
+    bottom.bar(edges, counts.tolist(), 1 / len(counts), align="edge", color=RIM, edgecolor="white", linewidth=0.8)
+    bottom.set(xlim=(0, 1.01), xlabel="confidence of the prediction", ylabel="images")
+    bottom.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    for axis in (top.yaxis, bottom.xaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    return picture
+
+
+@house_style
 def dots(
     values: Float[Tensor, " n"],
     labels: Int64[Tensor, " n"],

@@ -14,12 +14,15 @@ from labkit.core import Progress, check_positive
 from labkit.files import write_bytes
 from labkit.report.measuring import Found, here, in_a_sentence, measure_all
 from labkit.report.page import render
-from labkit.report.parts import attribution, network, predictions
+from labkit.report.parts import attribution, calibration, failures, fooling, network, occlusion, predictions, units
 from labkit.report.sections import Section
 from labkit.report.subject import METHODS, Subject, subject_of
 
 # The sections of the page in their order; each names its tasks and shows what came of them.
-PARTS: tuple[ModuleType, ...] = (predictions, attribution, network)
+PARTS: tuple[ModuleType, ...] = (
+    *(predictions, calibration, failures, attribution, occlusion),
+    *(units, fooling, network),
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,10 @@
 """Images and maps as pixels, numbers as text."""
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from labkit.evaluation.intervals import mean_interval
+from labkit.evaluation.intervals import mean_interval, wilson_interval
 from labkit.plot import palette, percent
 
 CLIP = 0.99  # of a map's pixels lie within its scale
@@ -31,6 +32,17 @@ def mean_of(values: Float[Tensor, " n"]) -> tuple[float, str]:
     return mean, f"{low:.2f} to {high:.2f}"
 
 
-def share(rate: float, ends: tuple[float, float]) -> tuple[str, str]:
-    """A rate and the ends of its interval, as text."""
-    return percent(rate), f"{percent(ends[0])} to {percent(ends[1])}"
+def median_of(values: Float[Tensor, " n"]) -> tuple[float, tuple[float, float]]:
+    """The median, and the ends of its 95% interval over images: two of the values, by the sign test."""
+    from scipy.stats import binom  # here: it takes half a second
+
+    ordered = values.sort().values
+    first = int(binom.ppf(0.025, len(values), 0.5))
+    low, high = ordered[max(first - 1, 0)].item(), ordered[min(len(values) - first, len(values) - 1)].item()
+    return ordered[(len(values) - 1) // 2].item(), (low, high)
+
+
+def rate_of(hits: int, count: int) -> tuple[str, str]:
+    """A rate that was counted and the ends of its 95% interval, as text."""
+    low, high = wilson_interval(torch.tensor(hits), torch.tensor(count))
+    return percent(hits / count), f"{percent(low.item())} to {percent(high.item())}"

@@ -153,6 +153,16 @@ def measure_all(
     return {task.name: _joined(task, done, problems.get(task.name, "")) for task in tasks}, clock.passes
 
 
+def as_tensor(text: str) -> Tensor:
+    """A text as a tensor, to be kept among figures."""
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+
+def as_text(tensor: Tensor) -> str:
+    """The text again."""
+    return bytes(tensor.tolist()).decode()
+
+
 def in_a_sentence(error: Exception) -> str:
     """The first line of what an error says, without the names of classes where it speaks for itself."""
     line = (str(error).strip().splitlines() or [""])[0]

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from labkit.core import check_batch, check_choice, check_classes, check_counts
 from labkit.evaluation.randomisation import randomised
-from labkit.layers import find_layer, run
+from labkit.layers import find_layer, layer_outputs, run
 from labkit.report.networks import inner
 
 OTHER = 7919  # added to the seed where a network may have been initialised with the seed itself
+UNITS = 4  # that are looked into
 METHODS = ("saliency", "smoothgrad", "integrated_gradients", "grad_cam", "guided_backprop", "occlusion")
 
 
@@ -92,6 +93,19 @@ class Subject:
                 f"{sum(kept)} of the network's {len(kept)} weight matrices cannot be set back to random ones"
             )
         return random if normalize is None else nn.Sequential(normalize, random).eval()
+
+    @cached_property
+    def units(self) -> list[int]:
+        """The channels of the layer that are looked into: those whose largest activation differs most over the images.
+
+        Raises:
+            ValueError: there is no layer with maps.
+        """
+        if not self.layer:
+            raise ValueError(f"There are no units to look into: {self.no_layer}")
+        outputs = layer_outputs(self.model, self.images, self.layer, self.batch_size)
+        peaks = torch.cat([output.flatten(2).amax(2) for output in outputs])
+        return peaks.std(0, correction=0).topk(min(UNITS, peaks.shape[1])).indices.tolist()
 
     @property
     def image_size(self) -> tuple[int, int]:

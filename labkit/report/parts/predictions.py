@@ -1,10 +1,7 @@
 """What the network says of the images."""
 
-import torch
-
-from labkit.evaluation.intervals import wilson_interval
 from labkit.plot import percent
-from labkit.report.drawing import mean_of, pixels_of, share
+from labkit.report.drawing import mean_of, pixels_of, rate_of
 from labkit.report.measuring import Found, Task
 from labkit.report.sections import Gallery, Section, Statement, Tile
 from labkit.report.subject import Subject
@@ -21,8 +18,7 @@ def show(subject: Subject, found: Found) -> Section:
     count = len(subject.images)
     if subject.labels is not None:
         right = int((subject.predicted == subject.labels).sum())
-        ends = wilson_interval(torch.tensor(right), torch.tensor(count))
-        rate, interval = share(right / count, (ends[0].item(), ends[1].item()))
+        rate, interval = rate_of(right, count)
         words = f"It classifies {right:,} of {count:,} images correctly, {rate}."
         section.statements.append(Statement(words, CHAPTER, rate, interval, count, headline=True))
     mean, interval = mean_of(subject.confidence)

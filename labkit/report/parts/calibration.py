@@ -1,0 +1,43 @@
+"""Calibration: is it right as often as it is sure?"""
+
+from labkit import plot
+from labkit.evaluation.calibration import calibration
+from labkit.report.measuring import Found, Task
+from labkit.report.sections import Chart, Section, Statement
+from labkit.report.subject import Subject
+
+CHAPTER = "04_training_cifar10"
+
+
+def tasks(subject: Subject) -> list[Task]:
+    """What the network says is known already."""
+    return []
+
+
+def show(subject: Subject, found: Found) -> Section:
+    section = Section("calibration", "How sure it may be")
+    if subject.labels is None:
+        section.problems.append("Whether it is right as often as it is sure cannot be told without labels (--labels).")
+        return section
+    measured = calibration(subject.logits, subject.labels, seed=subject.seed)
+    low, high = measured.excess_interval
+    points = f"{abs(100 * measured.excess):.0f} points"
+    if low > 0:
+        words = f"It is too sure of itself: its mean confidence is {points} above its accuracy."
+    elif high < 0:
+        words = f"It is not sure enough: its mean confidence is {points} below its accuracy."
+    else:
+        words = "Its mean confidence agrees with its accuracy, as far as these images tell."
+    count = len(subject.labels)
+    ends = f"{100 * low:+.0f} to {100 * high:+.0f} points"
+    figure = f"{100 * measured.excess:+.0f} points"
+    alarm = low > 0
+    section.statements.append(Statement(words, CHAPTER, figure, ends, count, subject.seed, headline=alarm, alarm=alarm))
+    low, high = measured.error_interval
+    words = f"Its expected calibration error is {measured.error:.2f}, in {len(measured.counts)} bins."
+    ends = f"{low:.2f} to {high:.2f}"
+    section.statements.append(Statement(words, CHAPTER, f"{measured.error:.2f}", ends, count, subject.seed))
+    bins = measured.confidence, measured.accuracy, measured.low, measured.high, measured.counts
+    alt = "Reliability diagram: accuracy against confidence, with intervals; the dashed line is where both are equal."
+    section.blocks.append(Chart(plot.reliability(*bins), alt))
+    return section
