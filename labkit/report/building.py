@@ -12,15 +12,26 @@ from torch import Tensor, nn
 
 from labkit.core import Progress, check_positive
 from labkit.files import write_bytes
+from labkit.report.cluster import on_cluster
 from labkit.report.measuring import Found, here, in_a_sentence, measure_all
 from labkit.report.page import render
-from labkit.report.parts import attribution, calibration, failures, fooling, network, occlusion, predictions, units
+from labkit.report.parts import (
+    attribution,
+    calibration,
+    failures,
+    fooling,
+    network,
+    occlusion,
+    predictions,
+    shortcuts,
+    units,
+)
 from labkit.report.sections import Section
 from labkit.report.subject import METHODS, Subject, subject_of
 
 # The sections of the page in their order; each names its tasks and shows what came of them.
 PARTS: tuple[ModuleType, ...] = (
-    *(predictions, calibration, failures, attribution, occlusion),
+    *(shortcuts, predictions, calibration, failures, attribution, occlusion),
     *(units, fooling, network),
 )
 
@@ -78,6 +89,7 @@ def report(
     examples: int = 16,
     batch_size: int = 32,
     budget: float | None = None,
+    scheduler: str | None = None,
     folder: Path | str | None = None,
     book: str = "",
     seed: int = 0,
@@ -97,6 +109,7 @@ def report(
         examples: how many images, spread evenly over all, are looked at one by one.
         batch_size: images that are in memory at once.
         budget: seconds; what is less telling is left out, and the page says so.
+        scheduler: the address of a Dask cluster that measures, such as "tcp://host:8786"; the result is the same.
         folder: where to keep what is measured, so that a report that was killed goes on from there.
         book: the address of the built book, for links to its chapters.
         seed: fixes every random choice.
@@ -107,7 +120,8 @@ def report(
 
     Raises:
         ValueError: no images, pixels outside [0, 1], a model in training mode, weights that are not finite, labels or
-            names that do not fit its classes, an unknown layer or method.
+            names that do not fit its classes, an unknown layer or method, a scheduler that does not answer.
+        ModuleNotFoundError: a scheduler, and distributed is not installed.
     """
     if budget is not None:
         check_positive(budget=budget)
@@ -116,8 +130,9 @@ def report(
     subject = subject_of(model, images, labels, name=name, classes=classes, files=files, **options)  # pyright: ignore[reportArgumentType]
     plan = {part: part.tasks(subject) for part in PARTS}
     tasks = [task for tasks in plan.values() for task in tasks]
+    run = here if scheduler is None else on_cluster(scheduler)
     kept = None if folder is None else Path(folder) / subject.key()
-    found, passes = measure_all(subject, tasks, run=here, folder=kept, budget=budget, progress=progress)
+    found, passes = measure_all(subject, tasks, run=run, folder=kept, budget=budget, progress=progress)
     sections = [_shown(part, [task.name for task in plan[part]], subject, found) for part in PARTS]
     return Report(subject, found, sections, time.monotonic() - start, passes, book)
 

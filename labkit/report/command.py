@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--examples", type=int, default=16, help="images to look at one by one (default: 16)")
     found.add_argument("--batch-size", type=int, default=32, help="images in memory at once (default: 32)")
     found.add_argument("--budget", type=_seconds, help="time for it, such as 60s or 5m; the most telling parts first")
+    found.add_argument("--scheduler", help="measure on a Dask cluster, such as tcp://host:8786")
     found.add_argument("--book", default="", help="address of the built book, for links to its chapters")
     found.add_argument("--seed", type=int, default=0, help="(default: 0)")
     return found
@@ -82,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         examples=options.examples,
         batch_size=options.batch_size,
         budget=options.budget,
+        scheduler=options.scheduler,
         folder=folder,
         book=options.book,
         seed=options.seed,

@@ -45,4 +45,5 @@ def median_of(values: Float[Tensor, " n"]) -> tuple[float, tuple[float, float]]:
 def rate_of(hits: int, count: int) -> tuple[str, str]:
     """A rate that was counted and the ends of its 95% interval, as text."""
     low, high = wilson_interval(torch.tensor(hits), torch.tensor(count))
-    return percent(hits / count), f"{percent(low.item())} to {percent(high.item())}"
+    rate = {0: "0%", count: "100%"}.get(hits) or percent(hits / count)  # what is counted may be certain
+    return rate, f"{percent(low.item())} to {percent(high.item())}"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from labkit.core import check_batch, check_choice, check_classes, check_counts
 from labkit.evaluation.randomisation import randomised
 from labkit.layers import find_layer, layer_outputs, run
-from labkit.report.networks import inner
+from labkit.report.networks import behind, inner
 
 OTHER = 7919  # added to the seed where a network may have been initialised with the seed itself
 UNITS = 4  # that are looked into
@@ -92,7 +92,7 @@ class Subject:
             raise ValueError(
                 f"{sum(kept)} of the network's {len(kept)} weight matrices cannot be set back to random ones"
             )
-        return random if normalize is None else nn.Sequential(normalize, random).eval()
+        return behind(normalize, random)
 
     @cached_property
     def units(self) -> list[int]:

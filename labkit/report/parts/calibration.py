@@ -22,7 +22,9 @@ def show(subject: Subject, found: Found) -> Section:
     measured = calibration(subject.logits, subject.labels, seed=subject.seed)
     low, high = measured.excess_interval
     points = f"{abs(100 * measured.excess):.0f} points"
-    if low > 0:
+    if abs(measured.excess) < 0.005:
+        words = "Its mean confidence agrees with its accuracy to a point in a hundred."
+    elif low > 0:
         words = f"It is too sure of itself: its mean confidence is {points} above its accuracy."
     elif high < 0:
         words = f"It is not sure enough: its mean confidence is {points} below its accuracy."
@@ -31,7 +33,7 @@ def show(subject: Subject, found: Found) -> Section:
     count = len(subject.labels)
     ends = f"{100 * low:+.0f} to {100 * high:+.0f} points"
     figure = f"{100 * measured.excess:+.0f} points"
-    alarm = low > 0
+    alarm = low > 0 and abs(measured.excess) >= 0.005
     section.statements.append(Statement(words, CHAPTER, figure, ends, count, subject.seed, headline=alarm, alarm=alarm))
     low, high = measured.error_interval
     words = f"Its expected calibration error is {measured.error:.2f}, in {len(measured.counts)} bins."

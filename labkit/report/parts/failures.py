@@ -43,11 +43,19 @@ def show(subject: Subject, found: Found) -> Section:
         words = f"No two of its {count} mistakes are of the same kind."
     section.statements.append(Statement(words, CHAPTER, rate, interval, count))
     section.statements += _in_common(subject, wrong)
-    for (true, said), size in groups[:GROUPS]:
-        members = [i for i in indices if (int(subject.labels[i]), int(subject.predicted[i])) == (true, said)]
-        members.sort(key=lambda i: -float(subject.confidence[i]))
-        title = f"{subject.classes[true]} taken for {subject.classes[said]}: {size}"
-        section.blocks.append(Gallery([tile(subject, index) for index in members[:EACH]], title))
+    members: dict[tuple[int, int], list[int]] = {}
+    for index in sorted(indices, key=lambda index: -float(subject.confidence[index])):
+        members.setdefault((int(subject.labels[index]), int(subject.predicted[index])), []).append(index)
+    own = [pair for pair, size in groups[:GROUPS] if size > 1]
+    for true, said in own:
+        some = members.pop((true, said))
+        title = f"{subject.classes[true]} taken for {subject.classes[said]}: {len(some)}"
+        section.blocks.append(Gallery([tile(subject, index) for index in some[:EACH]], title))
+    if members:
+        others = [index for some in members.values() for index in some]
+        title = f"{'Other mistakes' if own else 'The mistakes'}, the surest first: {len(others)}"
+        others.sort(key=lambda index: -float(subject.confidence[index]))
+        section.blocks.append(Gallery([tile(subject, index) for index in others[:EACH]], title))
     if len(groups) > GROUPS:
         rows = [[f"{subject.classes[true]} → {subject.classes[said]}", str(size)] for (true, said), size in groups]
         section.blocks.append(Table(["taken for", "images"], rows, f"All {len(groups)} kinds of mistakes", folded=True))

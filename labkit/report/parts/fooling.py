@@ -19,6 +19,7 @@ from labkit.report.subject import Subject
 CHAPTER = "15_a_small_push"
 AUDIT = "18_a_network_that_resists"
 STEPS = 10  # of PGD in each step of the bisection
+LARGEST = 0.5  # distance that is looked for
 TOLERANCE = 0.1  # where the bisection stops
 AUDITED = 8  # images
 GAIN = 10  # by which differences are shown
@@ -38,7 +39,7 @@ def smallest(subject: Subject, chosen: Tensor) -> Figures:
     Returns:
         images (n, C, H, W), distances (n,) in pixel units, infinite where nothing was found, said (n,).
     """
-    options = {"steps": STEPS, "tolerance": TOLERANCE, "batch_size": subject.batch_size}
+    options = {"steps": STEPS, "tolerance": TOLERANCE, "largest": LARGEST, "batch_size": subject.batch_size}
     found = minimum_norm(subject.model, subject.images[chosen], subject.truth[chosen], **options)  # pyright: ignore[reportArgumentType]
     with torch.no_grad():
         said = subject.model(found.images).argmax(1)
@@ -80,6 +81,11 @@ def _add_distances(section: Section, subject: Subject, measured: Measured) -> No
         f"To turn half of the images that it classifies correctly into another class, a change of {_of_255(median)} of "
         "255 in each pixel is enough; that is what one attack finds, and another may need less."
     )
+    if not math.isfinite(median):
+        words = (
+            f"Half of the images that it classifies correctly, or more, withstand every change of up to "
+            f"{_of_255(LARGEST)} of 255 in each pixel that one attack tries."
+        )
     if subject.labels is None:
         words = words.replace("the images that it classifies correctly", "the images")
     ends = f"{_of_255(low)} to {_of_255(high)}"
@@ -142,4 +148,6 @@ def _add_audit(section: Section, subject: Subject, measured: Measured) -> None:
 
 
 def _of_255(distance: float) -> str:
-    return f"{255 * distance:.2g}" if math.isfinite(distance) else "more than 255"
+    if not math.isfinite(distance):
+        return f"more than {255 * LARGEST:.0f}"
+    return f"{255 * distance:.0f}" if 255 * distance >= 10 else f"{255 * distance:.2g}"

@@ -26,7 +26,8 @@ def show(subject: Subject, found: Found) -> Section:
     if not len(measured.chosen):
         section.problems.append(measured.problem or "Occlusion was not measured.")
         return section
-    rows = list(zip(measured.chosen.tolist(), *map(measured.figures.get, ("probability", "predicted")), strict=True))
+    figures = measured.figures
+    rows = list(zip(measured.chosen.tolist(), figures["probability"], figures["predicted"], strict=True))
     changed = sum(bool((said != subject.predicted[index].cpu()).any()) for index, _, said in rows)
     rate, interval = rate_of(changed, len(rows))
     (height, width), _ = windows(subject)

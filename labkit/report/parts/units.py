@@ -21,6 +21,7 @@ IDEAL = "12_the_ideal_class"
 TOP = 6  # images of a unit, and of a cluster
 MOST = 6  # clusters
 STEPS = 64  # of an ideal image
+LOGIT = 10.0  # of a class that is named with certainty, about
 
 
 def tasks(subject: Subject) -> list[Task]:
@@ -69,14 +70,16 @@ def grouped(subject: Subject, chosen: Tensor) -> Figures:
 
 
 class _Units(nn.Module):
-    """A network whose logits are the mean activations of a layer's channels."""
+    """A network whose logits are the mean activations of a layer's channels, of the size that logits have."""
 
-    def __init__(self, model: nn.Module, layer: str):
+    def __init__(self, subject: Subject):
         super().__init__()
-        self.model, self.layer = model, layer
+        self.model, self.layer, self.size = subject.model, subject.layer, torch.ones(())
+        with torch.no_grad():
+            self.size = self(subject.images[: subject.batch_size]).abs().amax(0).clamp(min=1e-6) / LOGIT
 
     def forward(self, images: Tensor) -> Tensor:
-        return run(self.model, images, [self.layer])[self.layer].mean((2, 3))
+        return run(self.model, images, [self.layer])[self.layer].mean((2, 3)) / self.size.to(images)
 
 
 def class_images(subject: Subject, chosen: Tensor) -> Figures:
@@ -87,7 +90,7 @@ def class_images(subject: Subject, chosen: Tensor) -> Figures:
 def unit_images(subject: Subject, chosen: Tensor) -> Figures:
     """The image that excites each of these of the chosen units most, (n, C, H, W)."""
     units = torch.tensor([subject.units[place] for place in chosen.tolist() if place < len(subject.units)])
-    return _ideal(subject, _Units(subject.model, subject.layer).eval(), units)
+    return _ideal(subject, _Units(subject).eval(), units)
 
 
 def _ideal(subject: Subject, model: nn.Module, classes: Tensor) -> Figures:
