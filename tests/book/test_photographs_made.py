@@ -1,6 +1,7 @@
 """The bench for photographs in Chromium: what it makes of a photo, an attack and a class that is grown, is labkit's."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,13 +24,14 @@ from tools.website.fetch_assets import VENDOR
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("photographs made")]
 expect.set_options(timeout=30_000)
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 300_000  # milliseconds, for machines that are busy
 FLAMINGO = 130
 ROOM = "liveLab.whole.photographs"
-ASK = f"""async ([task, values]) => {{
-    const bench = {ROOM};
-    values = {{ image: bench.image, label: bench.label, ...values }};
-    const found = await bench.engine.ask(task, bench.network, values, {{ asker: "test" }});
+ASK = f"""async ([task, pixels, values]) => {{
+    const {{ engine, network, label }} = {ROOM};
+    values = {{ label, ...values, image: Float32Array.from(pixels) }};
+    const found = await engine.ask(task, network, values, {{ asker: "test" }});
     return [...found.image];
 }}"""
 
@@ -49,8 +51,8 @@ def done(tab):
     expect(tab.locator(".lab-cures tbody tr")).to_have_count(3, timeout=PATIENCE)
 
 
-def asked(tab, task, **values):
-    return torch.tensor(tab.evaluate(ASK, [task, values])).view(1, 3, 224, 224)
+def asked(tab, task, photo, **values):
+    return torch.tensor(tab.evaluate(ASK, [task, photo.flatten().tolist(), values])).view_as(photo)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def alike(found, expected, slope):
 def test_one_step_of_an_attack_is_labkits(bench, model):
     photo, eps = data.photo("chelsea"), 2 / 255
     target = torch.tensor([FLAMINGO])
-    found = asked(bench, "push", target=FLAMINGO, eps=eps, steps=1)
+    found = asked(bench, "push", photo, target=FLAMINGO, eps=eps, steps=1)
     ours = pgd(model, photo, target, eps=eps, steps=1, step_size=eps, targeted=True, random_start=False)
     alike(found, ours, log_odds_gradient(model, photo, target)[2])
 
@@ -90,11 +92,11 @@ def test_one_step_towards_a_class_is_labkits(bench, model):
     photo, target = data.photo("chelsea"), torch.tensor([FLAMINGO])
     options = {"start": photo, "tv_weight": 30, "l2_weight": 0, "jitter": 0, "scale": 0, "steps": 1}
     values = {"label": FLAMINGO, "grey": False, "smooth": 30, "near": 0, "jitter": 0, "steps": 1}
-    found = asked(bench, "grow", way="pixels", **values)
+    found = asked(bench, "grow", photo, way="pixels", **values)
     ours = class_model(model, target, parametrization="pixels", step_size=0.02, **options)
     neighbours = sum((photo - moved(photo, down=down, right=right)).sign() for down, right in NEIGHBOURS)
     alike(found, ours, input_gradient(model, photo, target) - 30 / photo.numel() * neighbours)
-    found = asked(bench, "grow", way="waves", **values)
+    found = asked(bench, "grow", photo, way="waves", **values)
     ours = class_model(model, target, parametrization="fourier", step_size=0.1, **options)
     change = ours - photo
     assert (found - ours).abs().max() < 1e-2 * change.abs().max()
@@ -113,6 +115,12 @@ def test_it_ends_in_another_class_and_what_undoes_it_is_shown(bench):
     assert rows[0][1].startswith("tiger cat, ")
     assert rows[0][2].startswith("flamingo, ")
     assert panel.locator(".lab-fooled").count() == 1
+    page = (ROOT / "book/lab/20_your_photo.md").read_text()
+    captions = panel.locator("figcaption").all_inner_texts()
+    shares = [round(float(caption.rpartition(", ")[2].rstrip("%"))) for caption in captions if caption.endswith("%")]
+    before, after, at_random = shares[:3]
+    assert f"the cat became a flamingo with {after}%" in page
+    assert f"it stays a tiger cat, with {at_random}% instead of {before}%" in page
     before = panel.locator(".lab-cures").inner_text()
     panel.get_by_role("slider", name="JPEG quality").fill("5")
     expect(panel.locator(".lab-cures")).to_contain_text("saved as JPEG, quality 5", timeout=PATIENCE)

@@ -2,6 +2,8 @@
 
     ```{live-view} attack&digit=7&eps=0.15
     ```
+    ```{live-view} photographs&view=where&photo=cat
+    ```
 
 The argument is the state to begin with, written as in the lab's own addresses. Nothing is loaded before the reader
 clicks. The content of ``live-lab`` is what readers without JavaScript see.
@@ -9,6 +11,7 @@ clicks. The content of ``live-lab`` is what readers without JavaScript see.
 
 import html
 from typing import Any
+from urllib.parse import parse_qsl
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -19,8 +22,8 @@ from sphinx.writers.html5 import HTML5Translator
 from tools.website import pack_live_lab
 
 LAB = "lab/19_live_lab"
+PHOTOGRAPHS = "photographs"
 BENCHES = {
-    "photographs": "See what a network finds in a photograph of yours, in the live lab",
     "train": "Train a network of your own in the live lab, break it, and harden it",
     "challenges": "Try the challenges of the live lab",
 }
@@ -28,7 +31,11 @@ BENCHES = {
 
 def places() -> list[str]:
     """The names of the lab's views and benches; its addresses begin with one."""
-    return [*sorted(path.stem for path in (pack_live_lab.SOURCES / "views").glob("*.js")), *BENCHES]
+    return [*_modules("views"), PHOTOGRAPHS, *BENCHES]
+
+
+def _modules(folder: str) -> list[str]:
+    return sorted(path.stem for path in (pack_live_lab.SOURCES / folder).glob("*.js"))
 
 
 class live_view(nodes.General, nodes.Element):
@@ -36,7 +43,9 @@ class live_view(nodes.General, nodes.Element):
 
 
 class LiveView(SphinxDirective):
-    """``live-view``: one view of the lab, beginning with the digit and the settings of the argument.
+    """``live-view``: one view of the lab, beginning with the digit or photo and the settings of the argument.
+
+    ``photographs`` without a view has all views of photographs.
 
     The benches that need the whole page, such as ``train``, become a link to it.
     """
@@ -47,6 +56,10 @@ class LiveView(SphinxDirective):
         name = self.arguments[0].partition("&")[0]
         if name not in places():
             raise self.error(f"unknown view {name!r}; there are {', '.join(places())}")
+        view = dict(parse_qsl(self.arguments[0])).get("view")
+        known = _modules("photographs/views")
+        if name == PHOTOGRAPHS and view not in (None, *known):
+            raise self.error(f"unknown view of photographs {view!r}; there are {', '.join(known)}")
         return [live_view(state=self.arguments[0])]
 
 

@@ -132,7 +132,11 @@ def pack_photographs_part(folder: Path) -> None:
 def _write_contents(folder: Path, others: dict[Path, str]) -> None:
     """What there is to load, as the page's script names it: files from elsewhere, and all in this folder."""
     scripts = others | {path: f"../{folder.name}/{path.name}" for path in sorted(folder.iterdir())}
-    contents = {"scripts": list(scripts.values()), "bytes": sum(path.stat().st_size for path in scripts)}
+    contents = {
+        "scripts": list(scripts.values()),
+        "bytes": sum(path.stat().st_size for path in scripts),
+        "runtime": sum(path.stat().st_size for path in others),
+    }
     (folder / CONTENTS).write_text(json.dumps(contents, indent=1) + "\n")
 
 

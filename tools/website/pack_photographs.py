@@ -48,7 +48,8 @@ def pack_photographs(folder: Path) -> None:
     facts[BESIDE] = {"label": "CIFAR-10", "title": title, "style": "robust", **names, **known}
 
     photos = {name: lossless(source) for name, (source, _) in PHOTOS.items()}
-    about = {"networks": facts, "photos": {name: title for name, (_, title) in PHOTOS.items()}}
+    titles = {name: title for name, (_, title) in PHOTOS.items()}
+    about = {"networks": facts, "network": NETWORK, "beside": BESIDE, "photos": titles}
     stored = {f"photo {name}": content for name, content in photos.items()}
     (folder / "photos.js").write_bytes(as_script(stored | {"photograph facts": json.dumps(about).encode()}))
 

@@ -4,7 +4,8 @@
 import { Failure, Stopped } from "./failure.js";
 import { inflate } from "./packed.js";
 
-/** @import {Answer, Contents, Facts, Measured, NetworkFacts, Own, OwnFacts, PhotographFacts, Recipe, Report, State}
+/** @import {Answer, Contents, Facts, Measured, NetworkFacts, Own, OwnFacts, Parts, PhotographFacts, Recipe, Report,
+ *  State}
  *  from "./types.js" */
 /** @typedef {{ resolve(result: any): void, reject(error: Error): void, progress?: (part: any) => void }} Open */
 
@@ -60,34 +61,29 @@ export class Engine extends EventTarget {
     await loadScripts(folder, contents, report);
     report("Starting the networks …");
     const files = globalThis.labFiles ?? {};
-    const text = new TextDecoder();
-    const facts = JSON.parse(text.decode(await inflate("facts", files.facts)));
-    const runtime = text.decode(await inflate("ort.wasm.min.js", files["ort.wasm.min.js"]));
-    const source = new Blob([runtime, "\n", worker], { type: "text/javascript" });
-    const engine = new Engine({ files, facts, digits: await inflate("digits", files.digits), source });
+    const facts = JSON.parse(new TextDecoder().decode(await inflate("facts", files.facts)));
+    const digits = await inflate("digits", files.digits);
+    const engine = new Engine({ files, facts, digits, source: await workerSource(files, worker) });
     await engine.start();
     return engine;
   }
 
-  /** A second engine, with a worker of its own, for the networks of the photographs and some of this one's.
-   *  @param {string} folder @param {Contents} contents @param {string[]} names of this engine's that are wanted there
-   *  @param {(text: string) => void} report */
-  async forPhotographs(folder, contents, names, report) {
-    await loadScripts(folder, contents, report);
+  /** An engine with a worker of its own for photographs: with what the page must know of them, and other networks that
+   *  are wanted there.
+   *  @param {string} folder @param {Parts} parts @param {string} worker its script
+   *  @param {(text: string) => void} report @param {Record<string, NetworkFacts>} [others] */
+  static async forPhotographs(folder, parts, worker, report, others = {}) {
+    const runtime = globalThis.labFiles?.[RUNTIME[0]] ? [] : parts.networks.scripts.filter(isRuntime);
+    await loadScripts(folder, { scripts: [...runtime, ...parts.photographs.scripts] }, report);
     report("Starting the network …");
     const files = globalThis.labFiles ?? {};
     const text = await inflate("photograph facts", files["photograph facts"]);
     /** @type {PhotographFacts} */
-    const { networks, photos } = JSON.parse(new TextDecoder().decode(text));
-    for (const name of names) networks[name] = this.facts.networks[name];
-    const engine = new Engine({
-      files,
-      facts: { networks, labels: [] },
-      digits: new Uint8Array(),
-      source: this.source,
-    });
+    const { networks, ...about } = JSON.parse(new TextDecoder().decode(text));
+    const facts = { networks: { ...networks, ...others }, labels: [] };
+    const engine = new Engine({ files, facts, digits: new Uint8Array(), source: await workerSource(files, worker) });
     await engine.start();
-    return { engine, photos };
+    return { engine, ...about };
   }
 
   /** Start the worker where there is none. */
@@ -290,7 +286,16 @@ function needed(files, networks) {
   return Object.fromEntries([...RUNTIME, ...named].map((name) => [name, files[name]]));
 }
 
-/** @param {string} folder @param {Contents} contents @param {(text: string) => void} report */
+/** The worker's script, behind that of the runtime. @param {Record<string, string>} files @param {string} worker */
+async function workerSource(files, worker) {
+  const runtime = new TextDecoder().decode(await inflate("ort.wasm.min.js", files["ort.wasm.min.js"]));
+  return new Blob([runtime, "\n", worker], { type: "text/javascript" });
+}
+
+/** Whether a script holds a file of the runtime. @param {string} script */
+const isRuntime = (script) => script.includes("/vendor/");
+
+/** @param {string} folder @param {Pick<Contents, "scripts">} contents @param {(text: string) => void} report */
 async function loadScripts(folder, { scripts }, report) {
   for (const [nth, script] of scripts.entries()) {
     report(`Loading ${nth + 1} of ${scripts.length} …`);

@@ -4,6 +4,7 @@ import { Bench } from "./bench.js";
 import { element } from "./dom.js";
 import { Engine } from "./engine.js";
 import { sentence } from "./failure.js";
+import { PhotographBench, VIEWS as PHOTOGRAPH_VIEWS } from "./photographs/bench.js";
 import { parseAddress } from "./settings.js";
 import { activations } from "./views/activations.js";
 import { attack } from "./views/attack.js";
@@ -15,7 +16,7 @@ import { saliency } from "./views/saliency.js";
 import { WholeLab } from "./whole.js";
 
 /** @import {View} from "./types.js" */
-/** @typedef {{ engine: Engine | null, benches: Bench[], whole?: WholeLab }} LiveLab */
+/** @typedef {{ engine: Engine | null, benches: Bench[], photographs: PhotographBench[], whole?: WholeLab }} LiveLab */
 
 const contents = globalThis.labContents ?? CONTENTS;
 const VIEWS = [activations, saliency, occlusion, attack, certify, ideal, kernel];
@@ -23,7 +24,7 @@ const script = /** @type {HTMLScriptElement} */ (document.currentScript).src;
 const folder = script.replace(/[^/]*$/, ""); // where this script lies; files to load are named from there
 
 /** What the page holds, for tests and for the console. @type {LiveLab} */
-const lab = { engine: null, benches: [] };
+const lab = { engine: null, benches: [], photographs: [] };
 globalThis.liveLab = lab;
 
 /** @type {Promise<Engine> | null} */
@@ -39,6 +40,18 @@ function load(report) {
     },
   );
   return loading;
+}
+
+/** What a bench for photographs needs, once for all of a page. @type {ReturnType<typeof Engine.forPhotographs> | null} */
+let loadingPhotographs = null;
+
+/** @param {(text: string) => void} report */
+function loadPhotographs(report) {
+  loadingPhotographs ??= Engine.forPhotographs(folder, contents, WORKER_SOURCE, report).catch((error) => {
+    loadingPhotographs = null;
+    throw error;
+  });
+  return loadingPhotographs;
 }
 
 /** Put a button into a place, and after the click a bench. @param {HTMLElement} place */
@@ -59,10 +72,49 @@ function offer(place) {
     return;
   }
   const address = parseAddress(place.dataset.state ?? location.hash);
+  if (contents.alone || (place.dataset.state !== undefined && address.view === "photographs")) {
+    offerPhotographs(place, address);
+    return;
+  }
   const one = place.dataset.state === undefined ? null : view(address.view);
-  const { bytes } = contents.networks; // none in a page that holds everything itself
-  const note = element("p", { class: "lab-note", role: "status" });
   const words = one ? `Try it on a digit of your own: ${one.title}` : "Start the live lab";
+  offerButton(place, words, contents.networks.bytes, async (report) => {
+    lab.engine = await load(report);
+    const opened = one ? mount(place, lab.engine, one) : open(place, lab.engine);
+    await opened.take(one ? address : parseAddress(location.hash));
+    lab.benches[lab.benches.length - 1].pad.canvas.focus({ preventScroll: true });
+  });
+}
+
+/** One view of a photo in a chapter, or the bench for photographs that a page has alone.
+ *  @param {HTMLElement} place @param {{ pairs: Record<string, string> }} address */
+function offerPhotographs(place, address) {
+  const { view: wanted } = address.pairs;
+  const one = contents.alone ? undefined : PHOTOGRAPH_VIEWS.find(({ name }) => name === wanted);
+  const views = one ? [one] : PHOTOGRAPH_VIEWS.filter(({ name }) => name !== "digit"); // which needs other networks
+  const title = one ? `: ${one.title}` : "";
+  const words = contents.alone ? "Start the live lab" : `Try it on a photo of your own${title}`;
+  const bytes = (contents.networks.runtime ?? 0) + contents.photographs.bytes;
+  offerButton(place, words, bytes, async (report) => {
+    const opened = await loadPhotographs(report);
+    const link = element("a", { href: place.dataset.lab ?? "" }, "Open this in the live lab, with all its views");
+    const moved = (/** @type {string} */ to) => {
+      if (!contents.alone) link.href = `${place.dataset.lab}${to}`;
+      else if (location.hash !== to) history.replaceState(null, "", to);
+    };
+    const bench = new PhotographBench({ ...opened, views, moved });
+    place.append(...bench.content, ...(contents.alone ? [] : [element("p", { class: "lab-more" }, link)]));
+    lab.photographs.push(bench);
+    await bench.take(address);
+    bench.chooser.canvas.focus({ preventScroll: true });
+  });
+}
+
+/** A button that says what it loads, and goes away once it has.
+ *  @param {HTMLElement} place @param {string} words @param {number} bytes none where the page holds everything itself
+ *  @param {(report: (text: string) => void) => Promise<void>} start */
+function offerButton(place, words, bytes, start) {
+  const note = element("p", { class: "lab-note", role: "status" });
   const button = element(
     "button",
     { type: "button", class: "lab-load" },
@@ -75,11 +127,8 @@ function offer(place) {
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {
-      lab.engine = await load(report);
-      const opened = one ? mount(place, lab.engine, one) : open(place, lab.engine);
+      await start(report);
       offered.remove();
-      await opened.take(one ? address : parseAddress(location.hash));
-      lab.benches[lab.benches.length - 1].pad.canvas.focus({ preventScroll: true });
     } catch (error) {
       console.error(error);
       button.disabled = false;

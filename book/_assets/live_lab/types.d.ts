@@ -108,9 +108,12 @@ export interface Facts {
   labels: number[];
 }
 
-/** What the bench *Photographs* loads; written by tools/website/pack_photographs.py. */
+/** What the bench *Photographs* loads; written by tools/website/pack_photographs.py, or by `labkit lab`. */
 export interface PhotographFacts {
   networks: Record<string, NetworkFacts>;
+  /** Which of them is looked into, and which one says something beside it, if any. */
+  network: string;
+  beside: string | null;
   /** The bundled photos: what is to be seen in each. */
   photos: Record<string, string>;
 }
@@ -136,9 +139,14 @@ export type Measured =
 export interface Contents {
   scripts: string[];
   bytes: number;
+  /** Of the scripts that hold the runtime. */
+  runtime?: number;
 }
 
-export type Parts = Record<"networks" | "training" | "certified" | "photographs", Contents>;
+export type Parts = Record<"networks" | "training" | "certified" | "photographs", Contents> & {
+  /** The bench that a page has alone. */
+  alone?: "photographs";
+};
 
 export interface Question {
   id: number;

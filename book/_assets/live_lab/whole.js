@@ -3,12 +3,12 @@ import { Bench } from "./bench.js";
 import { Challenges } from "./challenges/bench.js";
 import { memory, Records } from "./challenges/records.js";
 import { element, menu } from "./dom.js";
+import { Engine } from "./engine.js";
 import { sentence } from "./failure.js";
 import { PhotographBench } from "./photographs/bench.js";
 import { parseAddress } from "./settings.js";
 import { TrainBench } from "./training/bench.js";
 
-/** @import {Engine} from "./engine.js" */
 /** @import {Parts, View} from "./types.js" */
 /** @typedef {"digits" | "photographs" | "train" | "challenges"} Name */
 
@@ -170,9 +170,12 @@ export class WholeLab {
     const start = async () => {
       button.disabled = true;
       try {
-        const opened = await this.engine.forPhotographs(this.folder, this.parts.photographs, DIGIT_NETWORKS, (text) => {
+        const { networks } = this.engine.facts;
+        const digits = Object.fromEntries(DIGIT_NETWORKS.map((name) => [name, networks[name]]));
+        const report = (/** @type {string} */ text) => {
           note.textContent = text;
-        });
+        };
+        const opened = await Engine.forPhotographs(this.folder, this.parts, WORKER_SOURCE, report, digits);
         this.photographs = new PhotographBench({ ...opened, moved: (address) => this.#moved(address) });
         this.#rooms.photographs.replaceChildren(...this.photographs.content);
         await this.photographs.take(this.#wanted ?? { pairs: {} });

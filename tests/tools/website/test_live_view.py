@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[3]
 CONFIGURATION = """extensions = ['myst_parser', 'tools.website.live_view']
 source_suffix = {'.md': 'markdown'}
 """
-CHAPTERS = (1, 3, 6, 8, 9, 12, 15, 18)
+CHAPTERS = (1, 3, 6, 8, 9, 10, 11, 12, 15, 16, 18)
+WITH_PHOTOS = (8, 9, 10, 11, 12, 16)
 
 
 @pytest.fixture
@@ -64,6 +65,17 @@ def test_an_unknown_view_is_refused(build):
     assert "unknown view 'attak'; there are activations, attack, certify, ideal, kernel, occlusion, " in warnings
 
 
+def test_a_view_of_a_photo(build):
+    page, warnings = build(chapter="# Chapter\n\n```{live-view} photographs&view=where&photo=cat\n```\n")
+    assert not warnings
+    assert 'data-state="photographs&amp;view=where&amp;photo=cat"' in page("chapter")
+
+
+def test_an_unknown_view_of_photographs_is_refused(build):
+    _, warnings = build(chapter="# Chapter\n\n```{live-view} photographs&view=nowhere\n```\n")
+    assert "unknown view of photographs 'nowhere'; there are break, digit, imagine, see, where" in warnings
+
+
 def test_the_bench_that_trains_is_a_link(build):
     page, warnings = build(chapter="# Chapter\n\n```{live-view} train&norm=yes\n```\n")
     assert not warnings
@@ -78,3 +90,10 @@ def test_these_chapters_have_a_view_after_their_prediction(number):
     place = next(at for at, source in enumerate(sources) if "```{live-view}" in source)
     assert "Predict before you run" in sources[0] or any("{predict}" in source for source in sources[:place])
     assert place > 4, "the view must not give away what was asked"
+
+
+@pytest.mark.parametrize("number", WITH_PHOTOS)
+def test_these_chapters_have_a_view_of_a_photo(number):
+    (path,) = (ROOT / "book").glob(f"*/{number:02}_*.ipynb")
+    text = "".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+    assert "```{live-view} photographs&view=" in text

@@ -6,7 +6,7 @@
 // photo has changed; what was still being computed has been stopped by then, and its answers are null.
 //
 //   bench.image     what the network sees: 3 x 224 x 224 numbers in [0, 1], colour by colour, as labkit.data.picture
-//   bench.logits    of `bench.network`, EfficientNet-Lite0; bench.label is the class that it sees, bench.names[label] its name
+//   bench.logits    of `bench.network`; bench.label is the class that it sees, bench.names[label] its name
 //   bench.ask(name, task, values, progress)    a task of worker/photograph_tasks.js or worker/tasks.js; null if stopped
 //   bench.stop()    stops what runs; bench.failed(error) says what went wrong, with a button that tries again
 //   bench.painter   maps and legends; colourPicture and ClassMenu (class_menu.js) are for all views
@@ -35,7 +35,6 @@ import { where } from "./views/where.js";
 /** @import {Chosen} from "./chooser.js" */
 
 export const VIEWS = [see, where, breakIt, imagine, digit];
-const NETWORK = "efficientnet_lite0";
 const HELP = [
   ["photo", "arrow keys move the crop, + and − change its size, Home puts it back"],
   ["tabs", "left and right arrow, Home, End"],
@@ -49,25 +48,26 @@ export class PhotographBench {
   image = new Float32Array();
   /** What the network says of it. @type {Float32Array} */
   logits = new Float32Array();
-  network = NETWORK;
   #alert = alertBox("Press “Try again”, or choose another photo.", () => this.retry());
   #saved = element("span", { class: "lab-label", role: "status" });
   #speed = element("p", { class: "lab-timings" });
 
-  /** @param {{ engine: Engine, photos: Record<string, string>, views?: PhotographView[], moved?: (address: string) => void }}
-   *  options `photos` are the bundled ones, `moved` hears of each new address */
-  constructor({ engine, photos, views = VIEWS, moved = () => {} }) {
+  /** @param {{ engine: Engine, network: string, beside: string | null, photos: Record<string, string>,
+   *            views?: PhotographView[], moved?: (address: string) => void }} options `network` is looked into, `beside`
+   *  says something too; `photos` are the bundled ones, `moved` hears of each new address */
+  constructor({ engine, network, beside, photos, views = VIEWS, moved = () => {} }) {
     this.engine = engine;
+    this.network = network;
     this.moved = moved;
     this.id = `photographs-${count++}`;
-    this.facts = engine.facts.networks[NETWORK];
+    this.facts = engine.facts.networks[network];
     this.names = this.facts.names ?? [];
     const [, height, width] = this.facts.shape;
     this.size = { height, width };
     this.painter = new Painter(palette);
     this.failed = this.failed.bind(this);
     this.look = newest(this.#look.bind(this), this.failed);
-    this.says = new Says(engine, this.painter);
+    this.says = new Says(engine, network, beside);
     this.chooser = new Chooser({
       files: engine.files,
       photos,
@@ -122,7 +122,7 @@ export class PhotographBench {
    *  @param {string} name of the kind of answer, for the line of times @param {string} task @param {object} values
    *  @param {(part: any) => void} [progress] */
   async ask(name, task, values, progress) {
-    const answer = await this.engine.timed(name, task, NETWORK, values, { asker: this.id, progress });
+    const answer = await this.engine.timed(name, task, this.network, values, { asker: this.id, progress });
     const parts = Object.entries(this.engine.timings).map(([what, times]) => `${what} ${median(times).toFixed(0)} ms`);
     this.#speed.textContent = `Computed in this page, on your machine: ${parts.join(" · ")}`;
     return answer;
@@ -130,7 +130,7 @@ export class PhotographBench {
 
   /** Stop what is being computed for the views. */
   stop() {
-    return this.engine.stop(NETWORK, this.id);
+    return this.engine.stop(this.network, this.id);
   }
 
   /** Write what is shown to a file: the pictures with their captions. */

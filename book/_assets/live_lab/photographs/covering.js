@@ -10,6 +10,7 @@ import { lay } from "./overlay.js";
 /** @import {PhotographBench} from "./bench.js" */
 
 const GREY = 0.5;
+const USUAL = 224; // pixels of a side, for which the sizes of the window are named
 /** @type {Record<string, [right: number, down: number]>} */
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -71,9 +72,10 @@ export class Covering {
   }
 
   get #grid() {
-    const window = Number(this.settings.get("window"));
-    const stride = window / 2;
-    return { size: this.bench.size.width, window, stride, ...positions(this.bench.size.width, window, stride) };
+    const { width } = this.bench.size;
+    const window = Math.max(2, Math.round((Number(this.settings.get("window")) * width) / USUAL));
+    const stride = Math.floor(window / 2);
+    return { size: width, window, stride, ...positions(width, window, stride) };
   }
 
   /** Another photo or another class. */

@@ -5,11 +5,10 @@ import { percent, probabilities } from "../numbers.js";
 import { resized } from "./resize.js";
 import { paintColours } from "./colour_picture.js";
 
-/** @import {Painter} from "../colours.js" */
 /** @import {Engine} from "../engine.js" */
 /** @import {Box, Pixels} from "./resize.js" */
 
-const [BESIDE, SMALL] = ["cifar10", 32];
+const IMAGENET = 1000; // classes
 const UNSURE = 0.3;
 
 /** Places of the largest numbers, the largest first. @param {ArrayLike<number>} values @param {number} count */
@@ -23,45 +22,58 @@ export class Says {
   #spoken = element("p", { class: "lab-said", "aria-live": "polite" });
   #warning = element("p", { class: "lab-blank" });
 
-  /** @param {Engine} engine @param {Painter} painter */
-  constructor(engine, painter) {
+  /** @param {Engine} engine @param {string} network @param {string | null} beside another network, if there is one */
+  constructor(engine, network, beside) {
     this.engine = engine;
-    this.painter = painter;
-    this.top = table("EfficientNet-Lite0, the likeliest of 1,000 classes", 5, "lab-ordinary");
-    this.beside = table("the CIFAR-10 network, which knows ten classes", 3, "lab-robust");
-    this.small = element("canvas", { role: "img", "aria-label": "the photo in 32 × 32 pixels" });
-    this.content = [
-      this.top.element,
-      this.#warning,
-      element(
-        "div",
-        { class: "lab-small-network" },
-        element("div", { class: "lab-frame" }, this.small),
-        this.beside.element,
-      ),
-      this.#spoken,
-    ];
+    this.facts = engine.facts.networks[network];
+    const { title, classes } = this.facts;
+    const count = classes.toLocaleString("en");
+    this.top = table(`${title}, the likeliest of ${count} classes`, Math.min(5, classes), "lab-ordinary");
+    this.other = beside === null ? null : new Beside(engine, beside);
+    this.content = [this.top.element, this.#warning, ...(this.other ? [this.other.element] : []), this.#spoken];
   }
 
   /** @param {Float32Array} logits of the network for photographs
    *  @param {Pixels} picture @param {Box} box the part that is looked at */
   async show(logits, picture, box) {
-    const names = this.engine.facts.networks.efficientnet_lite0.names ?? [];
+    const { names = [], classes } = this.facts;
     const shares = probabilities(logits);
-    const first = largest(shares, 5);
+    const first = largest(shares, Math.min(5, classes));
     this.top.show(first.map((at) => ({ name: names[at], share: shares[at] })));
     const { name, share } = { name: names[first[0]], share: shares[first[0]] };
+    const faces = classes === IMAGENET ? " There is none for a face or a person, and" : " And";
     this.#warning.textContent =
       share < UNSURE
         ? `Not even its first choice, ${name}, reaches ${Math.round(100 * UNSURE)}%: what is in the photo may be none of its classes.`
-        : "It must choose among its 1,000 classes. There is none for a face or a person, and a high confidence is no proof.";
-    const image = resized(picture, box, SMALL, SMALL);
-    paintColours(this.small, image, { width: SMALL, height: SMALL });
-    const found = await this.engine.ask("predict", BESIDE, { image });
-    const tens = probabilities(found.logits);
-    const classes = this.engine.facts.networks[BESIDE].names ?? [];
-    this.beside.show(largest(tens, 3).map((at) => ({ name: classes[at], share: tens[at] })));
+        : `It must choose among its ${classes.toLocaleString("en")} classes.${faces} a high confidence is no proof.`;
+    await this.other?.show(picture, box);
     this.#spoken.textContent = `It sees ${name}, ${percent(share)}.`;
+  }
+}
+
+/** What a small network makes of the same part of the photo. */
+class Beside {
+  /** @param {Engine} engine @param {string} network */
+  constructor(engine, network) {
+    this.engine = engine;
+    this.network = network;
+    this.facts = engine.facts.networks[network];
+    const [, height, width] = this.facts.shape;
+    this.size = { height, width };
+    this.table = table(`${this.facts.title}, which knows ten classes`, 3, "lab-robust");
+    this.small = element("canvas", { role: "img", "aria-label": `the photo in ${height} × ${width} pixels` });
+    const frame = element("div", { class: "lab-frame" }, this.small);
+    this.element = element("div", { class: "lab-small-network" }, frame, this.table.element);
+  }
+
+  /** @param {Pixels} picture @param {Box} box */
+  async show(picture, box) {
+    const image = resized(picture, box, this.size.width, this.size.height);
+    paintColours(this.small, image, this.size);
+    const { logits } = await this.engine.ask("predict", this.network, { image });
+    const shares = probabilities(logits);
+    const { names = [] } = this.facts;
+    this.table.show(largest(shares, 3).map((at) => ({ name: names[at], share: shares[at] })));
   }
 }
 

@@ -219,7 +219,7 @@ export const breakIt = {
 function cureTable() {
   const rows = element("tbody");
   const words = element("output", { class: "lab-words" });
-  const head = ["", "the photo", "the attacked photo"].map((name) => element("th", { scope: "col" }, name));
+  const head = ["what is done", "the photo", "the attacked photo"].map((name) => element("th", { scope: "col" }, name));
   const table = element("table", { class: "lab-cures" }, element("thead", {}, element("tr", {}, ...head)), rows);
   return {
     content: [table, words],

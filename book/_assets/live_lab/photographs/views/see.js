@@ -2,7 +2,7 @@
 // answers and which pixels drive it.
 import { element, menu } from "../../dom.js";
 import { best, clamp } from "../../numbers.js";
-import { choice, number } from "../../settings.js";
+import { number, word } from "../../settings.js";
 import { colourPicture } from "../colour_picture.js";
 import { enlarged, importance, quantile } from "../maps.js";
 import { lay, opacity, opacitySlider } from "../overlay.js";
@@ -10,7 +10,6 @@ import { lay, opacity, opacitySlider } from "../overlay.js";
 /** @import {LayerFacts, PhotographView} from "../../types.js" */
 
 const SHOWN = 24; // maps of a stage
-const STAGES = ["bn1", "block1", "block2", "block3", "block4", "block5", "block6", "block7", "bn2"];
 const WHOLE = 0.9; // of the picture; a frame would mark nothing
 const BRIGHTEST = 0.995; // the scale of a gradient ends where so many pixels lie below
 
@@ -19,7 +18,7 @@ export const see = {
   name: "see",
   title: "See",
   settings: {
-    stage: choice("block5", STAGES),
+    stage: word("block5"),
     channel: number(-1, { min: -1, max: 9999 }), // -1 is the strongest
     opacity,
   },
@@ -28,15 +27,16 @@ export const see = {
     const { painter, size } = bench;
     const pixels = size.width * size.height;
     const stages = bench.facts.layers;
+    const layer = () => stages.find(({ name }) => name === settings.get("stage")) ?? stages[stages.length >> 1];
     const title = (/** @type {LayerFacts} */ { name, count, rows }, /** @type {number} */ nth) =>
       `stage ${nth}, ${name}: ${count} maps of ${rows.length} × ${rows.length}`;
-    const choices = stages.map((layer, nth) => /** @type {[string, string]} */ ([layer.name, title(layer, nth)]));
+    const choices = stages.map((each, nth) => /** @type {[string, string]} */ ([each.name, title(each, nth)]));
     const which = menu("stage", choices, (name) => {
       settings.set("channel", -1);
       settings.set("stage", name);
       update().catch(bench.failed);
     });
-    settings.show("stage", which.show);
+    settings.show("stage", () => which.show(layer().name));
     const fires = colourPicture("where it answers", size);
     const driven = colourPicture("which pixels drive it", size);
     const words = element("output", { class: "lab-words" });
@@ -68,7 +68,6 @@ export const see = {
     /** The channels on the tiles. @type {number[]} */
     let shown = [];
 
-    const layer = () => stages.find(({ name }) => name === settings.get("stage")) ?? stages[0];
     const map = (/** @type {number} */ channel) => {
       const places = layer().rows.length * layer().columns.length;
       return maps.subarray(channel * places, (channel + 1) * places);
