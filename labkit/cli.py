@@ -55,8 +55,30 @@ def export(arguments: Sequence[str]) -> int:
 
 
 def lab(arguments: Sequence[str]) -> int:
-    """Write the live lab with a network of yours in it."""
-    return _module("labkit.export.lab_page").main(list(arguments))
+    """Write the live lab with a network of yours in it, as one page that opens from disk."""
+    parser = argparse.ArgumentParser(prog="labkit lab", description=lab.__doc__)
+    parser.add_argument(
+        "network",
+        help="for digits: a shipped name such as mnist, or a file: .onnx, .pt2, or .safetensors saved by the live lab; "
+        "for photographs: a shipped name such as efficientnet_lite0, torchvision:NAME, or timm:NAME",
+    )
+    parser.add_argument("-o", "--output", type=Path, default=Path("lab.html"), help="the page (default: lab.html)")
+    parser.add_argument("--untrained", action="store_true", help="random weights, for torchvision:NAME and timm:NAME")
+    options = parser.parse_args(arguments)
+
+    from labkit.export.lab_page import IMAGE_SHAPE, write_lab, write_photograph_lab
+    from labkit.report.networks import load_network
+
+    if options.network.endswith((".onnx", ".pt2", ".safetensors")):
+        path = write_lab(options.network, options.output)
+    else:
+        found = load_network(options.network, untrained=options.untrained)
+        if found.image_shape == IMAGE_SHAPE:
+            path = write_lab(options.network, options.output)
+        else:
+            path = write_photograph_lab(found.model, options.output, label=found.name, names=found.classes)
+    print(f"{path}  {path.stat().st_size:,} bytes")
+    return 0
 
 
 def report(arguments: Sequence[str]) -> int:

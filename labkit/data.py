@@ -156,20 +156,22 @@ def examples(name: str, n: int) -> tuple[Float[Tensor, "n c h w"], Int64[Tensor,
     return chosen.images, chosen.labels
 
 
-def photo(name: str) -> Float[Tensor, "1 3 224 224"]:
-    """A photograph from scikit-image: its central square, resized to 224 x 224.
+def photo(name: str | Path) -> Float[Tensor, "1 3 224 224"]:
+    """A photograph, from scikit-image or of your own: its central square, resized to 224 x 224.
 
     Args:
-        name: "astronaut", "chelsea" (a cat), "coffee" or "rocket".
+        name: "astronaut", "chelsea" (a cat), "coffee" or "rocket"; or the path of an image file, as for `picture`.
 
     Returns:
         (1, 3, 224, 224) float32, pixels in [0, 1].
 
     Raises:
-        ValueError: unknown name.
+        ValueError: neither a known name nor an image file.
     """
     if name not in PHOTOS:
-        raise ValueError(f"unknown photo {name!r}; known photos: {', '.join(PHOTOS)}")
+        if not Path(name).exists():
+            raise ValueError(f"unknown photo {str(name)!r}; known photos: {', '.join(PHOTOS)}, or the path of a file")
+        return picture(name)
     import skimage.data
 
     return _central_square(Image.fromarray(getattr(skimage.data, name)()), (3, 224, 224))

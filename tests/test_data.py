@@ -95,6 +95,14 @@ def test_photos(name):
     assert 0 <= photo.min() < 0.2 < 0.8 < photo.max() <= 1
 
 
+def test_a_photo_of_ones_own(tmp_path):
+    path = tmp_path / "mine.png"
+    Image.new("RGB", (300, 200), (255, 0, 51)).save(path)
+    colours = torch.tensor([1, 0, 0.2]).view(1, 3, 1, 1).expand(1, 3, 224, 224)
+    torch.testing.assert_close(data.photo(path), colours)
+    torch.testing.assert_close(data.photo(str(path)), colours)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -102,7 +110,10 @@ def test_photos(name):
         (lambda: data.load("mnist", "val"), "unknown split 'val'; known splits: train, test"),
         (lambda: data.sample("MNIST"), "unknown data set 'MNIST'"),
         (lambda: data.examples("mnist", 0), "n must be a whole number from 1 to 2000, got 0"),
-        (lambda: data.photo("dog"), "unknown photo 'dog'; known photos: astronaut, chelsea, coffee, rocket"),
+        (
+            lambda: data.photo("dog"),
+            "unknown photo 'dog'; known photos: astronaut, chelsea, coffee, rocket, or the path",
+        ),
     ],
 )
 def test_unknown_names_are_refused_with_those_that_are_known(call, said):

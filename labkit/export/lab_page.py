@@ -4,12 +4,12 @@ The page holds everything: the lab's script and style, the runtime that computes
 its gradient. It asks for nothing over a network.
 """
 
-import argparse
 import html
 import json
 import shutil
 import struct
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch import nn
 from labkit import data, models
 from labkit.export.gradient import with_gradient
 from labkit.export.network import Graph, in_file, normalisation
+from labkit.export.photographs import PHOTOS, bundled_photos, export_photographs, photograph_facts, stages_of
 from labkit.extras import needs
 from labkit.features.activations import activations
 from labkit.features.receptive_field import spans
@@ -33,6 +34,14 @@ with needs("export"):
 
 DIGITS = 60
 IMAGE_SHAPE = (1, 28, 28)
+COLOURS = 3
+DIGIT_WORDS = (
+    "Draw a digit, look into the network while you draw, cover it, attack it. Nothing you draw leaves your machine."
+)
+PHOTO_WORDS = (
+    "Choose a photo, see what the network finds in it and where, push it into another class, or grow a class. "
+    "Your photo stays on your machine."
+)
 CHECKOUT = Path(__file__).parents[2]
 # In a wheel everything lies beside this file; in a checkout, where `make book` has put it.
 FOLDERS = (
@@ -44,7 +53,7 @@ RUNTIME = ("ort.wasm.min.js.js", "ort-wasm-simd-threaded.mjs.js", "ort-wasm-simd
 
 
 def write_lab(network: str | Path, output: Path | str) -> Path:
-    """Write the live lab for one network as a single page.
+    """Write the live lab for one network that reads digits as a single page.
 
     Args:
         network: a shipped network's name; or a file: .onnx, .pt2 (`torch.export.save`), or .safetensors as the live lab
@@ -55,17 +64,66 @@ def write_lab(network: str | Path, output: Path | str) -> Path:
         ValueError: a network for other images; an operator without a rule for its gradient.
         FileNotFoundError: there is no such file; or the lab's script has not been built here.
     """
-    output = Path(output)
-    script, style, *runtime = (_asset(name).read_text("utf-8") for name in ("lab.js", "lab.css", *RUNTIME))
+    assets = _assets()
     with tempfile.TemporaryDirectory() as scratch:
         files, facts = _packed(network, Path(scratch))
     images, classes = data.examples("mnist", DIGITS)
     files["digits"] = (images * 255).round().byte().numpy().tobytes()
     files["facts"] = json.dumps({"networks": {"network": facts}, "labels": classes.tolist()}).encode()
-    contents = {part: {"scripts": [], "bytes": 0} for part in ("networks", "training", "certified", "photographs")}
+    return _write(output, assets, files, facts["label"], DIGIT_WORDS, {})
+
+
+def write_photograph_lab(network: nn.Module, output: Path | str, *, label: str, names: Sequence[str] = ()) -> Path:
+    """Write the live lab's bench for photographs with one network in it as a single page.
+
+    Args:
+        network: in eval mode; it maps photos (N, 3, H, W) in [0, 1] to logits (N, K), and begins with a `Normalize`
+            that knows H and W.
+        output: the page, an .html file.
+        label: what it is called in the page.
+        names: of its K classes; by default their numbers.
+
+    Raises:
+        ValueError: a network for grey images; no layer with maps; an operator without a rule for its gradient; as many
+            names as the network has no classes.
+        FileNotFoundError: the lab's script has not been built here.
+    """
+    assets = _assets()
+    shape = models.expected_image_shape(network)
+    if shape[0] != COLOURS:
+        raise ValueError(f"photographs have {COLOURS} colours, and {label} is for images of {shape}")
+    with torch.no_grad():
+        classes = network(torch.zeros(1, *shape)).shape[1]
+    names = [*names] or [f"class {number}" for number in range(classes)]
+    if len(names) != classes:
+        raise ValueError(f"{label} has {classes} classes, got {len(names)} names")
+    stages = stages_of(network)
+    packed = export_photographs(network, weights_file="network.safetensors", stages=stages)
+    parts = {"forward": "network.onnx", "gradient": "network-gradient.onnx", "weights": "network.safetensors"}
+    files = {file: getattr(packed, part) for part, file in parts.items()}
+    files |= {f"photo {name}": content for name, content in bundled_photos().items()}
+    known = {"label": label, "title": label, "style": "ordinary", "halved": True, **parts}
+    facts = {"networks": {"network": known | photograph_facts(network, stages, names)}, "network": "network"}
+    titles = {name: title for name, (_, title) in PHOTOS.items()}
+    files["photograph facts"] = json.dumps(facts | {"beside": None, "photos": titles}).encode()
+    return _write(output, assets, files, label, PHOTO_WORDS, {"alone": "photographs"})
+
+
+def _assets() -> list[str]:
+    """The lab's script, its style, and the scripts that hold the runtime."""
+    return [_asset(name).read_text("utf-8") for name in ("lab.js", "lab.css", *RUNTIME)]
+
+
+def _write(
+    output: Path | str, assets: list[str], files: dict[str, bytes], label: str, words: str, options: dict[str, str]
+) -> Path:
+    """Write the page: nothing but what it holds is loaded."""
+    output, (script, style, *runtime) = Path(output), assets
+    parts = ("networks", "training", "certified", "photographs")
+    contents = {part: {"scripts": [], "bytes": 0} for part in parts} | options
     scripts = [*runtime, as_script(files).decode(), f"var labContents = {json.dumps(contents)};", script]
     page = Path(__file__).with_suffix(".html").read_text("utf-8").replace("STYLE", style)
-    page = page.replace("TITLE", html.escape(f"The live lab: {facts['label']}"))
+    page = page.replace("TITLE", html.escape(f"The live lab: {label}")).replace("WORDS", words)
     page = page.replace("SCRIPTS", "\n".join(f"<script>{each}</script>" for each in scripts))
     with replacing(output) as partial:
         partial.write_text(page, "utf-8")
@@ -244,18 +302,3 @@ def _asset(name: str) -> Path:
         if (folder / name).exists():
             return folder / name
     raise FileNotFoundError(f"the live lab's {name} is not in this installation; in a checkout, `make book` builds it")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write the page from the command line."""
-    parser = argparse.ArgumentParser(
-        prog="labkit lab",
-        description="Write the live lab with a network of yours in it, as one page that opens from disk.",
-    )
-    known = ", ".join(name for name in models.SHIPPED if name.startswith("mnist"))
-    parser.add_argument("network", help=f"{known}, or a file: .onnx, .pt2, or .safetensors saved by the live lab")
-    parser.add_argument("-o", "--output", type=Path, default=Path("lab.html"), help="the page (default: lab.html)")
-    options = parser.parse_args(arguments)
-    path = write_lab(options.network, options.output)
-    print(f"{path}  {path.stat().st_size:,} bytes")
-    return 0

@@ -29,6 +29,13 @@ with needs("export"):
     from onnx import TensorProto, numpy_helper
 
 OPSET = 17
+# The photos of scikit-image that the lab offers: their names there and in the lab, and what is to be seen.
+PHOTOS = {
+    "cat": ("chelsea", "Chelsea the cat"),
+    "coffee": ("coffee", "a cup of coffee"),
+    "rocket": ("rocket", "a rocket at its start"),
+    "astronaut": ("astronaut", "Eileen Collins, an astronaut"),
+}
 HALVED = 20_000  # tensors of at least so many numbers travel as float16
 
 
@@ -47,9 +54,7 @@ class Photographs(NamedTuple):
     weights: bytes
 
 
-def export_photographs(
-    network: nn.Sequential, *, weights_file: str, stages: Sequence[str] | None = None
-) -> Photographs:
+def export_photographs(network: nn.Module, *, weights_file: str, stages: Sequence[str] | None = None) -> Photographs:
     """Write a network for photographs as two graphs that share their weights.
 
     Args:
@@ -58,10 +63,12 @@ def export_photographs(
         stages: the layers that can be looked into, by name; by default those that `stages_of` finds.
 
     Raises:
-        ValueError: an operator without a rule for its gradient; a layer that is unknown.
+        ValueError: an operator without a rule for its gradient; a layer that is unknown; no layer with maps.
     """
     shape = models.expected_image_shape(network)
     stages = stages_of(network) if stages is None else list(stages)
+    if not stages:
+        raise ValueError("the network has no layer with maps, one for each channel, that could be looked into")
     forward = _exported(_Watched(network, stages), shape, ["logits", *stages])
     gradient = with_gradient(forward, layers=stages)
     arrays = {
@@ -85,24 +92,39 @@ def widened(weights: bytes) -> bytes:
     return b"".join(arrays[name].astype("<f4").tobytes() for name in _in_order(weights))
 
 
-def stages_of(network: nn.Sequential) -> list[str]:
+def stages_of(network: nn.Module) -> list[str]:
     """The layers of a network whose maps are worth a look: behind its first convolution, what is no convolution itself
-    and has more than one position."""
-    images = torch.zeros(1, *models.expected_image_shape(network))
-    found = run(network, images, [name for name, _ in network.named_children()])
-    names = list(found)
-    first = next((at for at, name in enumerate(names) if isinstance(network.get_submodule(name), nn.Conv2d)), -1)
+    and has more than one position.
+
+    Where a single part of the network holds all convolutions, they are the layers of that part.
+    """
+    prefix, part = "", network
+    while len(holding := [name for name, child in part.named_children() if _convolves(child)]) == 1:
+        (name,) = holding
+        child = part.get_submodule(name)
+        if isinstance(child, nn.Conv2d):
+            break
+        prefix, part = f"{prefix}{name}.", child
+    layers = dict(part.named_children())
+    names = list(layers)
+    first = next((at for at, name in enumerate(names) if isinstance(layers[name], nn.Conv2d)), -1)
+    found = run(network, torch.zeros(1, *models.expected_image_shape(network)))
     return [
-        name
+        prefix + name
         for name in names[first + 1 :]
-        if found[name].ndim == 4
-        and found[name].shape[2:].numel() > 1
-        and not isinstance(network.get_submodule(name), nn.Conv2d)
+        if not isinstance(layers[name], nn.Conv2d | nn.Dropout | nn.Identity | models.Normalize)
+        and isinstance(maps := found.get(prefix + name), Tensor)
+        and maps.ndim == 4
+        and maps.shape[2:].numel() > 1
     ]
 
 
-def photograph_facts(network: nn.Sequential, stages: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-    """What the lab must know of a network for photographs; see `PhotographFacts` in types.d.ts of the lab.
+def _convolves(module: nn.Module) -> bool:
+    return any(isinstance(each, nn.Conv2d) for each in module.modules())
+
+
+def photograph_facts(network: nn.Module, stages: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """What the lab must know of a network for photographs; see `NetworkFacts` in types.d.ts of the lab.
 
     Args:
         network: as for `export_photographs`.
@@ -114,12 +136,35 @@ def photograph_facts(network: nn.Sequential, stages: Sequence[str], names: Seque
     layers = []
     for name in stages:
         count, tall, wide = maps[name].shape[1:]
-        seen = spans(network, name, shape[1:])
         title = f"{name}: {count} maps of {tall} × {wide}"
-        layers.append(
-            {"name": name, "title": title, "count": count, "rows": seen.rows.tolist(), "columns": seen.columns.tolist()}
-        )
+        rows, columns = _seen(network, name, shape, (tall, wide))
+        layers.append({"name": name, "title": title, "count": count, "rows": rows, "columns": columns})
     return {"shape": list(shape), "classes": len(names), "names": list(names), "layers": layers}
+
+
+def _seen(
+    network: nn.Module, layer: str, shape: tuple[int, int, int], size: tuple[int, int]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Which rows and columns of pixels each row and column of units sees: where nobody knows, all of them."""
+    try:
+        seen = spans(network, layer, shape[1:])
+    except (ValueError, NotImplementedError):
+        rows, columns = ([[0, side - 1]] * count for side, count in zip(shape[1:], size, strict=True))
+        return rows, columns
+    return seen.rows.tolist(), seen.columns.tolist()
+
+
+def bundled_photos() -> dict[str, bytes]:
+    """The photos of `PHOTOS` as lossless WebP files, whole: the page cuts and resizes them as `labkit.data` does."""
+    import skimage.data
+    from PIL import Image
+
+    found = {}
+    for name, (source, _) in PHOTOS.items():
+        file = io.BytesIO()
+        Image.fromarray(getattr(skimage.data, source)()).save(file, "webp", lossless=True, quality=100, method=4)
+        found[name] = file.getvalue()
+    return found
 
 
 class _Watched(nn.Module):

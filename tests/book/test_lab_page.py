@@ -6,8 +6,9 @@ from playwright.sync_api import expect
 from safetensors.torch import save_file
 
 from labkit import data
-from labkit.export.lab_page import write_lab
+from labkit.export.lab_page import write_lab, write_photograph_lab
 from labkit.lab_network import lab_network, trained_tensors
+from labkit.report.networks import load_network
 from tests.book.lab_page import ask, begin, open_view, opened, verdict
 
 pytestmark = pytest.mark.browser
@@ -74,3 +75,26 @@ def test_a_page_with_ones_own_network_opens_and_says_what_it_lacks(browser, netw
         assert tab.locator(".lab-tab-activations").count() == (kind == "safetensors")
         assert tab.locator(".lab-tab-certify").count() == 0
         expect(open_view(tab, "attack").locator("output.lab-words").first).to_contain_text("ooled")
+
+
+@pytest.mark.parametrize("name", ["cifar10", "torchvision:mobilenet_v3_small"])
+def test_a_page_for_photographs_with_another_network_opens(browser, name, tmp_path):
+    found = load_network(name, untrained=":" in name)
+    page = write_photograph_lab(found.model, tmp_path / "photos.html", label=name, names=found.classes)
+    _, height, width = found.image_shape
+    with opened(browser, page.as_uri(), start=False) as tab:
+        expect(tab.locator(".lab-load")).to_have_text("Start the live lab")
+        tab.locator(".lab-load").click()
+        expect(tab.locator(".lab-classes th").first).not_to_have_text("", timeout=120_000)
+        caption = f"{name}, the likeliest of {len(found.classes):,} classes"
+        assert tab.locator(".lab-classes caption").all_inner_texts() == [caption], "and no network beside it"
+        logits = torch.tensor(tab.evaluate("[...liveLab.photographs[0].logits]"))
+        image = torch.tensor(tab.evaluate("[...liveLab.photographs[0].image]")).view(1, 3, height, width)
+        torch.testing.assert_close(logits, found.model(image)[0].detach(), atol=2e-2, rtol=0)
+        expect(tab.locator(".lab-panel-see output.lab-words")).not_to_have_text("", timeout=120_000)
+        tab.get_by_role("tab", name="Where").click()
+        expect(tab.locator(".lab-panel-where output.lab-words").first).not_to_have_text("", timeout=120_000)
+        tab.get_by_role("tab", name="Break").click()
+        expect(tab.locator(".lab-cures tbody tr")).to_have_count(3, timeout=120_000)
+        assert tab.get_by_role("tab", name="As a digit").count() == 0
+        assert tab.evaluate("location.hash").startswith("#photographs&view=break")

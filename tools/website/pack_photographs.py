@@ -3,7 +3,6 @@
 Written by pack_live_lab.py as scripts that hold files, loaded only when a reader asks for them.
 """
 
-import io
 import json
 import tempfile
 from pathlib import Path
@@ -13,20 +12,13 @@ from tools.website.fetch_assets import as_script
 
 NETWORK, TITLE = "efficientnet_lite0", "EfficientNet-Lite0"
 BESIDE = "cifar10"
-# The photos of labkit.data, as the bench names them.
-PHOTOS = {
-    "cat": ("chelsea", "Chelsea the cat"),
-    "coffee": ("coffee", "a cup of coffee"),
-    "rocket": ("rocket", "a rocket at its start"),
-    "astronaut": ("astronaut", "Eileen Collins, an astronaut"),
-}
 
 
 def pack_photographs(folder: Path) -> None:
     """Write a script for each network, and one with the photos and what the page must know of all this."""
     from labkit import models
     from labkit.export.network import export_network
-    from labkit.export.photographs import export_photographs, photograph_facts, stages_of
+    from labkit.export.photographs import PHOTOS, bundled_photos, export_photographs, photograph_facts, stages_of
 
     facts: dict[str, Any] = {}
     network, weights = models.load(NETWORK), f"{NETWORK}.safetensors"
@@ -47,18 +39,7 @@ def pack_photographs(folder: Path) -> None:
     title = "the CIFAR-10 network"
     facts[BESIDE] = {"label": "CIFAR-10", "title": title, "style": "robust", **names, **known}
 
-    photos = {name: lossless(source) for name, (source, _) in PHOTOS.items()}
     titles = {name: title for name, (_, title) in PHOTOS.items()}
     about = {"networks": facts, "network": NETWORK, "beside": BESIDE, "photos": titles}
-    stored = {f"photo {name}": content for name, content in photos.items()}
+    stored = {f"photo {name}": content for name, content in bundled_photos().items()}
     (folder / "photos.js").write_bytes(as_script(stored | {"photograph facts": json.dumps(about).encode()}))
-
-
-def lossless(source: str) -> bytes:
-    """A photo of scikit-image, whole, as a lossless WebP file: the page cuts and resizes it as `labkit.data` does."""
-    import skimage.data
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(getattr(skimage.data, source)()).save(file, "webp", lossless=True, quality=100, method=4)
-    return file.getvalue()
