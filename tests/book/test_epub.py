@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from tests.book.browsing import BOOK
 from tools.website.bind_epub import bind_epub
@@ -55,6 +56,9 @@ def test_the_archive_says_what_it_is(path):
         package = ElementTree.fromstring(archive.read("content.opf"))
     items = {item.get("href"): item for item in package.iter(f"{OPF}item")}
     assert sorted(items) == sorted({*names} - {"mimetype", "META-INF/container.xml", "content.opf"})
+    (shelf,) = (name for name, item in items.items() if item.get("properties") == "cover-image")
+    with zipfile.ZipFile(path) as archive, Image.open(archive.open(shelf)) as image:
+        assert (image.format, image.size) == ("PNG", (600, 900))
     spine = [item.get("idref") for item in package.iter(f"{OPF}itemref")]
     by_id = {item.get("id"): name for name, item in items.items()}
     assert {by_id[ident] for ident in spine} == {name for name in names if name.endswith(".xhtml")}

@@ -6,10 +6,12 @@ sentence, a quiz has its explanations below it. Formulas are the MathML that KaT
 
 import datetime
 import html
+import io
 import mimetypes
 import posixpath
 import re
 import sys
+import textwrap
 import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -20,7 +22,9 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 from bs4 import BeautifulSoup, Tag
+from matplotlib.figure import Figure
 
+from labkit import data
 from labkit.files import replacing
 from tools.website.reading_order import AUTHORS, BOOK, ROOT, Page, reading_order
 
@@ -100,7 +104,7 @@ def bind_epub(target: Path, book: Path = BOOK) -> int:
     places = {address: {str(tag["id"]) for tag in article.select("[id]")} for address, article in articles.items()}
     bound = [bind_page(page, articles[page.address], places) for page in pages]
     built = datetime.datetime.fromtimestamp((book / "index.html").stat().st_mtime, datetime.UTC)
-    files = {"style.css": STYLE.read_bytes(), "nav.xhtml": contents(title, bound).encode()}
+    files = {"cover.png": cover(title), "style.css": STYLE.read_bytes(), "nav.xhtml": contents(title, bound).encode()}
     files |= {each.name: each.text.encode() for each in bound}
     files |= {
         name: (book / name).read_bytes() for name in dict.fromkeys(name for each in bound for name in each.images)
@@ -118,10 +122,24 @@ def bind_epub(target: Path, book: Path = BOOK) -> int:
     with replacing(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         # The first file tells what the archive is, where no program has to unpack it.
         archive.writestr(zipfile.ZipInfo("mimetype"), "application/epub+zip", zipfile.ZIP_STORED)
-        for name, data in files.items():
+        for name, content in files.items():
             stored = zipfile.ZIP_STORED if name.endswith((".webp", ".png")) else zipfile.ZIP_DEFLATED
-            archive.writestr(zipfile.ZipInfo(name), data, stored)
+            archive.writestr(zipfile.ZipInfo(name), content, stored)
     return len(bound)
+
+
+def cover(title: str) -> bytes:
+    """A picture for the shelf, as a PNG: a handwritten seven, and the title."""
+    digits, _ = data.examples("mnist", 10)
+    figure = Figure(figsize=(6, 9), dpi=100, facecolor="black")
+    axes = figure.add_axes((0.1, 0.38, 0.8, 0.8 * 6 / 9))
+    axes.imshow(digits[7, 0], cmap="gray")
+    axes.set_axis_off()
+    lines = textwrap.wrap(title, 24)
+    figure.text(0.1, 0.33, "\n".join(lines), color="white", fontsize=26, va="top", linespacing=1.3)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
 
 
 def read_article(page: Path) -> Tag:
@@ -220,9 +238,11 @@ def entry(address: str, text: str, below: Sequence[str] = ()) -> str:
 
 def manifest(files: dict[str, bytes]) -> Iterator[str]:
     """A line for each file."""
-    for name, data in files.items():
+    for name, content in files.items():
         kind = "application/xhtml+xml" if name.endswith(".xhtml") else mimetypes.guess_type(name)[0]
-        found = "nav" if name == "nav.xhtml" else "mathml" if b"<math" in data and name.endswith(".xhtml") else ""
+        found = {"nav.xhtml": "nav", "cover.png": "cover-image"}.get(name, "")
+        if name.endswith(".xhtml") and b"<math" in content:
+            found = "mathml"
         properties = f' properties="{found}"' if found else ""
         yield f'<item id="{ident(name)}" href="{name}" media-type="{kind}"{properties}/>'
 
