@@ -3,7 +3,8 @@
 Both begin from nothing in every round, so that labkit-grade's start (it solves the assignment, warms its processes and
 lets the canary fly) counts. nbgrader runs submissions one after the other in one process; labkit-grade takes as many
 workers as there are processors. A single submission says how long one waits for a page of feedback. Memory is what the
-machine has less of while they run: leave it alone meanwhile; its load before the first round is printed.
+machine has less of while they run, and work is the time of its processors, whoever used it: leave it alone meanwhile;
+its load before the first round is printed.
 
 `python -m benchmarks.grading NAME SUBMISSIONS OF_THEM_WITH_NBGRADER` for other than 50 of saliency_and_smoothgrad, 10
 of them with nbgrader, which needs the same time for each.
@@ -51,8 +52,11 @@ def course(folder: Path, name: str, count: int) -> None:
         nbformat.write(honest(name, number), place / f"{name}.ipynb")
 
 
-def measured(command: list, folder: Path) -> tuple[float, float]:
-    """Seconds it takes, and the most MB of memory that the machine has less meanwhile."""
+Figures = tuple[float, float, float]
+
+
+def measured(command: list, folder: Path) -> Figures:
+    """Seconds it takes, seconds of the processors, and the most MB of memory that the machine has less meanwhile."""
     before, least, done = available(), [available()], threading.Event()
 
     def watch() -> None:
@@ -61,7 +65,7 @@ def measured(command: list, folder: Path) -> tuple[float, float]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    begin = time.perf_counter()
+    begin, work = time.perf_counter(), worked()
     try:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         finished = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -70,7 +74,13 @@ def measured(command: list, folder: Path) -> tuple[float, float]:
         watcher.join()
     if finished.returncode:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{finished.stderr[-2000:]}")
-    return time.perf_counter() - begin, (before - min(least)) / 1e6
+    return time.perf_counter() - begin, worked() - work, (before - min(least)) / 1e6
+
+
+def worked() -> float:
+    """Seconds that the processors have worked since the machine began: user, nice and system."""
+    words = Path("/proc/stat").read_text().split()
+    return sum(map(int, words[1:4])) / os.sysconf("SC_CLK_TCK")
 
 
 def available() -> int:
@@ -79,7 +89,7 @@ def available() -> int:
     return int(line.split()[1]) * 1024
 
 
-def ours(folder: Path, name: str, count: int) -> tuple[float, float]:
+def ours(folder: Path, name: str, count: int) -> Figures:
     out = folder / "out"
     command = [sys.executable, "-m", "labkit.grading", name, folder / "_build" / "submitted", "--out", out]
     figures = measured(command, folder)
@@ -92,7 +102,7 @@ def ours(folder: Path, name: str, count: int) -> tuple[float, float]:
     return figures
 
 
-def nbgrader(folder: Path, name: str, count: int) -> tuple[float, float]:
+def nbgrader(folder: Path, name: str, count: int) -> Figures:
     from nbgrader.api import Gradebook
 
     command = [sys.executable, "-m", "nbgrader"]
@@ -118,15 +128,15 @@ def main() -> None:
         return
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # nbgrader calls alembic
     print(f"{name}, {len(os.sched_getaffinity(0))} processors, load {os.getloadavg()[0]:.1f}\n")
-    print(f"{'':<20}{'submissions':>12}{'seconds':>9}{'a minute':>10}{'memory MB':>11}")
+    print(f"{'':<20}{'submissions':>12}{'seconds':>9}{'work s':>8}{'a minute':>10}{'memory MB':>11}")
     rates = {}
     for what, number in (("nbgrader autograde", fewer), ("labkit-grade, one", 1), ("labkit-grade", count)):
         with tempfile.TemporaryDirectory() as folder:
             course(Path(folder), name, number)
             work = nbgrader if what == "nbgrader autograde" else ours
-            seconds, memory = work(Path(folder), name, number)
+            seconds, work_done, memory = work(Path(folder), name, number)
         rates[what] = 60 * number / seconds
-        print(f"{what:<20}{number:>12}{seconds:>9.1f}{rates[what]:>10.1f}{memory:>11.0f}", flush=True)
+        print(f"{what:<20}{number:>12}{seconds:>9.1f}{work_done:>8.1f}{rates[what]:>10.1f}{memory:>11.0f}", flush=True)
     ratio = rates["labkit-grade"] / rates["nbgrader autograde"]
     print(f"\nlabkit-grade: {ratio:.1f} x the throughput, wanted {WANTED} x")
 

@@ -26,6 +26,7 @@ def test_it_finds_the_closest_point_of_a_linear_model(linear, norm):
         assert fooled(model, apgd(model, one, 1 - label, eps=1.01 * eps, norm=norm, steps=50, targeted=True), label)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_within_eps_and_no_weaker_than_pgd(loss, norm):

@@ -31,6 +31,7 @@ def test_it_finds_the_closest_point_of_a_linear_model(linear, norm, random_start
         assert not fooled(model, pgd(model, one, label, eps=0.99 * eps, **options), label)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     eps=st.floats(0, 2),

@@ -61,6 +61,7 @@ def files_in(page):
     return {name: gzip.decompress(base64.b64decode(text)) for name, text in found}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, of its older exporter
 @pytest.mark.parametrize("kind", ["safetensors", "onnx", "pt2"])
 def test_the_page_holds_the_network_and_its_gradient(kind, tmp_path):

@@ -23,6 +23,7 @@ def in_the_second_epoch():
     return progress
 
 
+@pytest.mark.slow
 def test_a_run_that_is_broken_off_goes_on_and_ends_with_the_same_weights(tmp_path):
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     with pytest.raises(Interrupted):

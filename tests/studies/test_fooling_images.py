@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from labkit import models
@@ -5,6 +6,7 @@ from labkit.studies import fooling_images
 from labkit.studies.fooling_images import GENERATIONS, STUDY, results
 
 
+@pytest.mark.slow
 def test_a_small_run_writes_what_the_chapter_reads(tmp_path, monkeypatch):
     monkeypatch.setattr(fooling_images, "GENERATIONS", {"direct": 2, "smooth": 2})
     path = tmp_path / "found.json"

@@ -25,6 +25,7 @@ def test_one_measurement(tmp_path, monkeypatch, capsys):
     assert "mnist-certified proved" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_images_that_are_proved_are_not_attacked_and_a_killed_run_goes_on(tmp_path, monkeypatch):
     """Two attacks in turn: the second sees what the first left; no batch is attacked twice."""
     images, labels = data.examples("mnist", 500)
@@ -57,6 +58,7 @@ def test_images_that_are_proved_are_not_attacked_and_a_killed_run_goes_on(tmp_pa
     assert int(left.sum()) <= int(proved.sum()) + open_then
 
 
+@pytest.mark.slow
 def test_no_attack_fools_an_image_that_is_proved():
     images, labels = data.examples("mnist", 200)
     network = models.load("mnist-certified")

@@ -70,6 +70,7 @@ def test_a_card_says_what_was_measured_and_how(tmp_path, capsys):
     assert sum(line.startswith('  "square') for line in lines) == 2  # a part is a line
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """A process that is killed in its third part: what it had found is there, and is not measured again."""
     script = tmp_path / "study.py"

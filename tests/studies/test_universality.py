@@ -1,9 +1,11 @@
+import pytest
 import torch
 
 from labkit.studies import universality
 from labkit.studies.universality import SETTINGS, STUDY, results
 
 
+@pytest.mark.slow
 def test_a_small_run_writes_counts_that_add_up(tmp_path, monkeypatch):
     monkeypatch.setattr(universality, "SETTINGS", {"mnist": {"steps": 3, "step_size": 0.1, "lengths": [1, 4]}})
     path = tmp_path / "found.json"

@@ -29,6 +29,7 @@ def confidences(network, images, classes=TEN):
 # A linear model's class model is known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parametrization", ["pixels", "fourier"])
 def test_a_linear_models_class_model_is_its_weight_image(linear, parametrization):
     """w . x - l2 * mean((x - mean)^2) is largest at mean + n w / (2 l2)."""

@@ -84,6 +84,7 @@ def test_a_minimum_per_neuron_is_nearer_than_any_image():
     assert not torch.equal(whole.images, each.images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist", "mnist-bn", "mnist-best"])
 @pytest.mark.parametrize("clip", [False, True])
 def test_all_eighty_images_are_certain(name, clip):
@@ -98,6 +99,7 @@ def test_all_eighty_images_are_certain(name, clip):
     assert inside == clip
 
 
+@pytest.mark.slow
 def test_memory_decides_how_many_classes_at_once_and_not_what_is_found():
     model, reference, classes = models.load("mnist"), samples(100), ten_by(2)
     at_once, one_by_one = (fooling(model, classes, reference=reference, steps=8, memory=m) for m in (2**31, 1))
@@ -134,6 +136,7 @@ def test_a_class_rests_once_all_its_images_are_certain():
     assert not torch.equal(states[done].images[2:], states[-1].images[2:])
 
 
+@pytest.mark.slow
 def test_the_batch_cost_pushes_the_images_of_a_class_apart():
     model, reference, classes = models.load("mnist"), samples(100), ten_by(4)
     options = {"layers": {"fc1": 1.0}, "class_weight": 0, "reference_weight": 0, "steps": 20}

@@ -105,7 +105,7 @@ def write_mail_merge(path: Path, assignment: Assignment, found: list[Standing]) 
     for each in found:
         if each.person is not None and each.person.email and each.status == "graded":
             page = (path.parent / "feedback" / f"{each.key}.html").resolve()
-            comment = " ".join(each.marks.comment_of(each.student).split())
+            comment = " ".join(each.comments.split())
             who = [each.key, each.person.email, first_name_first(each.person.name)]
             rows.append([*who, name, number(each.total), of, comment, str(page)])
     write_table(path, header, rows)

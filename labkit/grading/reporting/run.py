@@ -147,15 +147,9 @@ def export(folder: Path, assignment: Assignment, standing: list[Standing], roste
     """The platform's own table with the grades of those who are marked to the end; words about it."""
     ready = [each for each in standing if each.status == "graded" and each.person is not None]
     grades = {each.person.number: each.total for each in ready if each.person}
-    comments = {each.person.number: _comments(each) for each in ready if each.person}
+    comments = {each.person.number: each.comments for each in ready if each.person}
     path = folder / f"{roster.platform}.csv"
     written = write_export(path, roster, assignment.name, grades, comments)
     strangers = [each.student for each in standing if each.person is None]
     words = f"{path}: {written} grades, to be imported into {roster.platform.capitalize()}"
     return words + (f"; not in its table: {', '.join(strangers)}" if strangers else "")
-
-
-def _comments(one: Standing) -> str:
-    said = {name: one.marks.comment_of(one.student, name) for name in one.result.by_hand}
-    lines = [f"{title(name)}: {comment}" for name, comment in said.items() if comment]
-    return "\n".join([*lines, *filter(None, [one.marks.comment_of(one.student)])])

@@ -12,6 +12,7 @@ from labkit.grading.marking.submissions import Submission
 from labkit.grading.reporting.by_hand import Marks
 from labkit.grading.reporting.lateness import Rule, days_late
 from labkit.grading.reporting.platforms import Person, Roster
+from labkit.grading.reporting.words import title
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,13 @@ class Standing:
     def total(self) -> float:
         """All points, without those that lateness takes."""
         return round(self.result.total + self.marks.total_of(self.student) - self.taken_off, 2)
+
+    @property
+    def comments(self) -> str:
+        """What was said of each answer, and of the whole: a line each."""
+        said = {name: self.marks.comment_of(self.student, name) for name in self.result.by_hand}
+        lines = [f"{title(name)}: {comment}" for name, comment in said.items() if comment]
+        return "\n".join([*lines, *filter(None, [self.marks.comment_of(self.student)])])
 
     @property
     def lateness(self) -> str:

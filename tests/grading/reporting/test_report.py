@@ -101,6 +101,7 @@ def test_letters_go_to_those_whose_work_is_marked(assignment, results, tmp_path)
     marks = Marks()
     marks.give(slug("ada"), "why", 3, "test")
     table = tmp_path / "worksheet.csv"
+    marks.say(slug("ada"), "why", "Say more.", "test")
     marks.say(slug("ada"), "", "Good, and\r\nclear: „schön“.", "test")
     lines = ["Identifier,Full name,Email address,Grade", "Participant 1,Ada,ada@x.org,", "Participant 2,Bob,bob@x.org,"]
     table.write_text("\n".join(lines))
@@ -108,7 +109,7 @@ def test_letters_go_to_those_whose_work_is_marked(assignment, results, tmp_path)
     page = str(tmp_path / "feedback" / f"{slug('ada')}.html")
     assert (tmp_path / "mail.csv").read_bytes().decode("utf-8-sig").split("\r\n") == [
         '"key","email","name","assignment","points","of","comment","page"',
-        f'"{slug("ada")}","ada@x.org","Ada","tiny","10","11","Good, and clear: „schön“.","{page}"',
+        f'"{slug("ada")}","ada@x.org","Ada","tiny","10","11","why: Say more. Good, and clear: „schön“.","{page}"',
         "",
     ]
     assert (tmp_path / "mail.csv").read_bytes().startswith(b"\xef\xbb\xbf"), "Excel and Word take it for UTF-8"
