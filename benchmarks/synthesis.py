@@ -1,6 +1,7 @@
 """Class models: the time of a run beside the bare passes and torch-lucent; ten digits together.
 
-The bare passes are what no such method can do without: one forward and one backward pass a step, down to the pixels.
+The bare passes are what no such method can do without: one forward and one backward pass a step, down to the pixels, of
+images like those that the method comes to. (On a plain grey image, pooling and ReLUs would take a fifth less time.)
 torch-lucent 0.1.8 is left out where it is not installed. It wants a kornia of 2020, so give it a folder of its own and
 name that in PYTHONPATH: `pip install --no-deps --target FOLDER torch-lucent kornia==0.4.1 future decorator`.
 """
@@ -21,8 +22,7 @@ BARE = {"jitter": 0.0, "scale": 0.0, "tv_weight": 0.0, "parametrization": "pixel
 CASES = {"mnist": (10, 100), "cifar10": (10, 30), "efficientnet_lite0": (1, 15)}
 
 
-def bare(model: nn.Module, classes: Tensor, steps: int) -> None:
-    images = torch.full((len(classes), *models.expected_image_shape(model)), 0.5)
+def bare(model: nn.Module, images: Tensor, classes: Tensor, steps: int) -> None:
     for _ in range(steps):
         backward(model, images, classes)
 
@@ -53,8 +53,9 @@ def section(name: str, options: Options) -> Iterator[Race]:
     torch.set_num_threads(1)
     count, steps = CASES[name]
     model, classes, steps = models.load(name), torch.arange(count), options.size(steps, 2)
+    images = class_model(model, classes, steps=steps)
     lanes = {
-        "bare passes": partial(bare, model, classes, steps),
+        "bare passes": partial(bare, model, images, classes, steps),
         "labkit, pixels and nothing else": partial(class_model, model, classes, **BARE, steps=steps),
         "labkit": partial(class_model, model, classes, steps=steps),
     }

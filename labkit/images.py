@@ -65,24 +65,22 @@ def moved(
     check_positive(scale=scale)
     if scale == 1 and down == int(down) and right == int(right):
         return _shifted(images, int(down), int(right))
-    rows, columns = (
-        _resampling(size, by, scale).to(images) for size, by in zip(images.shape[2:], (down, right), strict=True)
-    )
+    height, width = images.shape[2:]
+    if height == width:
+        rows, columns = _resampling(height, [down, right], scale).to(images)
+    else:
+        rows, columns = (_resampling(*each, scale).to(images)[0] for each in ((height, [down]), (width, [right])))
     return rows @ images @ columns.mT
 
 
-def _resampling(size: int, shift: float, scale: float) -> Tensor:
-    """(size, size): how each pixel of a line is mixed from two neighbours of the line before; each row adds up to 1."""
+def _resampling(size: int, shifts: list[float], scale: float) -> Tensor:
+    """For each shift (size, size): how a pixel of a line is mixed from two neighbours before; a row adds up to 1."""
     middle = (size - 1) / 2
-    source = (torch.arange(size, dtype=torch.float64) - middle - shift) / scale + middle
+    places = torch.arange(size, dtype=torch.float64)
+    source = (places - middle - torch.tensor(shifts, dtype=torch.float64)[:, None]) / scale + middle
     folded = (source + 0.5).remainder(2 * size)  # what comes in mirrors what is inside
     source = (torch.minimum(folded, 2 * size - folded) - 0.5).clamp(0, size - 1)
-    lower = source.long().clamp(max=max(size - 2, 0))
-    upper = (lower + 1).clamp(max=size - 1)
-    part = source - lower
-    weights = torch.zeros(size, size, dtype=torch.float64)
-    weights.scatter_add_(1, lower[:, None], 1 - part[:, None])
-    return weights.scatter_add_(1, upper[:, None], part[:, None])
+    return (1 - (source[..., None] - places).abs()).clamp_min(0)
 
 
 def _shifted(images: Tensor, down: int, right: int) -> Tensor:
