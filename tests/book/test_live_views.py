@@ -1,6 +1,8 @@
 """Views of the live lab inside chapters: nothing is loaded before a click, and the way on leads to the same state."""
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.book.browsing import AXE, BOOK, OVERFLOW
@@ -53,3 +55,40 @@ def test_nobody_is_kept_out_of_a_view(browser, scheme):
 def test_without_javascript_a_chapter_links_to_the_lab(browser):
     with opened(browser, CHAPTER.as_uri(), start=False, java_script_enabled=False) as tab:
         expect(tab.locator(".live-lab a")).to_have_attribute("href", "../lab/19_live_lab.html")
+
+
+YOURS, SIXTEEN = BOOK / "lab/20_your_photo.html", BOOK / "attacks/16_any_image_into_any_class.html"
+
+
+def test_a_chapter_breaks_its_photo_and_leads_to_the_same_state_in_the_lab(browser):
+    with opened(browser, SIXTEEN.as_uri(), start=False) as tab:
+        assert tab.evaluate("typeof labFiles") == "undefined", "nothing is loaded before the click"
+        load = tab.locator(".lab-load")
+        expect(load).to_contain_text("Try it on a photo of your own: Break (loads ")
+        load.click()
+        rows = tab.locator(".lab-panel-break .lab-cures tbody tr")
+        expect(rows).to_have_count(3, timeout=300_000)
+        expect(tab.locator(".lab-panel-break output.lab-words").first).to_contain_text("Fooled: it sees flamingo.")
+        link = tab.get_by_role("link", name="Open this in the live lab")
+        address = "../lab/19_live_lab.html#photographs&view=break&photo=cat&towards=flamingo"
+        eventually(lambda: link.get_attribute("href") == address)
+        assert tab.evaluate("location.hash") == "", "a chapter keeps its own address"
+        assert tab.evaluate("Object.keys(labFiles).includes('mnist.onnx')") is False, "no network that is not needed"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_for_the_readers_photo_takes_one(browser, scheme, tmp_path):
+    Image.fromarray(np.tile(np.arange(300, dtype=np.uint8) % 256, (200, 1))).save(tmp_path / "stripes.png")
+    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    with opened(browser, YOURS.as_uri(), start=False, **phone) as tab:
+        expect(tab.locator(".lab-load")).to_contain_text("Try it on a photo of your own (loads ")
+        tab.locator(".lab-load").click()
+        expect(tab.locator(".lab-classes th").first).not_to_have_text("", timeout=300_000)
+        with tab.expect_file_chooser() as chooser:
+            tab.get_by_role("button", name="Choose a photo").click()
+        chooser.value.set_files(tmp_path / "stripes.png")
+        expect(tab.get_by_text("Your photo, 300 × 200 pixels.")).to_be_visible()
+        tab.add_script_tag(path=VENDOR / ".axe/axe.min.js")
+        tab.wait_for_timeout(500)
+        assert tab.evaluate(AXE, {}) == []
+        assert tab.evaluate(OVERFLOW) == []

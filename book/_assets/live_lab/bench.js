@@ -144,7 +144,7 @@ export class Bench {
     const content = this.names.flatMap((name) => {
       const figures = Object.values(parts[name]).map(({ figure }) => figure);
       return [
-        element("h4", { class: `lab-heading lab-${this.facts(name).style}` }, this.heading(name)),
+        element("h3", { class: `lab-heading lab-${this.facts(name).style}` }, this.heading(name)),
         element("div", { class: "lab-pictures" }, ...figures, ...(words === "beside" ? [outputs[name]] : [])),
         ...(words === "below" ? [outputs[name]] : []),
       ];

@@ -92,8 +92,8 @@ function offerPhotographs(place, address) {
   const { view: wanted } = address.pairs;
   const one = contents.alone ? undefined : PHOTOGRAPH_VIEWS.find(({ name }) => name === wanted);
   const views = one ? [one] : PHOTOGRAPH_VIEWS.filter(({ name }) => name !== "digit"); // which needs other networks
-  const title = one ? `: ${one.title}` : "";
-  const words = contents.alone ? "Start the live lab" : `Try it on a photo of your own${title}`;
+  const name = one ? `: ${one.title}` : "";
+  const words = contents.alone ? "Start the live lab" : `Try it on a photo of your own${name}`;
   const bytes = (contents.networks.runtime ?? 0) + contents.photographs.bytes;
   offerButton(place, words, bytes, async (report) => {
     const opened = await loadPhotographs(report);
@@ -103,12 +103,19 @@ function offerPhotographs(place, address) {
       else if (location.hash !== to) history.replaceState(null, "", to);
     };
     const bench = new PhotographBench({ ...opened, views, moved });
-    place.append(...bench.content, ...(contents.alone ? [] : [element("p", { class: "lab-more" }, link)]));
+    place.append(
+      ...(one ? [] : [title()]),
+      ...bench.content,
+      ...(contents.alone ? [] : [element("p", { class: "lab-more" }, link)]),
+    );
     lab.photographs.push(bench);
     await bench.take(address);
     bench.chooser.canvas.focus({ preventScroll: true });
   });
 }
+
+/** Above the headings of the views, for those who go from heading to heading. */
+const title = () => element("h2", { class: "lab-said" }, "The bench");
 
 /** A button that says what it loads, and goes away once it has.
  *  @param {HTMLElement} place @param {string} words @param {number} bytes none where the page holds everything itself
@@ -160,7 +167,7 @@ function open(place, engine) {
     const address = parseAddress(location.hash);
     if (["photographs", "train", "challenges"].includes(address.view) || view(address.view)) whole.take(address);
   });
-  place.append(...leftOut(engine), ...whole.content);
+  place.append(title(), ...leftOut(engine), ...whole.content);
   return whole;
 }
 

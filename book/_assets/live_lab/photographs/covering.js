@@ -64,7 +64,7 @@ export class Covering {
       this.cover.figure,
     );
     this.content = [
-      element("h4", {}, "Ask without gradients: cover it"),
+      element("h3", {}, "Ask without gradients: cover it"),
       element("div", { class: "lab-controls" }, this.window.element, this.button),
       this.pictures,
       this.words,

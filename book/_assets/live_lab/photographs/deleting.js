@@ -47,7 +47,7 @@ export class Deleting {
     this.words = element("output", { class: "lab-words" });
     this.body = element("div", { class: "lab-beside", hidden: true }, this.chart.figure, this.table);
     this.content = [
-      element("h4", {}, "Which map knew best, on this photo?"),
+      element("h3", {}, "Which map knew best, on this photo?"),
       element("div", { class: "lab-controls" }, this.button),
       this.body,
       this.words,

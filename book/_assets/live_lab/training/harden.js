@@ -57,7 +57,7 @@ export class Harden {
     });
     this.chart.show([], EPS[EPS.length - 1]);
     this.content = [
-      element("h4", {}, "Harden it"),
+      element("h3", {}, "Harden it"),
       element("p", {}, WORDS),
       element("div", { class: "lab-controls" }, eps.element, attack.element, passes.element),
       element("div", { class: "lab-controls" }, this.start, this.measure),

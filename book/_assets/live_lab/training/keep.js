@@ -36,7 +36,7 @@ export class Keep {
     this.load = element("button", { type: "button", onclick: () => file.click() }, "Load a saved one");
     this.words = element("output", { class: "lab-words" });
     this.content = [
-      element("h4", {}, "Keep it"),
+      element("h3", {}, "Keep it"),
       element("p", {}, WORDS),
       element("div", { class: "lab-controls" }, which.element, this.save, this.load, file),
       this.words,

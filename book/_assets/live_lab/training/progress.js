@@ -39,7 +39,7 @@ export class Progress {
     this.content = element(
       "div",
       { class: `lab-progress lab-${name}` },
-      element("h4", { class: `lab-heading lab-${name}` }, `Inside network ${name}`),
+      element("h3", { class: `lab-heading lab-${name}` }, `Inside network ${name}`),
       element("figure", { class: "lab-picture" }, this.#filters, this.#filterWords),
       element(
         "div",

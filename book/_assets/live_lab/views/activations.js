@@ -55,7 +55,7 @@ export const activations = {
         if (canvas.matches(":focus-visible") && chosen?.layer !== layer.name) browser.select(browser.unit);
       });
       const nodes = [
-        element("h4", {}, layer.title),
+        element("h3", {}, layer.title),
         element("div", { class: "lab-frame" }, canvas, mark),
         browser.steps,
       ];

@@ -45,10 +45,10 @@ export const certify = {
       "div",
       { hidden: true },
       element("div", { class: "lab-controls" }, strength.element),
-      element("h4", { class: "lab-heading lab-certified" }, "certified network: a proof"),
+      element("h3", { class: "lab-heading lab-certified" }, "certified network: a proof"),
       pictures(row),
       words.proof,
-      element("h4", { class: "lab-heading lab-ordinary" }, "ordinary network: an attack"),
+      element("h3", { class: "lab-heading lab-ordinary" }, "ordinary network: an attack"),
       pictures(attack),
       words.attack,
     );

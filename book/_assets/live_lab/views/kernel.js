@@ -222,7 +222,7 @@ export const kernel = {
         painter.scale("signed", "negative", "positive", "the output's scale is below it"),
         ...(filters.length
           ? [
-              element("h4", {}, "Into the network"),
+              element("h3", {}, "Into the network"),
               element("div", { class: "lab-controls" }, filter.element, copy, put, restore),
               status,
             ]

@@ -206,7 +206,7 @@ export const breakIt = {
         element("div", { class: "lab-pictures lab-two" }, ...Object.values(pictures).map(({ figure }) => figure)),
         words,
         element("div", { class: "lab-charts" }, curve.figure),
-        element("h4", {}, "Can it be undone?"),
+        element("h3", {}, "Can it be undone?"),
         element("div", { class: "lab-controls" }, quality.element, shift.element),
         ...table.content,
       ],

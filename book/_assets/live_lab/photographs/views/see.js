@@ -57,7 +57,7 @@ export const see = {
       { class: "lab-tiles", role: "group", "aria-label": "maps of this stage" },
       ...tiles.map(({ button }) => button),
     );
-    const heading = element("h4", {});
+    const heading = element("h3", {});
     const field = element("input", { type: "number", min: 0, step: 1, size: 5, "aria-label": "number of a map" });
     field.addEventListener("change", () => {
       const { count } = layer();
