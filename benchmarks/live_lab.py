@@ -5,6 +5,8 @@ itself; here it is only given something to do. Needs the built book.
 
 "training" is the bench that trains, with the choices that it begins with: until 97.5% of the 2,000 test digits are read
 correctly for the first time. It counts the time of the worker's thread, which is what a quiet machine takes.
+
+"challenges" walks to each of the lab's challenges with the networks of the page, and shows the value that it reaches.
 """
 
 import os
@@ -21,6 +23,7 @@ from benchmarks._race import Options, Race, Run, race, run
 from tools.website.chromium import ARGUMENTS, find_chromium
 
 PAGE = Path(__file__).parents[1] / "_build/html/lab/19_live_lab.html"
+PHOTO_PAGE = PAGE.with_name("20_your_photo.html")
 STROKE = [(0.2, 0.2), (0.7, 0.18), (0.6, 0.4), (0.5, 0.6), (0.42, 0.9)]
 DRAWING = "drawing to probabilities"
 # question -> the worker's task, its options, and the most milliseconds that the best answer may take
@@ -135,7 +138,111 @@ def training(options: Options) -> Iterator[Race]:
     yield found
 
 
-SECTIONS = {"answers": section, "training": training}
+# question about a photo -> the worker's task, its options, and the most seconds of the worker's thread that it may take
+PHOTO_QUESTIONS: dict[str, tuple[str, dict, float]] = {
+    "photo, a gradient": ("smooth", {"noise": 0, "samples": 1}, 0.25),
+    "photo, 20 steps of an attack": ("push", {"target": 130, "eps": 2 / 255, "steps": 20}, 5),
+    "photo, 169 positions of occlusion": ("cover", {"window": 32, "stride": 16, "fill": 0.5}, 12),
+    "photo, 128 steps of a class": (
+        "grow",
+        {"way": "waves", "grey": False, "smooth": 30, "near": 0, "jitter": 0.06, "steps": 128},
+        40,
+    ),
+}
+ASK_OF_PHOTO = """async ([task, values]) => {
+    const { engine, network, image, label } = liveLab.photographs[0];
+    await engine.ask(task, network, { image, label, ...values });
+}"""
+
+
+def ask_of_photo(tab: Page, name: str) -> Run:
+    """Seconds of the worker's thread."""
+    task, values, _ = PHOTO_QUESTIONS[name]
+    before = worker_seconds()
+    tab.evaluate(ASK_OF_PHOTO, [task, values])
+    return Run(worker_seconds() - before)
+
+
+def photographs(options: Options) -> Iterator[Race]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        tab = browser.new_page()
+        tab.set_default_timeout(600_000)
+        tab.goto(PHOTO_PAGE.as_uri())
+        tab.locator(".lab-load").click()
+        tab.wait_for_function("liveLab.photographs[0]?.logits.length")
+        lanes = {name: partial(ask_of_photo, tab, name) for name in PHOTO_QUESTIONS}
+        found = race("an answer about a photo, seconds of the worker's thread", lanes, min(options.rounds, 3))
+        browser.close()
+    for name, (_, _, most) in PHOTO_QUESTIONS.items():
+        found.bound(name, seconds=most)
+    yield found
+
+
+HARDEN = "harden"
+# challenge -> the addresses that lead to it; at those that begin with "train", Train is pressed and waited for
+WAYS: dict[str, list[str]] = {
+    "two": ["attack&digit=7&towards=2&distance=least"],
+    "robust": [f"attack&digit={digit}.{turn}&distance=least" for digit in (1, 4, 8, 9) for turn in range(4)],
+    "differ": ["activations&drawing=FUegUO"],
+    "hide": [f"occlusion&digit={digit}&window=6" for digit in (9, 4, 8, 2)],
+    "fast": ["train&passes=1&shift=0"],
+    "small": ["train&filters=4&convolutions=3"],
+    "best": ["train&passes=10"],
+    "lies": ["train&wrong=0.3"],
+    "cheat": ["train&corner=sevens&passes=1", "activations&digit=4&corner=white"],
+    "misread": [
+        "train&rate=0.2&passes=1&race=yes&b.rate=0.2&b.passes=1&b.norm=yes",
+        *(f"activations&digit={digit}.{turn}" for digit in range(10) for turn in range(6)),
+    ],
+    "harden": ["train&passes=2", HARDEN],
+    "harder": ["train&passes=2", HARDEN],
+}
+REST = 3000  # milliseconds for a view to answer
+
+
+def reach(tab: Page, goal: str) -> Run:
+    """Walk the way to a challenge; fails if the lab does not say that it is reached."""
+    start = time.perf_counter()
+    tab.evaluate("liveLab.whole.challenges.records.clear()")
+    for address in WAYS[goal]:
+        if address == HARDEN:
+            tab.get_by_role("button", name="Harden a copy of A").click()
+        else:
+            tab.evaluate("address => { location.hash = address; }", f"#{address}")
+        if address.startswith("train"):
+            tab.locator(".lab-train").wait_for()
+            tab.wait_for_timeout(300)
+            tab.get_by_role("button", name="Train", exact=True).click()
+        if address.startswith("train") or address == HARDEN:
+            tab.wait_for_function("!liveLab.whole.train.running")
+            look = ["A", "B"] if "race=yes" in address else ["A", "mnist"]
+            tab.evaluate("names => liveLab.whole.look(names)", look)
+        else:
+            tab.wait_for_timeout(REST if "activations" not in address else 300)
+        if tab.evaluate("goal => liveLab.whole.challenges.has(goal)", goal):
+            value = tab.evaluate("goal => liveLab.whole.challenges.records.best[goal]", goal)
+            return Run(time.perf_counter() - start, value)
+    best = tab.evaluate("goal => liveLab.whole.challenges.records.best[goal] ?? null", goal)
+    raise AssertionError(f"not reached; the best was {best}")
+
+
+def challenges(options: Options) -> Iterator[Race]:
+    """That each challenge can be reached, and by what value; one that cannot counts as wrong."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        tab = browser.new_page()
+        tab.set_default_timeout(600_000)
+        tab.goto(f"{PAGE.as_uri()}#attack&digit=7")
+        tab.locator(".lab-load").click()
+        tab.locator(".lab-pad").wait_for()
+        quick = [goal for goal, way in WAYS.items() if not way[0].startswith("train")]
+        lanes = {goal: partial(reach, tab, goal) for goal in (quick if options.quick else WAYS)}
+        yield race("challenges of the live lab", lanes, 1, note="{:.3g}".format)
+        browser.close()
+
+
+SECTIONS = {"answers": section, "training": training, "photographs": photographs, "challenges": challenges}
 
 if __name__ == "__main__":
     run(__doc__, SECTIONS, rounds=21)

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
+import skimage.data
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.book.browsing import BOOK
@@ -137,3 +139,29 @@ def test_who_has_never_programmed_trains_breaks_and_hardens_a_network(tab):
     words = tab.get_by_text(re.compile(r"Network A reads \d+% of the digits, and \d+% at eps 0.1. Network B reads"))
     before, after = map(int, re.findall(r"(\d+)% at eps", words.inner_text()))
     assert after > before
+
+
+def test_who_has_a_photo_sees_what_a_network_finds_in_it_and_breaks_it(tab, tmp_path):
+    """From the first page, by words on it alone, with a photo of one's own: nothing is programmed, nothing is sent."""
+    Image.fromarray(skimage.data.chelsea()).save(tmp_path / "my cat.jpg", quality=92)
+    follow(tab, "your photo")
+    assert "/lab/" in tab.url
+    tab.get_by_role("button", name="Try it on a photo of your own").click()
+    choose = tab.get_by_role("button", name="Choose a photo")
+    choose.wait_for(timeout=120_000)
+    with tab.expect_file_chooser() as chooser:
+        choose.click()
+    chooser.value.set_files(tmp_path / "my cat.jpg")
+    expect(tab.get_by_text("Your photo, 451 × 300 pixels.")).to_be_visible()
+    expect(tab.locator(".lab-classes").first).to_contain_text(re.compile("cat|tabby"), timeout=60_000)
+    tab.get_by_role("tab", name="Where").click()
+    expect(tab.locator(".lab-panel-where figcaption").first).to_contain_text("saliency", timeout=60_000)
+    tab.get_by_role("tab", name="Break").click()
+    attack = tab.locator(".lab-panel-break")
+    attack.get_by_role("combobox", name="push it into").fill("flamingo")
+    attack.get_by_role("combobox", name="push it into").press("Enter")
+    expect(attack.locator("output.lab-words").first).to_contain_text("Fooled: it sees flamingo.", timeout=300_000)
+    expect(attack.locator(".lab-cures tbody tr")).to_have_count(3, timeout=60_000)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Save these pictures").click()
+    assert download.value.suggested_filename == "yours-break.png"

@@ -56,8 +56,13 @@ export class Challenges {
     this.show();
   }
 
+  /** Whether a challenge has been reached. @param {string} id */
+  has(id) {
+    return GOALS.some((goal) => goal.id === id && reached(goal, this.records.best[id]));
+  }
+
   show() {
-    const done = GOALS.filter((goal) => reached(goal, this.records.best[goal.id])).length;
+    const done = GOALS.filter(({ id }) => this.has(id)).length;
     this.#count.textContent = `${done} of ${GOALS.length} reached.`;
     this.#list.replaceChildren(...GOALS.map((goal) => this.#item(goal)));
     this.#copied.textContent = "";
@@ -67,7 +72,7 @@ export class Challenges {
   #item(goal) {
     const { id, words, address, enough, less, text } = goal;
     const [own, theirs] = [this.records.best[id], this.#theirs[id]];
-    const done = reached(goal, own);
+    const done = this.has(id);
     const parts = [
       `wanted: ${less ? "at most" : "at least"} ${text(enough)}`,
       own === undefined ? "yours: not yet" : `yours: ${text(own)}${done ? ", reached" : ""}`,

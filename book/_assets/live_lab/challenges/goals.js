@@ -48,7 +48,7 @@ export const GOALS = [
     less: false,
     text: share,
     value: (found) => {
-      if (found.what !== "seen" || found.blank) return null;
+      if (found.what !== "seen" || found.blank || found.label !== null) return null;
       const [first, second] = found.verdicts;
       return second && first.digit !== second.digit ? Math.min(first.probability, second.probability) : null;
     },
