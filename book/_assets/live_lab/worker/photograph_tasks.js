@@ -31,7 +31,7 @@ export const photographTasks = {
     return { map: total.map((value) => value / samples) };
   },
 
-  /** Integrated gradients from a black image (chapter 11). @param {Computing} network
+  /** Integrated gradients from a black image (chapter 10). @param {Computing} network
    *  @param {{ image: Float32Array, label: number, steps: number }} values @param {Turn} turn */
   async integrated(network, { image, label, steps }, { pause, tell }) {
     const total = new Float32Array(image.length);
