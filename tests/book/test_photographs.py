@@ -103,6 +103,18 @@ def assert_near(found, expected, of=1e-2):
     assert (torch.tensor(found).view_as(expected) - expected).abs().max() <= of * expected.abs().max()
 
 
+def assert_alike(found, expected):
+    """A gradient, within a hundredth of its largest value, but for one number in a thousand at most.
+
+    Where a unit is at the very edge of its range, rounding decides whether it lets the gradient through, and some pixels
+    hang on that: PyTorch in single and in double precision differ by as much.
+    """
+    found = torch.tensor(found).view_as(expected)
+    apart = (found - expected).abs() > 1e-2 * expected.abs().max()
+    assert apart.float().mean() < 1e-3
+    assert torch.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.9999
+
+
 # It computes what labkit computes.
 
 
@@ -110,8 +122,9 @@ def test_photos_are_cut_and_resized_as_labkit_does_it(bench):
     for name, (source, _) in PHOTOS.items():
         bench.evaluate(f"name => {BENCH}.take({{ pairs: {{ view: 'digit', photo: name }} }})", name)
         bench.wait_for_function(f"name => {BENCH}.chooser.name === name", arg=name)
-        pixels = bench.evaluate(f"[...{BENCH}.image]")
-        assert_near(pixels, data.photo(source), of=1.01 / 255)  # where a half is rounded up or down
+        apart = torch.tensor(bench.evaluate(f"[...{BENCH}.image]")) - data.photo(source).flatten()
+        assert apart.abs().max() < 1.01 / 255, "a half may be rounded up or down"
+        assert (apart.abs() > 1e-6).float().mean() < 0.01
 
 
 def test_logits_maps_and_curves_are_labkits(bench, network):
@@ -123,14 +136,14 @@ def test_logits_maps_and_curves_are_labkits(bench, network):
     assert_near(found, logits, of=1e-3)
     assert (torch.tensor(found) - models.load(NETWORK)(photo)[0]).abs().max() < 1e-2, "weights before rounding"
     plain = ask(bench, "run", photo, weights=nn.functional.one_hot(label, 1000)[0].tolist())["gradient"]
-    assert_near(plain, input_gradient(network, photo, label))
+    assert_alike(plain, input_gradient(network, photo, label))
     for stage in ("block5", "bn2"):
         cam = ask(bench, "gradCam", photo, stage=stage, **values)["map"]
         assert_near(cam, grad_cam(network, photo, label, layer=stage, resize=False))
     shares = ask(bench, "integrated", photo, steps=STEPS, **values)["map"]
-    assert_near(shares, integrated_gradients(network, photo, label, steps=STEPS))
+    assert_alike(shares, integrated_gradients(network, photo, label, steps=STEPS))
     same = ask(bench, "smooth", photo, noise=0, samples=3, **values)["map"]
-    assert_near(same, input_gradient(network, photo, label))
+    assert_alike(same, input_gradient(network, photo, label))
     covered = ask(bench, "cover", photo, window=96, stride=64)
     expected = occlusion(network, photo, label, window=96, stride=64)
     assert covered["count"] == 3
@@ -148,7 +161,7 @@ def test_what_drives_a_unit_is_its_gradient(bench, network):
     x = photo.clone().requires_grad_()
     (expected,) = torch.autograd.grad(network[:6](x)[0, 5, 10, 12], x)
     assert [name for name, _ in network.named_children()][5] == "block3"
-    assert_near(found, expected)
+    assert_alike(found, expected)
 
 
 # Choosing a photo.
@@ -301,6 +314,7 @@ def test_cropping_by_keys_mouse_and_slider(bench):
     slider = bench.get_by_role("slider", name="part")
     slider.press("Home")
     assert bench.evaluate(f"{BENCH}.chooser.box.width") == 30
+    bench.wait_for_function("address => location.hash !== address", arg=address)
     bench.evaluate("address => { location.hash = address; }", address)
     bench.wait_for_function(f"width => {BENCH}.chooser.box.width === width", arg=moved["width"])
     canvas.press("Home")
@@ -315,7 +329,7 @@ def test_see_shows_the_strongest_maps_and_what_drives_one(bench):
     words = panel.locator("output.lab-words")
     expect(words).to_contain_text("answers most in row")
     assert panel.locator(".lab-tiles button:visible").count() == 24
-    panel.get_by_label("stage").select_option("bn1")
+    panel.get_by_role("combobox", name="stage").select_option("bn1")
     expect(panel.locator(".lab-tiles button").first).to_be_visible()
     expect(words).to_contain_text("of bn1 answers most in row")
     tile = panel.locator(".lab-tiles button").nth(3)
