@@ -106,8 +106,8 @@ def assert_near(found, expected, of=1e-2):
 def assert_alike(found, expected):
     """A gradient, within a hundredth of its largest value, but for one number in a thousand at most.
 
-    Where a unit is at the very edge of its range, rounding decides whether it lets the gradient through, and some pixels
-    hang on that: PyTorch in single and in double precision differ by as much.
+    Where a unit is at the very edge of its range, rounding decides whether it lets the gradient through, and some
+    pixels hang on that: PyTorch in single and in double precision differ by as much.
     """
     found = torch.tensor(found).view_as(expected)
     apart = (found - expected).abs() > 1e-2 * expected.abs().max()
