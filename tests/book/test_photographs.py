@@ -16,11 +16,11 @@ from labkit.attribution.integrated_gradients import integrated_gradients
 from labkit.attribution.occlusion import occlusion
 from labkit.core import input_gradient
 from labkit.evaluation.deletion import deletion
-from labkit.export.photographs import HALVED
+from labkit.export.photographs import HALVED, PHOTOS
 from tests.book.browsing import AXE, OVERFLOW
 from tests.book.lab_page import PAGE, opened
 from tools.website.fetch_assets import VENDOR
-from tools.website.pack_photographs import NETWORK, PHOTOS
+from tools.website.pack_photographs import NETWORK
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("photographs")]  # one page for most of them
 expect.set_options(timeout=60_000)
