@@ -215,8 +215,10 @@ def _chosen_layer(model: nn.Module, image: Tensor, wanted: str | None) -> tuple[
     maps = [name for name in maps if "normalize" not in name]
     if not maps:
         return "", "the network has no layer with maps, such as a convolution's"
-    later = [name for name in names[names.index(maps[-1]) + 1 :] if outputs[name].ndim == 3]
-    if len(later) > len(names) / 2:
-        tokens = "(N, {}, {})".format(*outputs[later[-1]].shape[1:])
-        return "", f"from {maps[-1].removeprefix('network.')!r} on, the network is a grid of tokens {tokens}, not maps"
+    tokens = [name for name in names if outputs[name].ndim == 3]
+    if len(tokens) > len(maps):
+        before = [name for name in maps if names.index(name) < names.index(tokens[0])]
+        start = before[-1].removeprefix("network.") if before else "its input"
+        shape = "(N, {}, {})".format(*outputs[tokens[0]].shape[1:])
+        return "", f"from {start!r} on, the network is a grid of tokens {shape}, not maps"
     return maps[-1], ""

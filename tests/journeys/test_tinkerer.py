@@ -220,6 +220,21 @@ def test_a_photo_and_a_network_that_are_not_ours(environment, photo):
     assert "Conv2d" in done.stdout
 
 
+def test_a_network_under_the_microscope_from_nothing_but_the_wheel(environment, photo):
+    """Random weights, since a machine that tests may have no network; the page is one file that asks for nothing."""
+    (photo / "photos").mkdir()
+    (photo / "photo.jpg").rename(photo / "photos" / "camera.jpg")
+    (photo / "photos" / "notes.txt").write_text("not a photo")
+    command = "labkit report torchvision:resnet18 photos/ --untrained --budget 20s -o report.html"
+    done = labkit(environment(), photo, command)
+    assert done.returncode == 0, done.stderr
+    page = (photo / "report.html").read_text("utf-8")
+    assert "torchvision:resnet18 under the microscope" in page
+    assert "camera.jpg" in page
+    assert "11,689,512 parameters" in page
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+
+
 ROBUST = """
 import torch
 from torch import nn

@@ -26,12 +26,15 @@ def show(subject: Subject, found: Found) -> Section:
     table = summary(subject.model, (channels, height, width))
     header, *rows, total = [[name.removeprefix("network."), *rest] for name, *rest in table.cells()]
     shown = " × ".join(map(str, shape))
+    count = sum(each.numel() for each in subject.model.parameters())
+    layers = sum(row.parameters > 0 for row in table.rows)
+    among = "" if count == table.parameters else f", {table.parameters:,} of them"
     section.statements += [
         Statement(
             f"{subject.name} maps images of {shown} to {len(subject.classes):,} classes with "
-            f"{table.parameters:,} parameters in {sum(row.parameters > 0 for row in table.rows)} layers.",
+            f"{count:,} parameters{among} in the {layers} layers below.",
             CHAPTER,
-            f"{table.parameters:,} parameters",
+            f"{count:,} parameters",
             images=1,
         )
     ]

@@ -5,6 +5,7 @@
     const label = document.createElement("label"), input = document.createElement("input");
     const output = document.createElement("output");
     Object.assign(input, { type: "range", min: 0, max: most, value });
+    input.setAttribute("aria-label", name);
     output.setAttribute("aria-hidden", "true"); // the slider says it
     const tell = () => {
       output.textContent = shown(input.valueAsNumber);
