@@ -155,12 +155,31 @@ ASK_OF_PHOTO = """async ([task, values]) => {
 }"""
 
 
+MOST_MEMORY = 600  # MB that the page's process may hold
+
+
+def page_megabytes() -> float:
+    """The most memory that the processes with a worker, page and worker together, have held so far."""
+    found = 0.0
+    for process in {thread.parents[2] for thread in Path("/proc").glob("[0-9]*/task/[0-9]*/comm") if is_worker(thread)}:
+        (line,) = (each for each in (process / "status").read_text().splitlines() if each.startswith("VmHWM"))
+        found = max(found, int(line.split()[1]) * 1024 / 1e6)
+    return found
+
+
+def is_worker(thread: Path) -> bool:
+    try:
+        return thread.read_text().startswith("DedicatedWorker")
+    except OSError:  # it has ended
+        return False
+
+
 def ask_of_photo(tab: Page, name: str) -> Run:
-    """Seconds of the worker's thread."""
+    """Seconds of the worker's thread, and the memory of the page."""
     task, values, _ = PHOTO_QUESTIONS[name]
     before = worker_seconds()
     tab.evaluate(ASK_OF_PHOTO, [task, values])
-    return Run(worker_seconds() - before)
+    return Run(worker_seconds() - before, megabytes=page_megabytes())
 
 
 def photographs(options: Options) -> Iterator[Race]:
@@ -175,7 +194,7 @@ def photographs(options: Options) -> Iterator[Race]:
         found = race("an answer about a photo, seconds of the worker's thread", lanes, min(options.rounds, 3))
         browser.close()
     for name, (_, _, most) in PHOTO_QUESTIONS.items():
-        found.bound(name, seconds=most)
+        found.bound(name, seconds=most, megabytes=MOST_MEMORY)
     yield found
 
 
