@@ -78,7 +78,7 @@ def test_a_chapter_breaks_its_photo_and_leads_to_the_same_state_in_the_lab(brows
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_for_the_readers_photo_takes_one(browser, scheme, tmp_path):
-    Image.fromarray(np.tile(np.arange(300, dtype=np.uint8) % 256, (200, 1))).save(tmp_path / "stripes.png")
+    Image.fromarray(np.tile((np.arange(300) % 256).astype(np.uint8), (200, 1))).save(tmp_path / "stripes.png")
     phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
     with opened(browser, YOURS.as_uri(), start=False, **phone) as tab:
         expect(tab.locator(".lab-load")).to_contain_text("Try it on a photo of your own (loads ")

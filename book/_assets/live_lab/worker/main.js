@@ -38,6 +38,7 @@ const commands = {
     const kernels = {};
     for (const [name, facts] of Object.entries(wanted)) {
       const [forward, gradient, weights] = await unpacked(files, [facts.forward, facts.gradient, facts.weights]);
+      reply({ id: 0, part: {} }); // a sign of life: opening networks takes a while on a slow machine
       try {
         networks[name] = new Network(facts, { forward, gradient }, facts.halved ? widened(weights) : weights);
         await networks[name].open();
