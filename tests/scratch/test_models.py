@@ -4,25 +4,11 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
-from hypothesis import strategies as st
 from torch import nn
 
 from labkit import data, models, scratch
 from labkit.scratch import Dropout
-
-quick = settings(max_examples=60, deadline=None)
-pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
-sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
-counts = st.integers(1, 3)
-
-
-def sequential(**layers):
-    return nn.Sequential(OrderedDict(layers)).double()
-
-
-def randn(*shape, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+from tests.scratch.networks import randn
 
 
 def untrained(name):

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -26,19 +25,12 @@ from labkit.scratch import (
     fit,
     network,
 )
+from tests.scratch.networks import randn, sequential
 
 quick = settings(max_examples=60, deadline=None)
 pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 counts = st.integers(1, 3)
-
-
-def sequential(**layers):
-    return nn.Sequential(OrderedDict(layers)).double()
-
-
-def randn(*shape, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def channels_last(x):

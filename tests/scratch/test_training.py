@@ -1,5 +1,3 @@
-from collections import OrderedDict
-
 import numpy as np
 import pytest
 import torch
@@ -7,15 +5,7 @@ from torch import nn
 
 from labkit import scratch
 from labkit.scratch import SGD, Adam, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool, Network, ReLU, fit
-
-
-def sequential(**layers):
-    return nn.Sequential(OrderedDict(layers)).double()
-
-
-def randn(*shape, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
+from tests.scratch.networks import randn, sequential
 
 OPTIMIZERS = {
     "plain": (lambda: SGD(0.1, momentum=0), lambda p: torch.optim.SGD(p, 0.1)),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,20 @@ class Watched:
         self.process.stdout.close()
 
 
+@contextmanager
+def beside(count, watched):
+    """So many neighbours that spin, on the one processor that the watched process has too."""
+    neighbours = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(count)]
+    try:
+        for process in (*neighbours, watched.process):
+            os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
+        yield
+    finally:
+        for process in neighbours:
+            process.kill()
+            process.wait()
+
+
 def until(condition):
     end = time.monotonic() + 120
     while not condition():
@@ -56,41 +71,25 @@ def until(condition):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_neighbour_that_takes_all_processors_makes_nobody_late():
     """On one processor, beside nine others: a second of one's own time is ten on the wall."""
-    neighbours = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(9)]
-    try:
-        with Watched(SPIN) as watched:
-            for process in (*neighbours, watched.process):
-                os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
-            watched.watcher.start_clock(60)
-            begin = time.monotonic()
-            time.sleep(3)
-            passed = time.monotonic() - begin
-            assert watched.watcher.stop_clock() < passed / 2
-    finally:
-        for process in neighbours:
-            process.kill()
-            process.wait()
+    with Watched(SPIN) as watched, beside(9, watched):
+        watched.watcher.start_clock(60)
+        begin = time.monotonic()
+        time.sleep(3)
+        passed = time.monotonic() - begin
+        assert watched.watcher.stop_clock() < passed / 2
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_who_gets_no_processor_at_all_is_not_told_that_its_time_is_up():
     """The kernel adds waiting to its sum only when a process runs again: until then it looks like the process's own."""
-    neighbours = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(3)]
-    try:
-        with Watched(SPIN) as watched:
-            for process in (*neighbours, watched.process):
-                os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
-            os.sched_setscheduler(watched.process.pid, os.SCHED_IDLE, os.sched_param(0))
-            watched.watcher.start_clock(1)
-            time.sleep(4)
-            waited = watched.watcher.stop_clock()
-            assert watched.told == []
-            assert waited < 4
-    finally:
-        for process in neighbours:
-            process.kill()
-            process.wait()
+    with Watched(SPIN) as watched, beside(3, watched):
+        os.sched_setscheduler(watched.process.pid, os.SCHED_IDLE, os.sched_param(0))
+        watched.watcher.start_clock(1)
+        time.sleep(4)
+        waited = watched.watcher.stop_clock()
+        assert watched.told == []
+        assert waited < 4
 
 
 @pytest.mark.slow
