@@ -87,7 +87,7 @@ def batch(tmp_path_factory, boxed):
         before = _fingerprint(folder)
         out = folder / "out"
         command = [sys.executable, "-m", "labkit.grading.cli", folder / "solutions" / "tiny", submissions, "--out", out]
-        options = {"cell-seconds": 2, "call-seconds": 1, "total-seconds": 60, "memory": 1, "workers": 6}
+        options = {"cell-seconds": 1, "call-seconds": 1, "total-seconds": 60, "memory": 1, "workers": 6}
         limits = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         done = subprocess.run([*command, *limits], env=environment, capture_output=True, text=True, cwd=folder)
         assert done.returncode == 0, done.stderr

