@@ -133,7 +133,7 @@ def cover(title: str) -> bytes:
     digits, _ = data.examples("mnist", 10)
     figure = Figure(figsize=(6, 9), dpi=100, facecolor="black")
     axes = figure.add_axes((0.1, 0.38, 0.8, 0.8 * 6 / 9))
-    axes.imshow(digits[7, 0], cmap="gray")
+    axes.imshow(digits[7, 0].numpy(), cmap="gray")
     axes.set_axis_off()
     lines = textwrap.wrap(title, 24)
     figure.text(0.1, 0.33, "\n".join(lines), color="white", fontsize=26, va="top", linespacing=1.3)
