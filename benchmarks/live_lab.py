@@ -94,17 +94,38 @@ class Lesson(NamedTuple):
         return f"{self.page:.1f} s by the clock, {1000 * self.work / self.steps:.1f} ms a step"
 
 
+def fields(stat: Path) -> tuple[str, list[str]]:
+    """The name in a stat file of Linux's /proc, and the fields behind it; nothing if the process has ended."""
+    try:
+        name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+    except OSError:
+        return "", []
+    return name, rest.split()
+
+
+def descends(process: Path) -> bool:
+    """Whether this program has started it, itself or through others."""
+    while process.name not in ("0", "1", str(os.getpid())):
+        _, rest = fields(process / "stat")
+        if not rest:
+            return False
+        process = process.with_name(rest[1])
+    return process.name == str(os.getpid())
+
+
+def workers() -> dict[Path, list[str]]:
+    """The threads of the workers of this program's browsers, with the fields of their stat files."""
+    found = {stat.parent: fields(stat) for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat")}
+    return {
+        thread: rest
+        for thread, (name, rest) in found.items()
+        if name.startswith("DedicatedWorker") and descends(thread.parents[1])
+    }
+
+
 def worker_seconds() -> float:
-    """Processor time of all workers of all browsers here, as Linux counts it by thread."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
-        try:
-            name, _, fields = stat.read_text().partition("(")[2].rpartition(")")
-        except OSError:  # it has ended
-            continue
-        if name.startswith("DedicatedWorker"):
-            ticks += sum(map(int, fields.split()[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    """Processor time of all workers, as Linux counts it by thread."""
+    return sum(sum(map(int, rest[11:13])) for rest in workers().values()) / os.sysconf("SC_CLK_TCK")
 
 
 def train(tab: Page, reached: list[float]) -> Run:
@@ -160,18 +181,11 @@ MOST_MEMORY = 600  # MB that the page's process may hold
 
 def page_megabytes() -> float:
     """The most memory that the processes with a worker, page and worker together, have held so far."""
-    found = 0.0
-    for process in {thread.parents[2] for thread in Path("/proc").glob("[0-9]*/task/[0-9]*/comm") if is_worker(thread)}:
+    found = [0.0]
+    for process in {thread.parents[1] for thread in workers()}:
         (line,) = (each for each in (process / "status").read_text().splitlines() if each.startswith("VmHWM"))
-        found = max(found, int(line.split()[1]) * 1024 / 1e6)
-    return found
-
-
-def is_worker(thread: Path) -> bool:
-    try:
-        return thread.read_text().startswith("DedicatedWorker")
-    except OSError:  # it has ended
-        return False
+        found.append(int(line.split()[1]) * 1024 / 1e6)
+    return max(found)
 
 
 def ask_of_photo(tab: Page, name: str) -> Run:

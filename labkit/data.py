@@ -168,13 +168,13 @@ def photo(name: str | Path) -> Float[Tensor, "1 3 224 224"]:
     Raises:
         ValueError: neither a known name nor an image file.
     """
-    if name not in PHOTOS:
+    if str(name) not in PHOTOS:
         if not Path(name).exists():
             raise ValueError(f"unknown photo {str(name)!r}; known photos: {', '.join(PHOTOS)}, or the path of a file")
         return picture(name)
     import skimage.data
 
-    return _central_square(Image.fromarray(getattr(skimage.data, name)()), (3, 224, 224))
+    return _central_square(Image.fromarray(getattr(skimage.data, str(name))()), (3, 224, 224))
 
 
 def picture(path: Path | str, *, image_shape: tuple[int, int, int] = (3, 224, 224)) -> Float[Tensor, "1 c h w"]:

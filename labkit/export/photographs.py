@@ -181,7 +181,7 @@ class _Watched(nn.Module):
 
 def _exported(module: nn.Module, shape: tuple[int, int, int], outputs: list[str]) -> onnx.ModelProto:
     """As PyTorch writes it, for any number of images, constants as stored tensors."""
-    file = io.BytesIO()
+    file: Any = io.BytesIO()  # which the exporter takes, whatever its types say
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # this exporter is the old one, which needs no further package
         torch.onnx.export(
