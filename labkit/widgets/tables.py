@@ -24,7 +24,8 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.header)
+        # A header without words is none.
+        head = "".join(f'<th scope="col">{html.escape(cell)}</th>' if cell else "<td></td>" for cell in self.header)
         body = "".join(
             f'<tr><th scope="row">{html.escape(name)}</th>'
             + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)

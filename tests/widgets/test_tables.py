@@ -18,9 +18,9 @@ def test_printed_columns_are_aligned():
 
 def test_html_names_rows_and_columns_and_escapes():
     found = table(["", "a < b"], [["<x>", 1], ["y", 2.5]])._repr_html_()
-    assert re.findall(r'<th scope="col">(.*?)</th>', found) == ["", "a &lt; b"]
+    assert re.findall(r'<th scope="col">(.*?)</th>', found) == ["a &lt; b"], "a header without words is none"
     assert re.findall(r'<th scope="row">(.*?)</th>', found) == ["&lt;x&gt;", "y"]
-    assert re.findall(r"<td>(.*?)</td>", found) == ["1", "2.5"]
+    assert re.findall(r"<td>(.*?)</td>", found) == ["", "1", "2.5"]
 
 
 def test_rows_that_do_not_fit_are_quoted():
