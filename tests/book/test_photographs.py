@@ -85,7 +85,7 @@ def ask(tab, task, image, **values):
     """What the worker answers about a photo."""
     return tab.evaluate(
         f"""async ([task, pixels, values]) => {{
-            const plain = (value) => ArrayBuffer.isView(value) ? [...value]
+            const plain = (value) => ArrayBuffer.isView(value) || Array.isArray(value) ? [...value]
                 : value && typeof value === "object"
                 ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each)])) : value;
             for (const [name, map] of Object.entries(values.maps ?? {{}})) values.maps[name] = Float32Array.from(map);
