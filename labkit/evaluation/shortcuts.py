@@ -18,7 +18,7 @@ from labkit.evaluation.intervals import difference_interval
 
 FEWEST = 5  # images of a class, for anything to be said of it
 GRID = 4  # windows of a quarter of the image, half a window from one to the next
-WAVES = 3  # so few waves draw stripes, and no object
+WAVES = 8  # so few waves draw stripes, and hardly an object
 SHARED = 0.8  # classes share an aspect where it does at least this part of what the best one does for each
 
 
@@ -71,7 +71,7 @@ def find_shortcuts(
     *,
     names: Sequence[str] | None = None,
     pairs: int = 100,
-    least: float = 0.3,
+    least: float = 0.25,
     batch_size: int = 500,
     seed: int = 0,
     progress: Progress = iter,
@@ -226,12 +226,13 @@ class _Trial:
         ends = [end.item() for end in difference_interval(hits[0], tried[0], hits[1], tried[1])]
         classes = tuple(self.classes[each] for each in kept)
         words, where = self._described(aspect, classes)
-        called = ", ".join(str(each) if names is None else names[each] for each in classes)
+        called = [f"class {each}" if names is None else names[each] for each in classes]
+        said = called[0] if len(called) == 1 else "that class"
         effect = (rates[0] - rates[1]).item()
         sentence = (
-            f"{words} of {'class' if len(kept) == 1 else 'classes'} {called} makes the network say so on "
-            f"{rates[0]:.0%} of other images, that of another class on {rates[1]:.0%}: {100 * effect:.0f} points more "
-            f"(95% interval {100 * ends[0]:.0f} to {100 * ends[1]:.0f}, {tried[0]} swaps, seed {seed})."
+            f"{words}, taken from {' or '.join(called)}, makes the network say {said} on {rates[0]:.0%} of other "
+            f"images, and taken from elsewhere on {rates[1]:.0%}: {100 * effect:.0f} points more (95% interval "
+            f"{100 * ends[0]:.0f} to {100 * ends[1]:.0f}, {tried[0]} swaps, seed {seed})."
         )
         return [Finding(aspect.kind, classes, where, effect, (ends[0], ends[1]), sentence)]
 
@@ -268,6 +269,7 @@ def _aspects(images: Tensor, labels: Tensor, classes: list[int], seed: int) -> l
     ]
     found += [_Aspect("position", (), _moved), _Aspect("colour", (), _painted)]
     periods = _periods(height, width, images.device)
+    found.append(_Aspect("texture", (2, 3), partial(_with_grain, seed=seed)))
     shortest = 2
     while 2 * shortest <= min(height, width):
         inside = (periods < 2 * shortest) & ((periods >= shortest) | (shortest == 2))  # oblique waves can be finer
@@ -332,6 +334,21 @@ def _standardised(grey: Tensor) -> Tensor:
     return centred / centred.square().mean((2, 3), keepdim=True).sqrt().clamp_min(1e-6)
 
 
+def _with_grain(getting: Tensor, giving: Tensor, seed: int) -> Tensor:
+    """The finest texture: what a median filter takes out of the other image, its pixels shuffled."""
+    rng = torch.Generator(getting.device).manual_seed(seed)
+    grain = (giving - _smoothed(giving)).flatten(2)
+    order = torch.rand((len(grain), 1, grain.shape[2]), generator=rng, device=grain.device).argsort(2)
+    shuffled = grain.gather(2, order.expand(grain.shape)).view_as(giving)
+    return (_smoothed(getting) + shuffled).clamp(0, 1)
+
+
+def _smoothed(images: Tensor) -> Tensor:
+    """Each pixel replaced by the median of the 3 x 3 around it."""
+    around = nn.functional.pad(images, (1, 1, 1, 1), mode="replicate").unfold(2, 3, 1).unfold(3, 3, 1)
+    return around.flatten(4).median(4).values
+
+
 def _periods(height: int, width: int, device: torch.device) -> Tensor:
     """The length in pixels of each wave of a real Fourier transform; infinite for the mean."""
     down, across = torch.fft.fftfreq(height, device=device), torch.fft.rfftfreq(width, device=device)
@@ -340,7 +357,7 @@ def _periods(height: int, width: int, device: torch.device) -> Tensor:
 
 def _telling_waves(images: Tensor, labels: Tensor, classes: list[int], periods: Tensor) -> Iterator[Tensor]:
     """For each class the waves, a mask of a real Fourier transform, whose strength sets its images apart most."""
-    short = periods < min(images.shape[2:]) / 2  # longer ones are shapes
+    short = periods < min(images.shape[2:]) / GRID  # longer ones are shapes
     if short.sum() < WAVES:
         return
     strength = torch.cat([torch.fft.rfft2(each).abs().sum(1) for each in images.split(500)]).log1p()

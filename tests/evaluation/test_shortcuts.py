@@ -77,7 +77,7 @@ def test_what_alone_decides_is_found_first(kind):
     assert (finding.kind, finding.classes) == (kind, (2,))
     assert finding.effect > 0.9
     assert finding.interval[0] <= finding.effect <= finding.interval[1]
-    assert "class cat" in finding.sentence
+    assert "taken from cat, makes the network say cat on" in finding.sentence
     if kind == "region":
         top, left, height, width = finding.where
         assert (top, left + width) == (0, SIDE[1])
@@ -113,7 +113,7 @@ def test_classes_that_share_a_place_share_a_finding():
     images[labels == 2, :, 0, -1] = 1
     (finding,) = find_shortcuts(Colours().eval(), images, labels)
     assert (finding.kind, finding.classes, finding.effect) == ("region", (0, 1, 2), 1)  # neither gives 0 away
-    assert "classes 0, 1, 2" in finding.sentence
+    assert "taken from class 0 or class 1 or class 2, makes the network say that class" in finding.sentence
 
 
 def test_a_mark_of_half_the_class_has_half_the_effect():
