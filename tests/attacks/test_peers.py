@@ -141,17 +141,24 @@ APGD = {
     ("name", "norm", "loss"),
     [("mnist", "linf", loss) for loss in APGD] + [("mnist", "l2", "dlr"), ("cifar10", "linf", "targeted_dlr")],
 )
-def test_apgd_fools_as_many_as_that_of_torchattacks(name, norm, loss):
-    """On a sample, up to its chance; `benchmarks/attacks.py` compares them on more images, within half a point."""
+def test_apgd_fools_those_that_the_one_of_torchattacks_fools(name, norm, loss):
+    """The same images, from the same starts: up to one that rounding decides.
+
+    With "cross_entropy" and under "l2" they may be more, since the log-odds go on where the cross-entropy is rounded to
+    0, and a step spends nothing on pixels that are black or white already. `benchmarks/attacks.py` takes more images.
+    """
     model, eps = models.load(name), EPS[name, norm]
     images, classes = data.examples(name, 100 if name == "mnist" else 50)
     attack, options = APGD[loss]
     steps = 5 if loss == "targeted_dlr" else 20
-    theirs = getattr(torchattacks, attack)(model, norm=NORM_OF_TORCHATTACKS[norm], eps=eps, steps=steps, **options)
-    rate = success(model, apgd(model, images, classes, eps=eps, norm=norm, loss=loss, steps=steps), classes)
-    other = success(model, quietly(lambda model, *rest: theirs(*rest), model, images, classes), classes)
-    assert 0.1 < other < 0.99
-    assert abs(rate - other) <= 0.04, (rate, other)
+    peer = getattr(torchattacks, attack)(model, norm=NORM_OF_TORCHATTACKS[norm], eps=eps, steps=steps, **options)
+    found = apgd(model, images, classes, eps=eps, norm=norm, loss=loss, steps=steps)
+    theirs = quietly(lambda model, *rest: peer(*rest), model, images, classes)
+    ours, other = (predict(model, each).argmax(1) != classes for each in (found, theirs))
+    assert 0.1 < other.float().mean() < 0.99
+    assert (other & ~ours).sum() <= 1
+    more = 1 if norm == "linf" and loss != "cross_entropy" else 4
+    assert (ours & ~other).sum() <= more
 
 
 def test_square_fools_as_many_as_that_of_torchattacks():
