@@ -96,6 +96,7 @@ def test_dlr_needs_classes_to_compare(linear):
         apgd(linear.model, linear.images, linear.classes, eps=0.1, loss="dlr")
 
 
+@pytest.mark.slow
 def test_its_steps_end_with_its_result_and_images_that_are_fooled_stay():
     model, (images, classes) = models.load("mnist-robust"), data.examples("mnist", 12)
     options = {"eps": 0.35, "steps": 12, "restarts": 2, "seed": 1}

@@ -5,6 +5,7 @@ from labkit import data, models
 from labkit.attacks.iterative_targeted import iterative_targeted, iterative_targeted_steps
 
 
+@pytest.mark.slow
 def test_everything_becomes_a_truck():
     model, (images, classes) = models.load("cifar10"), data.examples("cifar10", 10)
     truck = torch.full_like(classes, data.CLASSES["cifar10"].index("truck"))
@@ -45,6 +46,7 @@ def test_the_states_on_the_way_end_in_the_result():
         assert torch.equal(state.steps[done], result.steps[done])
 
 
+@pytest.mark.slow
 def test_images_that_have_arrived_leave_the_batch():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 6)
     sizes = []

@@ -31,6 +31,7 @@ def test_it_begins_where_it_should():
     assert noisy.images.std().item() == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_linear_model_and_a_penalty_have_a_known_best_image(linear):
     model, images, classes, _ = linear
     given, targets, beta = images[1::2], 1 - classes[1::2], 5000.0

@@ -8,6 +8,7 @@ from labkit.attacks.fgsm import fgsm
 from labkit.attacks.minimum_norm import minimum_norm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize(("attack", "norm"), [("pgd", "linf"), ("pgd", "l2"), ("fgsm", "linf")])
 def test_it_finds_the_closest_point_of_a_linear_model(linear, attack, norm, targeted):

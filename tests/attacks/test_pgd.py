@@ -115,6 +115,7 @@ def test_towards_its_own_class_an_image_stays_what_it_is():
     assert not fooled(model, found, classes)[right].any()
 
 
+@pytest.mark.slow
 def test_restarts_never_do_worse():
     model, (images, classes) = models.load("mnist"), data.examples("mnist", 50)
     options = {"eps": 0.08, "steps": 3}

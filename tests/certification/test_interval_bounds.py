@@ -70,6 +70,7 @@ def test_never_above_what_an_image_within_eps_does(seed, eps):
             assert (lower <= true + 1e-6).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), eps=st.floats(0, 0.3))
 def test_in_float32_they_are_never_above_those_in_float64_and_hardly_below(seed, eps):

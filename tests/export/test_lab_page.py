@@ -122,6 +122,7 @@ def small_photo_network(*, classes=4) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers)).eval()
 
 
+@pytest.mark.slow
 def test_a_page_for_photographs_holds_the_network_its_gradient_and_photos(tmp_path):
     network = small_photo_network()
     page = lab_page.write_photograph_lab(network, tmp_path / "lab.html", label="mine", names=["a", "b", "c", "d"])
@@ -145,6 +146,7 @@ def test_a_page_for_photographs_holds_the_network_its_gradient_and_photos(tmp_pa
     torch.testing.assert_close(torch.tensor(gradient), slope, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_classes_without_names_are_numbered(tmp_path):
     page = lab_page.write_photograph_lab(small_photo_network(classes=2), tmp_path / "lab.html", label="mine")
     facts = json.loads(files_in(page)["photograph facts"])
@@ -168,6 +170,7 @@ def test_what_is_no_network_for_photographs_is_refused(tmp_path):
     assert not (tmp_path / "lab.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), [("cifar10", []), ("torchvision:resnet18", ["--untrained"])])
 def test_the_command_writes_a_page_for_a_network_for_photographs(name, options, tmp_path, capsys):
     assert cli.lab([name, "-o", str(tmp_path / "photos.html"), *options]) == 0

@@ -45,6 +45,7 @@ def test_batches_change_nothing_but_rounding(network, images):
     assert torch.allclose(activations(network, images, "conv2", batch_size=3), whole, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["block2.0.conv_dw", "block2.1", "block1.0.bn1", "block1.0.bn1.act"])
 def test_layers_inside_blocks_are_reached_and_no_hook_stays(layer):
     torch.manual_seed(0)

@@ -94,6 +94,7 @@ def test_residual_and_deep_networks():
 windows = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(0, 2), st.integers(1, 2), st.booleans())
 
 
+@pytest.mark.slow
 @given(st.lists(windows, min_size=1, max_size=3), st.data())
 @settings(max_examples=40, deadline=None)
 def test_random_stacks_of_windows(stack, choose):
