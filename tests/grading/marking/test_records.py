@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from labkit.grading.authoring.assignments import read_assignment
-from labkit.grading.marking.records import Records, slug
-from labkit.grading.marking.results import Answer, Part, Result, Task
+from labkit.grading.marking.records import Records, code_digest, slug
+from labkit.grading.marking.results import SCHEMA, Answer, Part, Result, Task
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.sandbox.limits import Limits
 from tests.grading import tiny
@@ -60,6 +60,20 @@ def test_what_is_not_final_is_tried_again(records):
     assert records.latest("ada") == replace(RESULT, final=False)
 
 
+def test_another_labkit_believes_nothing_of_it(tmp_path, records, assignment, monkeypatch):
+    content = json.loads(records._path("ada").read_text())
+    assert (content["schema"], content["labkit"]) == (SCHEMA, code_digest())
+    monkeypatch.setattr("labkit.grading.marking.records.code_digest", lambda: "another labkit")
+    assert Records(tmp_path / "out", assignment).known(ADA, 1) is None
+
+
+def test_a_field_with_another_name_is_no_result(records):
+    content = json.loads(records._path("ada").read_text())
+    content["result"]["renamed"] = content["result"].pop("problem")
+    records._path("ada").write_text(json.dumps(content))
+    assert records.known(ADA, 1) is None
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{", "[" * 10_000, '{"result": {"student": "ada"}}', '{"result": 3}'])
 def test_a_record_that_makes_no_sense_is_none(records, content):
     records._path("ada").write_text(content)
@@ -80,4 +94,6 @@ def test_a_file_name_for_any_name():
     names = ["ada", "Ada", "Ada Lovelace (412)", "../../etc/passwd", "", "名前", "x" * 300, "\ud800"]
     slugs = [slug(name) for name in names]
     assert len(set(slugs)) == len(names)
+    assert slugs[2].startswith("Ada-Lovelace-412-")
+    assert slugs[3].startswith("etc-passwd-")
     assert all(part.isascii() and "/" not in part and len(part) < 60 for part in slugs)

@@ -1,18 +1,15 @@
 import csv
-import json
 
 import pytest
 
 from labkit.grading.authoring.assignments import read_assignment
-from labkit.grading.marking.records import Records, code_digest, slug
-from labkit.grading.marking.results import SCHEMA, Answer, Part, Result, Task
-from labkit.grading.marking.submissions import Submission
+from labkit.grading.marking.records import slug
+from labkit.grading.marking.results import Answer, Part, Result, Task
 from labkit.grading.reporting import report
 from labkit.grading.reporting.by_hand import Marks
 from labkit.grading.reporting.platforms import read_roster
 from labkit.grading.reporting.standing import Terms, standings
 from labkit.grading.reporting.words import first_name_first
-from labkit.grading.sandbox.limits import Limits
 from tests.grading import tiny
 
 SCRIPT = "<script>alert(1)</script>"
@@ -142,58 +139,3 @@ def test_nobody_graded(assignment, tmp_path):
     report.write_grades(tmp_path / "grades.csv", assignment, found)
     assert "0 of 1 submissions graded" in report.summary(assignment, found)
     assert "0 of 1" in (tmp_path / "index.html").read_text()
-
-
-def test_file_names():
-    assert slug("Ada Lovelace").startswith("Ada-Lovelace-")
-    assert slug("../../etc/passwd").startswith("etc-passwd-")
-    assert slug("李明") != slug("王芳")
-    assert slug("a b") != slug("a-b")
-
-
-def test_records_believe_only_what_they_wrote_for_this_work(assignment, tmp_path, monkeypatch):
-    records, found = Records(tmp_path, assignment), result("ada")
-    seed = records.seed()
-    assert records.seed() == seed
-    handed_in = Submission("ada", b"{}")
-    assert records.known(handed_in, seed) is None
-    records.keep(handed_in, seed, found)
-    assert records.known(handed_in, seed) == found
-    assert records.known(Submission("ada", b"{ }"), seed) is None
-    assert records.known(handed_in, seed + 1) is None
-    (path,) = (tmp_path / "results").iterdir()
-    path.write_text(path.read_text()[:40])
-    assert records.known(handed_in, seed) is None
-    records.keep(handed_in, seed, found)
-    assert Records(tmp_path, assignment, Limits(memory=2**30)).known(handed_in, seed) is None, "other limits"
-    monkeypatch.setattr("labkit.grading.marking.records.code_digest", lambda: "another labkit")
-    assert Records(tmp_path, assignment).known(handed_in, seed) is None
-    monkeypatch.undo()
-    content = json.loads(path.read_text())
-    assert (content["schema"], content["labkit"]) == (SCHEMA, code_digest())
-    content["result"]["renamed"] = content["result"].pop("problem")
-    path.write_text(json.dumps(content))
-    assert records.known(handed_in, seed) is None
-    records.keep(handed_in, seed, result("ada", final=False))
-    assert records.known(handed_in, seed) is None, "not final"
-    again = records.seed(anew=True)
-    assert again != seed
-    assert records.seed() == again
-
-
-def test_only_tasks_whose_check_was_mended_are_marked_again(assignment, tmp_path):
-    records, handed_in = Records(tmp_path, assignment), Submission("ada", b"{}")
-    seed = records.seed()
-    records.keep(handed_in, seed, result("ada"))
-    mended = tiny.solution()
-    tiny.cell(mended, "check-spread").source += "\n# mended"
-    later = Records(tmp_path, read_assignment(tiny.write(mended, tmp_path / "tiny.ipynb")))
-    assert later.seed() == seed
-    assert later.known(handed_in, seed) is None
-    assert later.known_tasks(handed_in, seed).keys() == {"check-mean", "check-temperature"}
-    assert later.known_tasks(Submission("ada", b"{ }"), seed) == {}
-    assert later.latest("ada") == result("ada")
-    assert later.latest("bob") is None
-    tiny.cell(mended, "mean").source += "\n# another solution"
-    other = Records(tmp_path, read_assignment(tiny.write(mended, tmp_path / "tiny.ipynb")))
-    assert other.known_tasks(handed_in, seed) == {}
