@@ -3,9 +3,12 @@
 import difflib
 import importlib.util
 import sys
+import urllib.error
+import urllib.request
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -155,7 +158,8 @@ def _of_timm(name: str, untrained: bool) -> Network:
         return timm.create_model(name, pretrained=not untrained)
 
     try:
-        net: Any = _seeded(build)
+        with _hub_that_does_not_wait():
+            net: Any = _seeded(build)
     except Exception as error:  # whatever the hub's client raises
         if untrained:
             raise
@@ -167,6 +171,24 @@ def _of_timm(name: str, untrained: bool) -> Network:
     imagenet = torchvision.models.ResNet50_Weights.DEFAULT.meta["categories"]
     names = tuple(imagenet) if net.num_classes == len(imagenet) else ()
     return Network(name, _behind(net, facts["mean"], facts["std"], shape), shape, names)
+
+
+@contextmanager
+def _hub_that_does_not_wait() -> Iterator[None]:
+    """Without a network, the hub's client would try for minutes; so it is told to look only at what it has kept."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    try:
+        urllib.request.urlopen(constants.ENDPOINT, timeout=10).close()
+    except urllib.error.HTTPError:
+        pass  # it answers
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _of_program(path: Path) -> Network:

@@ -31,3 +31,17 @@ def test_a_descent_is_drawn_up_to_where_it_leaves_the_picture(visited, drawn, te
     figure = plot.descent(x, x**2, torch.stack([path, path**2], 1), xlabel="place")
     assert len(figure.axes[0].lines[1].get_xdata()) == drawn
     assert any("out of the picture" in text for text in texts(figure)) == (drawn < len(visited))
+
+
+def test_a_reliability_diagram_shows_bins_that_hold_something():
+    nan = torch.nan
+    confidence, accuracy = torch.tensor([nan, 0.3, nan, 0.9]), torch.tensor([nan, 0.5, nan, 0.8])
+    bins = confidence, accuracy, accuracy - 0.1, accuracy + 0.1
+    top, bottom = plot.reliability(*bins, torch.tensor([0, 4, 0, 10])).axes
+    _, drawn = (line for line in top.lines if len(line.get_xdata()) == 2 and line.get_marker() != "_")
+    assert drawn.get_xdata().tolist() == pytest.approx([0.3, 0.9])
+    assert [bar.get_height() for bar in bottom.patches] == [0, 4, 0, 10]
+    with pytest.raises(ValueError, match="needs predictions, got none"):
+        plot.reliability(*bins, torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(ValueError, match="each must have 3 entries"):
+        plot.reliability(*bins, torch.tensor([0, 4, 0]))

@@ -1,5 +1,7 @@
 """`labkit report`: networks and images from the command line."""
 
+from urllib.error import URLError
+
 import pytest
 import torch
 from PIL import Image
@@ -127,3 +129,34 @@ def test_options_that_make_no_sense_are_refused(folder, capsys, option, value):
         main(["report", "mine.py:network", "photos", option, value])
     assert ended.value.code == 2
     assert value in capsys.readouterr().err
+
+
+def test_it_goes_on_with_what_is_answered(folder, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _words: "1")
+    assert main(["report", "mine.py:network", "photos", "--methods", "saliency"]) == 0
+    assert "1) with --mean 0 --std 1" in capsys.readouterr().out
+    assert (folder / "report.html").exists()
+
+
+def unreachable(*_arguments, **_options):
+    raise URLError("no network here")
+
+
+def test_weights_that_cannot_be_downloaded_are_named_with_what_to_do(folder, monkeypatch, capsys):
+    monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(folder / "hub"))
+    assert main(["report", "torchvision:resnet18", "photos"]) == 1
+    error = capsys.readouterr().err
+    assert "cannot download https://download.pytorch.org/models/resnet18" in error
+    assert str(folder / "hub") in error
+    assert "take random weights with --untrained" in error
+
+
+def test_neither_can_those_of_a_hub_and_nobody_waits_for_them(folder, monkeypatch, capsys):
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
+    assert main(["report", "timm:vit_tiny_patch16_224", "photos"]) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "cannot get the weights of timm:vit_tiny_patch16_224" in error
+    assert "take random weights with --untrained" in error
