@@ -144,8 +144,8 @@ def _shown(part: ModuleType, tasks: list[str], subject: Subject, found: Found) -
     except Exception as error:  # a foreign network may raise anything, and the other parts are to stay
         name = part.__name__.rpartition(".")[2]
         section = Section(name, name.capitalize(), problems=[in_a_sentence(error)])
-    if missing := [name for name in tasks if found[name].missing]:
-        section.problems.append(
-            f"The budget was spent before all of this was measured; left out: {', '.join(missing)}."
-        )
+    missing = [name for name in tasks if found[name].missing]
+    named = [name.rpartition("attribution-")[2].replace("-", ": ").replace("_", " ") for name in missing]
+    if missing:
+        section.problems.append(f"The budget was spent before all of this was measured; left out: {', '.join(named)}.")
     return section

@@ -25,11 +25,11 @@ def heat_of(values: Float[Tensor, "h w"]) -> UInt8[Tensor, "h w 3"]:
 
 
 def mean_of(values: Float[Tensor, " n"]) -> tuple[float, str]:
-    """The mean, and the ends of its 95% interval over images, as text; "" for fewer than two."""
+    """The mean of fractions, and the ends of its 95% interval over images, as text; "" for fewer than two."""
     if len(values) < 2:
         return values.mean().item(), ""
     mean, low, high = mean_interval(values.tolist())
-    return mean, f"{low:.2f} to {high:.2f}"
+    return mean, f"{max(low, 0):.2f} to {min(high, 1):.2f}"
 
 
 def median_of(values: Float[Tensor, " n"]) -> tuple[float, tuple[float, float]]:

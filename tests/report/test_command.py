@@ -24,6 +24,8 @@ def words():
     return "none"
 """
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

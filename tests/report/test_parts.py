@@ -11,6 +11,8 @@ from labkit.report.parts import attribution, calibration, failures, fooling, occ
 from labkit.report.subject import METHODS, subject_of
 from tests.report.conftest import small
 
+pytestmark = pytest.mark.slow
+
 
 class Corner(nn.Module):
     """Says class 1 where the upper left corner is bright, and looks at nothing else."""

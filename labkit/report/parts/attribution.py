@@ -20,6 +20,8 @@ from labkit.report.subject import Subject
 CHAPTER = "11_which_map_to_trust"
 RANDOM = "random_order"  # the map that knows nothing
 STEPS = 10  # chunks of pixels that are deleted or inserted
+FEWEST = 5  # images, below which no map is called the one to trust
+LEAST = 0.05  # better than random order, or it does not matter
 SIMILAR = 0.5  # a rank correlation with the map of a random network that is too high
 
 
@@ -116,7 +118,7 @@ class Verdict:
         self.score = self.scores.mean().item()
         self.margin = _interval(self.scores - (random["insertion"] - random["deletion"]))
         self.similarity = _interval(own["similarity"])
-        self.beats = self.margin[1] > 0
+        self.beats = self.margin[1] > 0 and self.margin[0] >= LEAST
         self.notices = self.similarity[2] < SIMILAR
 
     @property
@@ -132,8 +134,8 @@ class Verdict:
         if self.beats and self.notices:
             return "yes"
         if self.similarity[0] != self.similarity[0]:
-            return "not checked" if self.beats else "no better than chance"
-        return "shows the image, not the network" if self.beats else "no better than chance"
+            return "not checked" if self.beats else "not told from chance"
+        return "shows the image, not the network" if self.beats else "not told from chance"
 
 
 def _statements(
@@ -141,9 +143,13 @@ def _statements(
 ) -> list[Statement]:
     said = partial(Statement, chapter=CHAPTER, images=count, seed=subject.seed)
     good = {name: each for name, each in verdicts.items() if each.beats and each.notices}
-    if count < 2:
-        words = "One image does not tell which map to trust: give more."
-        return [said(words, figure=f"{count} image", headline=True, alarm=True)]
+    if count < FEWEST:
+        name, best = max(verdicts.items(), key=lambda item: item[1].score)
+        words = (
+            f"So few images ({count}) do not tell which map to trust, {FEWEST} or more may; so far {titles[name]} "
+            f"leads, {best.margin[0]:+.2f} above pixels in random order."
+        )
+        return [said(words, figure=f"{best.margin[0]:.2f}", interval=_ends(best.margin), headline=True)]
     if not good:
         name, best = max(verdicts.items(), key=lambda item: item[1].margin[0])
         words = (
@@ -196,6 +202,8 @@ def _interval(values: Tensor) -> tuple[float, float, float]:
 
 
 def _ends(interval: tuple[float, float, float]) -> str:
+    if interval[1] == -torch.inf:
+        return "unknown"
     return f"{interval[1]:.2f} to {interval[2]:.2f}"
 
 

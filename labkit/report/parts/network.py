@@ -13,7 +13,7 @@ from labkit.report.subject import Subject
 from labkit.summary import summary
 
 CHAPTER = "02_network_as_a_table"
-STAGES = 8  # in the drawing
+STAGES = 6  # in the drawing
 
 
 def tasks(subject: Subject) -> list[Task]:
@@ -66,7 +66,7 @@ def show(subject: Subject, found: Found) -> Section:
 
 @torch.no_grad()
 def _stages(subject: Subject) -> dict[str, tuple[int, ...]]:
-    """Name -> output shape of up to eight of the network's largest parts, in the order in which they run."""
+    """Name -> output shape of some of the network's largest parts, in the order in which they run."""
     normalize, network = inner(subject.model)
     start = "" if normalize is None else "network."
     children = [name for name, child in network.named_children() if not is_pointwise(child)]
