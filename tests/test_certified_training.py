@@ -50,6 +50,7 @@ def proved(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, eps: fl
     return (interval_bounds(model, images, labels, eps=eps) > 0).all(1)
 
 
+@pytest.mark.slow
 def test_what_training_sees_are_the_interval_bounds(digits, trained):
     images, labels = digits[1].images, digits[1].labels
     logits, margins = Bounded(trained)(images, labels, 0.07)
@@ -77,6 +78,7 @@ def test_at_eps_0_the_worst_case_is_the_image_itself(digits):
     assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_that_learned_with_bounds_is_proved_and_no_attack_beats_the_proof(digits, trained):
     images, labels = digits[1].images, digits[1].labels
     plain = small_network()

@@ -215,6 +215,7 @@ def test_init_files_are_empty_but_for_the_facades():
     assert written == {PACKAGE / folder for folder in FACADES}  # these hand on what their rooms hold
 
 
+@pytest.mark.slow
 def test_drawing_and_widgets_are_each_known_to_one_package_only():
     found = {
         (library, str(path.relative_to(PACKAGE)))

@@ -70,6 +70,7 @@ def defined(source, name):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=name)
 def test_the_code_that_a_chapter_shows_is_there(chapter):
     for cell in nbformat.read(chapter, as_version=nbformat.NO_CONVERT).cells:

@@ -41,6 +41,7 @@ def weights(model: nn.Module) -> torch.Tensor:
     return torch.cat([tensor.flatten().double() for tensor in model.state_dict().values()])
 
 
+@pytest.mark.slow
 def test_it_learns(digits):
     train, test = digits
     model = small_network()
@@ -134,6 +135,7 @@ def stop_at(epoch: int):
     return progress
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, BOUNDS, {"average": 0.95, "flip": "alternating"}])
 def test_a_resumed_run_ends_as_if_it_had_not_been_broken_off(digits, tmp_path, more):
     options = {"epochs": 4, "batch_size": 50, "weight_decay": 0.01, "shift": 1, "checkpoint": tmp_path / "a.checkpoint"}

@@ -107,6 +107,7 @@ def test_figure_is_a_white_card_of_the_same_bytes_each_time_with_nothing_cut_off
     assert b"Software" not in data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_text_is_as_large_as_the_pages_and_does_not_overlap(name):
     figure = FIGURES[name]()
@@ -120,6 +121,7 @@ def test_text_is_as_large_as_the_pages_and_does_not_overlap(name):
             assert not box.overlaps(other), (straight[index].get_text(), label.get_text())
 
 
+@pytest.mark.slow
 def test_drawing_leaves_matplotlibs_settings_alone():
     before = dict(mpl.rcParams)
     for draw in FIGURES.values():
@@ -133,6 +135,7 @@ def test_pyplot_is_not_imported():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("draw", "message"),
     [

@@ -97,6 +97,7 @@ def test_two_parameters_nest_stacks_and_link_each_to_its_slider(links):
         assert (inner, "index", child, "selected_index") in links
 
 
+@pytest.mark.slow
 def test_play_moves_a_single_slider_of_numbers_and_no_other(links):
     def players(explorer):
         return [child for child in explorer.children[0].children if isinstance(child, ipywidgets.Play)]

@@ -27,6 +27,7 @@ def course(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_key_follows_labkit_and_the_data(course):
     keys = [execution.course_state()]
     (course / "labkit/core.py").write_text("changed")
@@ -40,6 +41,7 @@ def test_key_follows_labkit_and_the_data(course):
     assert len(set(keys)) == 4
 
 
+@pytest.mark.slow
 def test_the_key_is_the_same_in_whatever_process_it_is_made():
     """`make test` fills the cache in one process, and the build reads it in another that has imported less."""
     code = "from tools.website.execution import course_state; print(course_state())"

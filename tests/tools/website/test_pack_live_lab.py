@@ -37,6 +37,7 @@ def packed(tmp_path, monkeypatch):
     return tmp_path / "networks"
 
 
+@pytest.mark.slow
 def test_networks_digits_and_contents(packed):
     facts = json.loads(files_of(packed / "digits.js")["facts"])
     for name, label in pack_live_lab.NETWORKS.items():

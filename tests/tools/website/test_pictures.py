@@ -53,6 +53,7 @@ def shade(level, name="a"):
     return plot.beside(torch.full((1, 4, 4), level / 10), torch.zeros(4, 4), captions=[name, str(level)])
 
 
+@pytest.mark.slow
 def test_a_slider_keeps_its_frames_values_and_start(converted):
     slider = converted(widgets.explore(shade, level=(0, 4, 1), start={"level": 3}, alt="grey of {level} tenths"))
     (control,) = json.loads(slider["controls"])
@@ -65,6 +66,7 @@ def test_a_slider_keeps_its_frames_values_and_start(converted):
     assert "level 3" in slider["still"]
 
 
+@pytest.mark.slow
 def test_two_controls_choose_among_all_combinations(converted):
     slider = converted(widgets.explore(shade, name=["a", "b"], level=(0, 2, 1), start={"level": 1, "name": "b"}))
     menu, control = json.loads(slider["controls"])
