@@ -135,7 +135,6 @@ def test_pyplot_is_not_imported():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("draw", "message"),
     [

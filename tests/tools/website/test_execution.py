@@ -27,7 +27,6 @@ def course(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.slow
 def test_key_follows_labkit_and_the_data(course):
     keys = [execution.course_state()]
     (course / "labkit/core.py").write_text("changed")
