@@ -70,6 +70,38 @@ def test_never_above_what_an_image_within_eps_does(seed, eps):
             assert (lower <= true + 1e-6).all()
 
 
+def obvious(model, image, own, eps):
+    """The bounds of one image by their definition: each affine layer as a whole matrix, weight by weight."""
+    low, high = (image.double() - eps).clamp(0, 1), (image.double() + eps).clamp(0, 1)
+    layers = [layer for layer in model.double().modules() if not isinstance(layer, nn.Sequential)]
+    with torch.no_grad():
+        for layer in layers[:-1]:
+            if isinstance(layer, nn.ReLU | nn.MaxPool2d):  # neither ever falls where an input rises
+                low, high = layer(low), layer(high)
+                continue
+            shift = layer(torch.zeros_like(low))
+            units = torch.eye(low.numel(), dtype=torch.float64).view(-1, *low.shape[1:])
+            matrix = (layer(units) - shift).flatten(1).T  # (outputs, inputs)
+            rising, falling = matrix.clamp_min(0), matrix.clamp_max(0)
+            ends = low.flatten(), high.flatten()
+            low = (rising @ ends[0] + falling @ ends[1]).view_as(shift) + shift
+            high = (rising @ ends[1] + falling @ ends[0]).view_as(shift) + shift
+        weight, bias = layers[-1].weight, layers[-1].bias
+        rows, shift = weight[own] - weight, bias[own] - bias
+        found = rows.clamp_min(0) @ low[0] + rows.clamp_max(0) @ high[0] + shift
+    model.float()
+    return found.index_fill(0, torch.tensor(own), torch.inf)
+
+
+@pytest.mark.parametrize("eps", [0.01, 0.1, 0.5])
+def test_equal_to_their_definition(eps, batch):
+    images, classes = batch
+    model = of_every_layer()
+    found = interval_bounds(model, images, classes, eps=eps)
+    for place, own in enumerate(classes.tolist()):
+        torch.testing.assert_close(found[place], obvious(model, images[[place]], own, eps), atol=1e-6, rtol=1e-8)
+
+
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), eps=st.floats(0, 0.3))
