@@ -31,7 +31,7 @@ UNSEEN += (
     "list the names",
 )
 SUBJECTS = ("activations_and_top_images", "attacks", "certificates", "class_models", "convolution", "fooling", "layers")
-SUBJECTS += ("occlusion", "saliency_and_smoothgrad", "training_loop")
+SUBJECTS += ("occlusion", "saliency_and_smoothgrad", "shortcut", "training_loop")
 
 
 def read(path):

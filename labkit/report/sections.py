@@ -49,6 +49,11 @@ CHAPTERS = {
         "A network that resists",
         "Accuracy against eps, how it is measured well, and the signs that an attack fails for the wrong reason.",
     ),
+    "20_your_own_network": (
+        "attacks",
+        "Your own network",
+        "A network that goes by a mark in a corner: how a swap between two images finds it, and how it is repaired.",
+    ),
 }
 
 

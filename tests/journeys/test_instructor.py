@@ -70,6 +70,11 @@ MISTAKES = {
         ("smoothgrad", "model, noisy.clamp(0, 1),", 3),
         ("heatmap", "gradient.amax(1).abs()", 1.5),
     ],
+    "shortcut": [
+        ("with-window", "[\n        :, 0, top", 2),
+        ("effect", "target, left, top, size):", 4),
+        ("find-shortcut", "most, found = 0.0, None", 4.5),
+    ],
     "training_loop": [
         ("cross-entropy", ".sum()", 1.33),
         ("fit", "    return model.eval()", 4),

@@ -58,7 +58,8 @@ def expression(value: Any) -> str:
             parts = ", ".join(map(expression, (value.weights, value.bias, value.shape)))
             return f"check.linear({parts}).build()"
         case Layers():
-            return f"check.layers({expression(list(value.layers))}, seed={value.seed}).build()"
+            trained = f", weights={expression(value.weights)}" if value.weights else ""
+            return f"check.layers({expression(list(value.layers))}, seed={value.seed}{trained}).build()"
         case dict():
             return "{" + ", ".join(f"{expression(key)}: {expression(item)}" for key, item in value.items()) + "}"
         case list():

@@ -41,10 +41,11 @@ class Linear:
         return nn.Sequential(nn.Flatten(), layer).eval()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layers:
     layers: tuple[tuple, ...]
     seed: int
+    weights: dict[str, Tensor]
 
     def build(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -52,6 +53,8 @@ class Layers:
             network = nn.Sequential()
             for name, kind, *sizes in self.layers:
                 network.add_module(name, LAYERS[kind](*sizes))
+        if self.weights:
+            network.load_state_dict(self.weights)
         return network.eval()
 
 
@@ -108,8 +111,13 @@ def linear(weights: Any, bias: Any, shape: tuple[int, ...]) -> Linear:
     return Linear(weights, bias, tuple(shape))
 
 
-def layers(rows: list[tuple], *, seed: int = 0) -> Layers:
-    """A small untrained nn.Sequential: rows such as ("conv1", "conv", 1, 4), ("relu1", "relu").
+def layers(rows: list[tuple], *, seed: int = 0, weights: dict[str, Tensor] | None = None) -> Layers:
+    """A small nn.Sequential: rows such as ("conv1", "conv", 1, 4), ("relu1", "relu").
+
+    Args:
+        rows: name and kind of each layer, and its sizes.
+        seed: draws the weights of an untrained network.
+        weights: those of a trained one, its state_dict.
 
     Raises:
         ValueError: a kind of layer that LAYERS does not know.
@@ -117,7 +125,7 @@ def layers(rows: list[tuple], *, seed: int = 0) -> Layers:
     unknown = [kind for _, kind, *_ in rows if kind not in LAYERS]
     if unknown:
         raise ValueError(f"unknown kind of layer {unknown[0]!r}; known: {', '.join(LAYERS)}")
-    return Layers(tuple(tuple(row) for row in rows), seed)
+    return Layers(tuple(tuple(row) for row in rows), seed, dict(weights or {}))
 
 
 def function(name: str) -> Function:

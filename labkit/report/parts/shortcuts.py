@@ -11,7 +11,7 @@ from labkit.report.measuring import Figures, Found, Task, as_tensor, as_text
 from labkit.report.sections import Gallery, Section, Statement, Tile
 from labkit.report.subject import Subject
 
-CHAPTER = "04_training_cifar10"
+CHAPTER = "20_your_own_network"
 ASPECTS = 70  # that are tried, about
 PAIRS = 25  # of images a class that try each of them
 SHOWN = 6  # images of a finding

@@ -119,6 +119,8 @@ def test_tokens():
     assert [name for name, _ in first.named_children()] == ["conv", "flatten", "fc"]
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not first.training
+    trained = check.layers(rows, seed=4, weights=dict(first.state_dict())).build()
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), trained.parameters(), strict=True))
 
 
 def test_tokens_leave_the_global_generator_alone():
