@@ -472,7 +472,8 @@ def test_nothing_answers_the_question_before_it_is_asked(browser):
     with opened(browser, start=False) as tab:
         order = ".lab-load, .lab-view-kernel, .course-recall, img[alt*='handwritten seven']"
         found = tab.evaluate("order => [...document.querySelectorAll(order)].map(each => each.className)", order)
-        assert [each.split()[-1] for each in found[:2]] == ["lab-load", "lab-view-kernel"]
+        assert "lab-load" in found[0]
+        assert "lab-view-kernel" in found[1]
         assert len(found) >= 4
 
 
