@@ -15,9 +15,12 @@ OVERFLOW = """() => document.documentElement.scrollWidth <= window.innerWidth ? 
     .filter(element => !element.closest(".highlight pre, .output, .sidebar, .bd-sidebar-primary"))
     .map(element => element.outerHTML.slice(0, 120)).slice(0, 5)"""
 
-# What axe-core finds, of whatever impact; all its rules, unless some are named.
-AXE = """async (rules) => (await axe.run({ resultTypes: ["violations"], preload: false, ...rules })).violations
+# What axe-core finds, of whatever impact, and what of it keeps somebody out; all its rules, unless some are named.
+EVERY_IMPACT = """async (rules) => (await axe.run({ resultTypes: ["violations"], preload: false, ...rules })).violations
     .flatMap(violation => violation.nodes.map(node => `${violation.id}: ${node.html.slice(0, 200)}`))"""
+AXE = EVERY_IMPACT.replace(
+    ".violations\n", '.violations\n    .filter(violation => ["serious", "critical"].includes(violation.impact))\n'
+)
 
 
 def inside(address, own):
