@@ -22,7 +22,6 @@ from labkit.grading.sandbox.limits import Limits
 
 with needs("grade"):
     import click
-    import jinja2  # noqa: F401  what pages are written with
 
 UNSAFE = "WARNING: without a sandbox, submitted code runs as you, and can read, write and send whatever you can."
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -29,13 +29,12 @@ def on_cluster(scheduler: str) -> Callable[[Subject, Iterator[Unit]], Iterator[t
     Raises:
         ModuleNotFoundError: distributed is not installed.
     """
-    with needs("grade"):
-        import distributed  # noqa: F401
     return partial(_measured, scheduler)
 
 
 def _measured(scheduler: str, subject: Subject, units: Iterator[Unit]) -> Iterator[tuple[Unit, Figures | Exception]]:
-    from distributed import Client, as_completed
+    with needs("grade"):
+        from distributed import Client, as_completed
 
     try:
         client: Any = Client(scheduler, timeout=PATIENCE)
@@ -81,7 +80,8 @@ def _unpacked(packed: bytes) -> Subject:
 
 def _packed(subject: Subject) -> bytes:
     """The subject, with the code of modules that workers cannot import, such as the file that a network comes from."""
-    import cloudpickle
+    with needs("grade"):
+        import cloudpickle
 
     for module in subject.model.modules():
         home = sys.modules.get(type(module).__module__)

@@ -176,7 +176,8 @@ def _of_timm(name: str, untrained: bool) -> Network:
 @contextmanager
 def _hub_that_does_not_wait() -> Iterator[None]:
     """Without a network, the hub's client would try for minutes; so it is told to look only at what it has kept."""
-    from huggingface_hub import constants
+    with needs("imagenet"):
+        from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
     try:

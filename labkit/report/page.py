@@ -1,12 +1,12 @@
 """The page of a report: one file with its pictures, style and script inside."""
 
 import base64
+import html
 import io
 from importlib import metadata, resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 from torch import Tensor
 
@@ -32,8 +32,8 @@ def render(subject: Subject, sections: list[Section], seconds: float, passes: fl
         headlines=[each for each in statements if each.headline],
         chapters={slug: CHAPTERS[slug] for slug in CHAPTERS if slug in named},
         titles={slug: title for slug, (_, title, _) in CHAPTERS.items()},
-        style=Markup(_text("page.css")),
-        script=Markup(_text("page.js")),
+        style=_text("page.css"),
+        script=_text("page.js"),
         pictures=pictures,
         book=book.rstrip("/"),
         seconds=seconds,
@@ -60,11 +60,10 @@ class _Pictures:
         """The class of an element that has this picture as its ground."""
         return self.known.setdefault(_encoded(pixels), f"ground-{len(self.known)}")
 
-    def rules(self) -> Markup:
+    def rules(self) -> str:
         """The rules for all that is shared; asked for when everything else has been written."""
-        return Markup(
-            "\n".join(f".{name}{{background-image:url({_address('webp', data)})}}" for data, name in self.known.items())
-        )
+        rule = ".{}{{background-image:url({})}}"
+        return "\n".join(rule.format(name, _address("webp", data)) for data, name in self.known.items())
 
 
 def _encoded(pixels: Tensor) -> bytes:
@@ -78,12 +77,12 @@ def _address(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _chart(chart: Chart) -> Markup:
+def _chart(chart: Chart) -> str:
     """A figure with the glass that darkens it on a dark page."""
     png = plot.png(chart.figure)
     width, height = (round(100 * inches) for inches in chart.figure.get_size_inches())
-    image = Markup('<img src="{}" alt="{}" width="{}" height="{}">')
-    return image.format(_address("webp", plot.webp(png)), chart.alt, width, height) + Markup(plot.dark_glass(png))
+    source, alt = _address("webp", plot.webp(png)), html.escape(chart.alt)
+    return f'<img src="{source}" alt="{alt}" width="{width}" height="{height}">{plot.dark_glass(png)}'
 
 
 def _kind(block: object) -> str:

@@ -157,3 +157,8 @@ def test_no_part_fails_in_either_precision(dtype):
     subject = under(model, images, labels, methods=("saliency", "grad_cam"))
     for part in (units, fooling):
         assert shown(part, subject).problems == []
+
+
+def test_too_few_images_give_no_verdict():
+    section = shown(attribution, under(Corner().eval(), corners(8)[0][1::2], methods=("occlusion", "saliency")))
+    assert section.statements[0].words.startswith("So few images (4) do not tell which map to trust")
