@@ -34,7 +34,7 @@ def start(tab):
     tab.locator(".lab-load").click()
     load = tab.get_by_role("button", name="Load the network for photographs")
     load.click(timeout=120_000)
-    expect(top(tab)).not_to_have_text("", timeout=120_000)
+    expect(top(tab)).not_to_have_text("", timeout=300_000)
 
 
 def top(tab):

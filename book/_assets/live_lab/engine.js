@@ -82,6 +82,7 @@ export class Engine extends EventTarget {
     const { networks, ...about } = JSON.parse(new TextDecoder().decode(text));
     const facts = { networks: { ...networks, ...others }, labels: [] };
     const engine = new Engine({ files, facts, digits: new Uint8Array(), source: await workerSource(files, worker) });
+    engine.patience = 60_000; // a gradient takes longer here, and opening the network longer still
     await engine.start();
     return { engine, ...about };
   }

@@ -28,8 +28,9 @@ const unpacked = (files, names) => Promise.all(names.map((name) => inflate(name,
 
 /** What is done to the set of networks itself. */
 const commands = {
-  /** @param {string} _ @param {{ files: Files, networks: Record<string, NetworkFacts> }} values */
-  async load(_, { files, networks: wanted }) {
+  /** @param {string} _ @param {{ files: Files, networks: Record<string, NetworkFacts> }} values @param {string} __
+   *  @param {Turn["tell"]} tell hears of each network, so that a slow machine is not taken for a dead worker */
+  async load(_, { files, networks: wanted }, __, tell) {
     ort.env.wasm.numThreads = 1;
     const [binary, glue] = await unpacked(files, ["ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.mjs"]);
     ort.env.wasm.wasmBinary = binary;
@@ -37,6 +38,7 @@ const commands = {
     /** @type {Record<string, Float32Array>} */
     const kernels = {};
     for (const [name, facts] of Object.entries(wanted)) {
+      tell({ opening: name });
       const [forward, gradient, weights] = await unpacked(files, [facts.forward, facts.gradient, facts.weights]);
       reply({ id: 0, part: {} }); // a sign of life: opening networks takes a while on a slow machine
       try {
@@ -128,7 +130,7 @@ const message = (error) => (error instanceof Error ? error.message : String(erro
 async function answer({ id, task, asker, network, values }) {
   /** @typedef {Record<string, (...given: any[]) => Promise<unknown>>} Works */
   const command = /** @type {Works} */ (commands)[task];
-  if (command) return command(network, values, asker);
+  if (command) return command(network, values, asker, (/** @type {object} */ part) => reply({ id, part }));
   if (!networks[network]) throw new Error(`there is no network ${network}`);
   const kind = `${asker} ${task} ${network}`;
   newest.set(kind, id);
