@@ -46,7 +46,7 @@ export const see = {
       const text = element("span");
       const button = element(
         "button",
-        { type: "button", "aria-pressed": "false", onclick: () => choose(shown[nth]) },
+        { type: "button", "aria-pressed": "false", hidden: true, onclick: () => choose(shown[nth]) },
         canvas,
         text,
       );
@@ -57,7 +57,7 @@ export const see = {
       { class: "lab-tiles", role: "group", "aria-label": "maps of this stage" },
       ...tiles.map(({ button }) => button),
     );
-    const heading = element("h3", {});
+    const heading = element("h3", {}, "The maps that answer most strongly");
     const field = element("input", { type: "number", min: 0, step: 1, size: 5, "aria-label": "number of a map" });
     field.addEventListener("change", () => {
       const { count } = layer();
