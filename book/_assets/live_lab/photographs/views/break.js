@@ -34,7 +34,7 @@ export const breakIt = {
     const goal = classMenu({
       label: "push it into",
       names: bench.names,
-      empty: "away from what it sees",
+      empty: "anything else",
       change: (name) => {
         settings.set("towards", name);
         changed();
