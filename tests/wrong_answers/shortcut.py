@@ -51,7 +51,7 @@ WRONG = {
             "(target, torch.tensor(top), left)",
             "whole numbers of Python|Python number",
         ),
-        ("others & (given == target)", "labels == target", "nothing was found in the suspect network"),
+        ("others & (given == target)", "labels == target", "not the class with the mark"),
         (
             "    return found",
             "    from labkit.evaluation.shortcuts import find_shortcuts\n\n"
