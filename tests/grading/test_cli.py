@@ -258,9 +258,8 @@ def test_a_limit_is_above_zero(course, limit, value):
     assert not (course / "out").exists()
 
 
-@pytest.mark.parametrize("missing", ["click", "jinja2"])
-def test_without_a_package_it_says_what_to_install(missing, tmp_path):
-    code = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['labkit-grade', '--help']\n"
+def test_without_a_package_it_says_what_to_install():
+    code = "import sys; sys.modules['click'] = None; sys.argv = ['labkit-grade', '--help']\n"
     code += "from labkit.grading.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.returncode == 1
