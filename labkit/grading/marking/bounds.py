@@ -5,8 +5,6 @@ exception where Python can still raise one; where it cannot, within one long ins
 `schedule` goes on without what it was at.
 """
 
-import math
-import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -38,15 +36,16 @@ def at_most(seconds: float) -> Iterator[None]:
     def stop(*_: Any) -> None:
         raise TooLong(f"it took more than {seconds:g} seconds")
 
-    used = os.times()
-    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    end = math.ceil(used.user + used.system + seconds + GRACE)
     before = signal.signal(signal.SIGPROF, stop)
-    resource.setrlimit(resource.RLIMIT_CPU, (end, hard))
+    # By default this signal ends the process. A timer counts from now; the kernel's limit of processor time would count
+    # from the process's start, by another clock than the one that a process can read.
+    ending = signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds + GRACE)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGPROF, before)
+        signal.signal(signal.SIGVTALRM, ending)
