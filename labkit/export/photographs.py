@@ -10,7 +10,8 @@ import io
 import json
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,8 @@ PHOTOS = {
 HALVED = 20_000  # tensors of at least so many numbers travel as float16
 
 
-class Photographs(NamedTuple):
+@dataclass(frozen=True)
+class Photographs:
     """The files of a network for photographs.
 
     Attributes:
