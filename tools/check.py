@@ -18,10 +18,12 @@ from typing import NamedTuple
 
 from tools.environment import javascript
 from tools.environment.debian import install
+from tools.test_outcomes import worth_a_look
 from tools.website.build_book import INDEX, build_book
 from tools.website.chromium import find_chromium
 
 ROOT = Path(__file__).parents[1]
+REPORTS = ROOT / "_build" / "check"  # what pytest wrote of each step, as JUnit's XML
 
 
 class Step(NamedTuple):
@@ -111,7 +113,7 @@ def _print_marked(lines: int) -> None:
 
 
 def summarise(results: list[tuple[str, float, bool | str]], seconds: float) -> None:
-    """Print the table of steps, then what was not run and why, then one closing line."""
+    """Print the table of steps, then what was not run and why, tests to look at, and one closing line."""
     print(f"\n{'step':<22}{'seconds':>9}  result")
     for name, took, outcome in results:
         print(f"{name:<22}{took:>9.1f}  {'passed' if outcome is True else 'not run' if outcome else 'FAILED'}")
@@ -119,6 +121,7 @@ def summarise(results: list[tuple[str, float, bool | str]], seconds: float) -> N
     for name, _, outcome in results:
         if isinstance(outcome, str):
             print(f"not run: {name}: {outcome}")
+        print(*(f"{name}: {line}\n" for line in worth_a_look(REPORTS / f"{name}.xml")), sep="", end="")
     passed, failed = (sum(outcome is value for _, _, outcome in results) for value in (True, False))
     print(f"\n{passed} passed, {failed} failed, {len(results) - passed - failed} skipped", flush=True)
 
@@ -135,10 +138,14 @@ def command(*arguments: str, **environment: str) -> bool:
     return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, env=os.environ | environment).returncode == 0
 
 
-def two_at_a_time(*arguments: str) -> bool:
+def two_at_a_time(step: str, *arguments: str) -> bool:
     """Run pytest in two processes with a thread each: two threads that wait for each other would gain far less."""
     one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return command("pytest", "-n", "2", *arguments, **one)
+    return command("pytest", "-n", "2", f"--junitxml={REPORTS / step}.xml", *arguments, **one)
+
+
+# A busy machine can starve a browser or a box. A test that fails is tried once more; the summary names it in any case.
+TWICE = ("--reruns", "1")
 
 
 def data_sets() -> bool | str:
@@ -176,14 +183,15 @@ def stripped() -> bool | str:
 
 
 def quick_tests() -> bool:
-    return two_at_a_time("-p", "no:nbval", "--dist=loadfile", "-m", "not slow and not browser")
+    return two_at_a_time("pytest", "-p", "no:nbval", "--dist=loadfile", "-m", "not slow and not browser")
 
 
 def all_tests() -> bool:
     reason = None if shutil.which("bwrap") else install("bubblewrap")
     if reason:
         print(f"no bubblewrap here ({reason}): what grades submissions in boxes is skipped")
-    return two_at_a_time("-p", "no:nbval", "--dist=loadfile", "-m", "not browser", "--durations=10")
+    chosen = ("-p", "no:nbval", "--dist=loadfile", "-m", "not browser", "--durations=10")
+    return two_at_a_time("pytest", *chosen, *TWICE)
 
 
 def run_chapters() -> bool | str:
@@ -198,7 +206,7 @@ def run_chapters() -> bool | str:
         return "there are no chapters"
     nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-W", "default"]
     kept = ["-p", "tools.website.keep_executed", f"--keep-executed={cache_folder(course_state())}"]
-    return two_at_a_time(*nbval, *kept, "--dist=loadfile", "--durations=5", "book")
+    return two_at_a_time("chapters", *nbval, *kept, "--dist=loadfile", "--durations=5", "book")
 
 
 def exercises_in_step() -> bool | str:
@@ -230,7 +238,7 @@ def browser_tests() -> bool | str:
         reason = install("chromium")
         if reason or find_chromium() is None:
             return f"no Chromium here ({reason or 'installed, but not found'})"
-    return two_at_a_time("--dist=loadgroup", "-m", "browser", "--durations=5")
+    return two_at_a_time("browser tests", "--dist=loadgroup", "-m", "browser", "--durations=5", *TWICE)
 
 
 STEPS = (
@@ -253,4 +261,5 @@ STEPS = (
 if __name__ == "__main__":
     if sys.argv[1:] not in ([], ["--quick"]):
         sys.exit(f"usage: python -m tools.check [--quick], got {' '.join(sys.argv[1:])}")
+    shutil.rmtree(REPORTS, ignore_errors=True)  # an earlier run's
     sys.exit(not run_steps(STEPS, quick=sys.argv[1:] == ["--quick"]))
