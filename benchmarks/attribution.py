@@ -1,7 +1,7 @@
 """Gradient maps: labkit.attribution beside captum, and beside the bare passes that each map needs.
 
-Saliency, SmoothGrad, integrated gradients, Grad-CAM and guided backprop on the MNIST and CIFAR-10 networks and on
-EfficientNet-Lite0 at 224 pixels, on the same images, in one process, one thread. The bare passes are forward and
+Saliency, SmoothGrad, integrated gradients, Grad-CAM and guided backpropagation on the MNIST and CIFAR-10 networks and
+on EfficientNet-Lite0 at 224 pixels, on the same images, in one process, one thread. The bare passes are forward and
 backward passes of the network on as many images, in the same batches, with nothing around them. The maps are compared
 where both libraries compute the same.
 """
@@ -102,7 +102,7 @@ def contenders(name: str, options: Options) -> dict[str, tuple[Callable, Callabl
             lambda: bare_to_layer(model, layer, images, classes),
             True,
         ),
-        "guided backprop": (
+        "guided backpropagation": (
             lambda: guided_backprop(model, images, classes),
             captum("GuidedBackprop"),
             lambda: bare(model, images, classes),

@@ -22,8 +22,8 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks._race import Options, Race, Run, race, run
 from tools.website.chromium import ARGUMENTS, find_chromium
 
-PAGE = Path(__file__).parents[1] / "_build/html/lab/19_live_lab.html"
-PHOTO_PAGE = PAGE.with_name("20_your_photo.html")
+PAGE = Path(__file__).parents[1] / "_build/html/lab/live_lab.html"
+PHOTO_PAGE = PAGE.with_name("your_photo.html")
 STROKE = [(0.2, 0.2), (0.7, 0.18), (0.6, 0.4), (0.5, 0.6), (0.42, 0.9)]
 DRAWING = "drawing to probabilities"
 # question -> the worker's task, its options, and the most milliseconds that the best answer may take

@@ -14,7 +14,7 @@ from labkit.files import write_bytes
 from tools.website.chromium import ARGUMENTS, find_chromium
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "_build/html/lab/19_live_lab.html"
+PAGE = ROOT / "_build/html/lab/live_lab.html"
 PICTURE = ROOT / "docs/train.webp"
 SIZE = ViewportSize(width=1280, height=760)
 PATIENCE = 600_000  # milliseconds

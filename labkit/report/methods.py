@@ -48,7 +48,7 @@ def kinds(subject: Subject) -> dict[str, Kind]:
         "smoothgrad": Kind("SmoothGrad", "09_saliency_and_smoothgrad", SAMPLES * GRADIENT),
         "integrated_gradients": Kind("integrated gradients", "10_beyond_the_gradient", SAMPLES * GRADIENT),
         "grad_cam": Kind("Grad-CAM", "10_beyond_the_gradient", GRADIENT),
-        "guided_backprop": Kind("guided backprop", "10_beyond_the_gradient", GRADIENT),
+        "guided_backprop": Kind("guided backpropagation", "10_beyond_the_gradient", GRADIENT),
         "occlusion": Kind("occlusion", "08_occlusion", positions),
     }
     return {name: known[name] for name in subject.methods}
@@ -71,7 +71,7 @@ def method_of(subject: Subject, name: str) -> Method:
         return partial(grad_cam, layer=subject.layer)
     if name == "guided_backprop":
         if not any(isinstance(module, nn.ReLU | nn.ReLU6) for module in subject.model.modules()):
-            raise ValueError("guided backprop does not apply: the network has no ReLU as a layer of its own")
+            raise ValueError("guided backpropagation does not apply: the network has no ReLU as a layer of its own")
         return guided_backprop
     if name == "occlusion":
         return partial(_lost, subject)

@@ -53,7 +53,7 @@ def methods(name: str) -> dict[str, Callable[..., Tensor]]:
         "integrated gradients": partial(integrated_gradients, baseline=fill, steps=25),
         "integrated gradients, signed": signed,
         "Grad-CAM": grad_cam,
-        "guided backprop": guided_backprop,
+        "guided backpropagation": guided_backprop,
         "occlusion": occluded,
         "edges": edges,
         "random order": random_order,

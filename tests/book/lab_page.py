@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from labkit import data
 from tests.book.browsing import BOOK, inside
 
-PAGE = BOOK / "lab/19_live_lab.html"
+PAGE = BOOK / "lab/live_lab.html"
 NETWORKS = ("mnist", "mnist-robust")
 VIEWS = ("activations", "saliency", "occlusion", "attack", "certify", "ideal", "kernel")
 SEVEN = [(0.2, 0.2), (0.7, 0.18), (0.6, 0.4), (0.5, 0.6), (0.42, 0.9)]  # on the pad, which is 1 wide and high

@@ -448,7 +448,7 @@ def test_with_a_finger_on_a_dark_phone(browser):
 
 
 def test_over_http(browser):
-    with served(BOOK) as address, opened(browser, f"{address}/lab/19_live_lab.html") as tab:
+    with served(BOOK) as address, opened(browser, f"{address}/lab/live_lab.html") as tab:
         draw(tab, SEVEN)
         expect(verdict(tab, "robust")).to_have_text("7")
 

@@ -29,7 +29,7 @@ def test_a_chapter_leads_to_the_same_state_in_the_lab(browser):
         expect(panel.locator("output.lab-words").first).to_contain_text("Fooled: it now sees a")
         tab.get_by_role("button", name="pick a test 3").click()
         link = tab.get_by_role("link", name="Open this in the live lab")
-        eventually(lambda: link.get_attribute("href") == "../lab/19_live_lab.html#attack&digit=3&eps=0.5")
+        eventually(lambda: link.get_attribute("href") == "../lab/live_lab.html#attack&digit=3&eps=0.5")
         assert tab.evaluate("location.hash") == "", "a chapter keeps its own address"
         before = digit(tab)
         link.click()
@@ -54,10 +54,10 @@ def test_nobody_is_kept_out_of_a_view(browser, scheme):
 
 def test_without_javascript_a_chapter_links_to_the_lab(browser):
     with opened(browser, CHAPTER.as_uri(), start=False, java_script_enabled=False) as tab:
-        expect(tab.locator(".live-lab a")).to_have_attribute("href", "../lab/19_live_lab.html")
+        expect(tab.locator(".live-lab a")).to_have_attribute("href", "../lab/live_lab.html")
 
 
-YOURS, SIXTEEN = BOOK / "lab/20_your_photo.html", BOOK / "attacks/16_any_image_into_any_class.html"
+YOURS, SIXTEEN = BOOK / "lab/your_photo.html", BOOK / "attacks/16_any_image_into_any_class.html"
 
 
 def test_a_chapter_breaks_its_photo_and_leads_to_the_same_state_in_the_lab(browser):
@@ -70,7 +70,7 @@ def test_a_chapter_breaks_its_photo_and_leads_to_the_same_state_in_the_lab(brows
         expect(rows).to_have_count(3, timeout=300_000)
         expect(tab.locator(".lab-panel-break output.lab-words").first).to_contain_text("Fooled: it sees flamingo.")
         link = tab.get_by_role("link", name="Open this in the live lab")
-        address = "../lab/19_live_lab.html#photographs&view=break&photo=cat&towards=flamingo"
+        address = "../lab/live_lab.html#photographs&view=break&photo=cat&towards=flamingo"
         eventually(lambda: link.get_attribute("href") == address)
         assert tab.evaluate("location.hash") == "", "a chapter keeps its own address"
         assert tab.evaluate("Object.keys(labFiles).includes('mnist.onnx')") is False, "no network that is not needed"

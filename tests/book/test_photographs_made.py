@@ -120,7 +120,7 @@ def test_it_ends_in_another_class_and_what_undoes_it_is_shown(bench):
     assert rows[0][1].startswith("tiger cat, ")
     assert rows[0][2].startswith("flamingo, ")
     assert panel.locator(".lab-fooled").count() == 1
-    page = (ROOT / "book/lab/20_your_photo.md").read_text()
+    page = (ROOT / "book/lab/your_photo.md").read_text()
     captions = panel.locator("figcaption").all_inner_texts()
     shares = [round(float(caption.rpartition(", ")[2].rstrip("%"))) for caption in captions if caption.endswith("%")]
     before, after, at_random = shares[:3]

@@ -13,19 +13,19 @@ from labkit.report.subject import subject_of
 from tests.report.conftest import small
 
 SIDE = 64
-NO_RELU = "guided backprop does not apply"
+NO_RELU = "guided backpropagation does not apply"
 # Name -> what the page says that it cannot do, the beginning of each sentence.
 NETWORKS = {
     "torchvision:resnet18": [],
     "torchvision:densenet121": [],
-    "torchvision:googlenet": [f"guided backprop: {NO_RELU}"],
+    "torchvision:googlenet": [f"guided backpropagation: {NO_RELU}"],
     "torchvision:mobilenet_v3_small": [],
     "torchvision:vgg11": [],
-    "torchvision:convnext_tiny": [f"guided backprop: {NO_RELU}"],
+    "torchvision:convnext_tiny": [f"guided backpropagation: {NO_RELU}"],
     "timm:efficientnet_lite0": [],
     "timm:vit_tiny_patch16_224": [
         "Grad-CAM: Grad-CAM does not apply: from 'patch_embed.proj' on, the network is a grid of tokens",
-        f"guided backprop: {NO_RELU}",
+        f"guided backpropagation: {NO_RELU}",
     ],
 }
 

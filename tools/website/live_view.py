@@ -21,7 +21,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 from tools.website import pack_live_lab
 
-LAB = "lab/19_live_lab"
+LAB = "lab/live_lab"
 PHOTOGRAPHS = "photographs"
 BENCHES = {
     "train": "Train a network of your own in the live lab, break it, and harden it",

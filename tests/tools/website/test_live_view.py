@@ -30,7 +30,7 @@ def build(tmp_path, monkeypatch):
         source = tmp_path / "source"
         source.mkdir()
         (source / "conf.py").write_text(CONFIGURATION)
-        pages = {"index": "# Book\n\n```{toctree}\n:glob:\n*\nlab/*\n```\n", "lab/19_live_lab": "# Lab\n"} | pages
+        pages = {"index": "# Book\n\n```{toctree}\n:glob:\n*\nlab/*\n```\n", "lab/live_lab": "# Lab\n"} | pages
         for name, text in pages.items():
             (source / name).parent.mkdir(exist_ok=True)
             (source / f"{name}.md").write_text(text)
@@ -46,8 +46,8 @@ def test_a_view_has_its_state_a_link_to_the_lab_and_the_script(build):
     page, warnings = build(chapter="# Chapter\n\n```{live-view} attack&digit=7&eps=0.15\n```\n", plain="# Plain\n")
     assert not warnings
     assert 'data-state="attack&amp;digit=7&amp;eps=0.15"' in page("chapter")
-    assert 'data-lab="lab/19_live_lab.html"' in page("chapter")
-    assert '<a href="lab/19_live_lab.html">the live lab</a>' in page("chapter"), "for readers without JavaScript"
+    assert 'data-lab="lab/live_lab.html"' in page("chapter")
+    assert '<a href="lab/live_lab.html">the live lab</a>' in page("chapter"), "for readers without JavaScript"
     assert re.search(r'<script defer="defer" src="_static/lab/page/lab\.js', page("chapter"))
     assert "lab/page/lab.css" in page("chapter")
     assert "lab/page/" not in page("plain"), "pages without a view load nothing"
@@ -79,7 +79,7 @@ def test_an_unknown_view_of_photographs_is_refused(build):
 def test_the_bench_that_trains_is_a_link(build):
     page, warnings = build(chapter="# Chapter\n\n```{live-view} train&norm=yes\n```\n")
     assert not warnings
-    assert '<a href="lab/19_live_lab.html#train&amp;norm=yes">Train a network of your own' in page("chapter")
+    assert '<a href="lab/live_lab.html#train&amp;norm=yes">Train a network of your own' in page("chapter")
     assert "data-state" not in page("chapter")
 
 

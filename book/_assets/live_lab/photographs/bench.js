@@ -12,7 +12,7 @@
 //   bench.painter   maps and legends; colourPicture and ClassMenu (class_menu.js) are for all views
 //   settings        what the view can be set to; its names must differ from "view", "photo" and "crop"
 //
-// The view's words for the reader stand in a `lab-view-NAME` block of book/lab/19_live_lab.md.
+// The view's words for the reader stand in a `lab-view-NAME` block of book/lab/live_lab.md.
 import palette from "../../../../labkit/plot/palette.json" with { type: "json" };
 import { alertBox } from "../alert.js";
 import { Painter } from "../colours.js";
