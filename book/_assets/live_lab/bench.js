@@ -5,7 +5,8 @@ import { alertBox } from "./alert.js";
 import { SIZE } from "./digit.js";
 import { element } from "./dom.js";
 import { newest } from "./failure.js";
-import { extent, median, verdict } from "./numbers.js";
+import { frame } from "./frame.js";
+import { extent, verdict } from "./numbers.js";
 import { Pad } from "./pad.js";
 import { Bars } from "./probabilities.js";
 import { formatAddress } from "./settings.js";
@@ -20,11 +21,9 @@ const SETTLE = 120; // milliseconds without a change before the slower views fol
 const BLANK =
   "Nothing is drawn, and still each network names a digit: it can choose among ten, and “none” is not one of " +
   "them. What it says here is a preference that it has for no reason you could see.";
-const HELP = [
+const KEYS = [
   ["pad", "arrow keys move the pen, space puts it down or lifts it, Backspace undoes, Escape clears"],
-  ["tabs", "left and right arrow, Home, End"],
   ["maps", "arrow keys go from unit to unit, Page Up and Page Down from map to map"],
-  ["sliders", "arrow keys, Home, End"],
 ];
 
 let count = 0;
@@ -43,7 +42,7 @@ export class Bench {
   #alert = alertBox("Press “Try again”, or draw on.", () => this.retry());
   #gone = new AbortController();
   #blank = element("p", { class: "lab-blank", hidden: true }, BLANK);
-  #speed = element("p", { class: "lab-timings" });
+  #frame;
 
   /** @param {{ engine: Engine, views: View[], names?: string[], moved?: (address: string) => void }} options `names` are
    *  the networks that are looked at, `moved` hears of each new address */
@@ -82,27 +81,18 @@ export class Bench {
       this.retry();
     };
     engine.addEventListener("networks", changed, { signal: this.#gone.signal });
-    const left = element(
-      "section",
-      { class: "lab-left", "aria-label": "the digit, and what the networks see in it" },
-      ...this.pad.content,
-      ...this.bars.content,
-      this.#blank,
-    );
-    const right = element(
-      "section",
-      { class: "lab-right", "aria-label": "views of the digit" },
-      ...this.#tabs.content,
-      this.#alert.element,
-      ...this.#tabs.panels,
-    );
-    const help = element(
-      "details",
-      { class: "lab-help" },
-      element("summary", {}, "Keyboard"),
-      element("dl", {}, ...HELP.flatMap(([what, keys]) => [element("dt", {}, what), element("dd", {}, keys)])),
-    );
-    this.content = [element("div", { class: "lab-bench" }, left, right), help, this.#speed];
+    this.#frame = frame({
+      left: {
+        label: "the digit, and what the networks see in it",
+        content: [...this.pad.content, ...this.bars.content, this.#blank],
+      },
+      right: {
+        label: "views of the digit",
+        content: [...this.#tabs.content, this.#alert.element, ...this.#tabs.panels],
+      },
+      keys: KEYS,
+    });
+    this.content = this.#frame.content;
   }
 
   /** What is known of a network. @param {string} name */
@@ -131,7 +121,7 @@ export class Bench {
    *  @param {object} values @param {(part: any) => void} [progress] */
   async ask(name, task, network, values, progress) {
     const answer = await this.engine.timed(name, task, network, values, { asker: this.id, progress });
-    this.#speed.textContent = summary(this.engine.timings);
+    this.#frame.tell(this.engine.timings);
     return answer;
   }
 
@@ -224,10 +214,4 @@ export class Bench {
     const { shown } = this.#tabs;
     return shown ? formatAddress(shown.view.name, { ...this.pad.pairs(), ...shown.settings.pairs() }) : "";
   }
-}
-
-/** @param {Record<string, number[]>} timings */
-function summary(timings) {
-  const parts = Object.entries(timings).map(([what, values]) => `${what} ${median(values).toFixed(0)} ms`);
-  return `Computed in this page, on your machine: ${parts.join(" · ")}`;
 }

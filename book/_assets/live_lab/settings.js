@@ -1,11 +1,14 @@
 // What a reader can set in a view, and how it stands in the page's address: #attack&digit=7&eps=0.15
+import { slider } from "./dom.js";
 
 /** One setting: where it begins, and which value a text from an address stands for (undefined for none).
- *  @typedef {{ initial: any, read(text: string): any }} Setting */
+ *  @typedef {{ initial: any, min?: number, max?: number, read(text: string): any }} Setting */
 
 /** A number from `min` to `max`. @param {number} initial @param {{ min: number, max: number }} bounds */
 export const number = (initial, { min, max }) => ({
   initial,
+  min,
+  max,
   read(/** @type {string} */ text) {
     const value = text.trim() === "" ? NaN : Number(text);
     return value >= min && value <= max ? value : undefined;
@@ -78,6 +81,26 @@ export class Settings {
     );
     return Object.fromEntries(differing.map(([name]) => [name, String(this.get(name))]));
   }
+}
+
+/** A slider for one of these settings, which must be a number; `changed` hears of what the reader does with it.
+ *  @param {Settings} settings @param {string} name
+ *  @param {{ label?: string, step: number, text?: (value: number) => string, changed?: () => void }} options */
+export function settingSlider(settings, name, { label = name, step, text, changed }) {
+  const { min, max } = settings.known[name];
+  if (min === undefined || max === undefined) throw new Error(`the setting ${name} is not a number`);
+  const made = slider(label, {
+    min,
+    max,
+    step,
+    text,
+    change: (value) => {
+      settings.set(name, value);
+      changed?.();
+    },
+  });
+  settings.show(name, made.show);
+  return made;
 }
 
 /** @param {string} hash such as "#attack&digit=7" @returns {{ view: string, pairs: Record<string, string> }} */

@@ -18,7 +18,8 @@ import { alertBox } from "../alert.js";
 import { Painter } from "../colours.js";
 import { element } from "../dom.js";
 import { newest } from "../failure.js";
-import { best, median } from "../numbers.js";
+import { frame } from "../frame.js";
+import { best } from "../numbers.js";
 import { formatAddress } from "../settings.js";
 import { Tabs } from "../tabs.js";
 import { Chooser } from "./chooser.js";
@@ -35,11 +36,7 @@ import { where } from "./views/where.js";
 /** @import {Chosen} from "./chooser.js" */
 
 export const VIEWS = [see, where, breakIt, imagine, digit];
-const HELP = [
-  ["photo", "arrow keys move the crop, + and − change its size, Home puts it back"],
-  ["tabs", "left and right arrow, Home, End"],
-  ["sliders", "arrow keys, Home, End"],
-];
+const KEYS = [["photo", "arrow keys move the crop, + and − change its size, Home puts it back"]];
 
 let count = 0;
 
@@ -50,7 +47,7 @@ export class PhotographBench {
   logits = new Float32Array();
   #alert = alertBox("Press “Try again”, or choose another photo.", () => this.retry());
   #saved = element("span", { class: "lab-label", role: "status" });
-  #speed = element("p", { class: "lab-timings" });
+  #frame;
 
   /** @param {{ engine: Engine, network: string, beside: string | null, photos: Record<string, string>,
    *            views?: PhotographView[], moved?: (address: string) => void }} options `network` is looked into, `beside`
@@ -85,32 +82,29 @@ export class PhotographBench {
         return this.#refresh();
       },
     });
-    const left = element(
-      "section",
-      { class: "lab-left", "aria-label": "the photo, and what the networks see in it" },
-      ...this.chooser.content,
-      ...this.says.content,
+    const save = element(
+      "button",
+      { type: "button", onclick: () => this.#save().catch(this.failed) },
+      "Save these pictures",
     );
-    const right = element(
-      "section",
-      { class: "lab-right", "aria-label": "views of the photo" },
-      ...this.tabs.content,
-      this.#alert.element,
-      ...this.tabs.panels,
-      element(
-        "div",
-        { class: "lab-controls" },
-        element("button", { type: "button", onclick: () => this.#save().catch(this.failed) }, "Save these pictures"),
-        this.#saved,
-      ),
-    );
-    const help = element(
-      "details",
-      { class: "lab-help" },
-      element("summary", {}, "Keyboard"),
-      element("dl", {}, ...HELP.flatMap(([what, keys]) => [element("dt", {}, what), element("dd", {}, keys)])),
-    );
-    this.content = [element("div", { class: "lab-bench lab-photographs" }, left, right), help, this.#speed];
+    this.#frame = frame({
+      left: {
+        label: "the photo, and what the networks see in it",
+        content: [...this.chooser.content, ...this.says.content],
+      },
+      right: {
+        label: "views of the photo",
+        content: [
+          ...this.tabs.content,
+          this.#alert.element,
+          ...this.tabs.panels,
+          element("div", { class: "lab-controls" }, save, this.#saved),
+        ],
+      },
+      keys: KEYS,
+      style: "lab-photographs",
+    });
+    this.content = this.#frame.content;
   }
 
   /** The class that the network sees. */
@@ -123,8 +117,7 @@ export class PhotographBench {
    *  @param {(part: any) => void} [progress] */
   async ask(name, task, values, progress) {
     const answer = await this.engine.timed(name, task, this.network, values, { asker: this.id, progress });
-    const parts = Object.entries(this.engine.timings).map(([what, times]) => `${what} ${median(times).toFixed(0)} ms`);
-    this.#speed.textContent = `Computed in this page, on your machine: ${parts.join(" · ")}`;
+    this.#frame.tell(this.engine.timings);
     return answer;
   }
 

@@ -1,7 +1,7 @@
 // The reader's digit, attacked: every pixel may move by eps, and each network gets the change that was made against it.
-import { DIGITS, element, menu, slider } from "../dom.js";
+import { DIGITS, element, menu } from "../dom.js";
 import { verdict } from "../numbers.js";
-import { choice, number } from "../settings.js";
+import { choice, number, settingSlider } from "../settings.js";
 
 /** @import {View} from "../types.js" */
 /** @typedef {{ image: Float32Array, before: Float32Array, logits: Float32Array, eps?: number | null }} Found */
@@ -47,23 +47,13 @@ export const attack = {
         changed();
       },
     );
-    const strength = slider("eps", {
-      min: 0,
-      max: MOST,
-      step: 0.01,
-      text: (value) => value.toFixed(2),
-      change: (value) => {
-        settings.set("eps", value);
-        changed();
-      },
-    });
+    const strength = settingSlider(settings, "eps", { step: 0.01, text: (value) => value.toFixed(2), changed });
     const showDistance = (/** @type {string} */ value) => {
       reach.show(value);
       strength.element.hidden = value === "least";
     };
     settings.show("towards", goal.show);
     settings.show("distance", showDistance);
-    settings.show("eps", strength.show);
     const picture = (/** @type {string} */ label) => bench.painter.picture(label, bench.size);
     const { parts, words, content } = bench.rows(
       () => ({ before: picture("your digit"), change: picture("the change"), after: picture("what it sees now") }),

@@ -1,7 +1,7 @@
 // A network that comes with a proof: no change of at most eps can alter what it reads, beside an attack on the ordinary one.
-import { element, slider } from "../dom.js";
+import { element } from "../dom.js";
 import { verdict } from "../numbers.js";
-import { number } from "../settings.js";
+import { number, settingSlider } from "../settings.js";
 
 /** @import {View} from "../types.js" */
 
@@ -27,17 +27,11 @@ export const certify = {
     };
     const note = element("p", { class: "lab-note", role: "status" });
     const load = element("button", { type: "button", onclick: start }, "Load the certified network");
-    const strength = slider("eps", {
-      min: 0,
-      max: MOST,
+    const strength = settingSlider(settings, "eps", {
       step: 0.01,
       text: (value) => value.toFixed(2),
-      change: (value) => {
-        settings.set("eps", value);
-        update().catch(bench.failed);
-      },
+      changed: () => update().catch(bench.failed),
     });
-    settings.show("eps", strength.show);
     const offer = element("div", { class: "lab-offer" }, load, note);
     const pictures = (/** @type {Record<string, import("../colours.js").Picture>} */ parts) =>
       element("div", { class: "lab-pictures" }, ...Object.values(parts).map(({ figure }) => figure));

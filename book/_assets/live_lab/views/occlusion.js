@@ -1,7 +1,7 @@
 // A grey window at every position: how far ahead the digit still is. Point at the map to see the occluded digit.
-import { element, slider } from "../dom.js";
+import { element } from "../dom.js";
 import { best, clamp, margin, verdict } from "../numbers.js";
-import { number } from "../settings.js";
+import { number, settingSlider } from "../settings.js";
 
 /** @import {View} from "../types.js" */
 /** @typedef {{ logits: Float32Array, across: number, digit: number, margins: Float32Array }} Result */
@@ -19,18 +19,14 @@ export const occlusion = {
 
   build(bench, settings) {
     const { width, height } = bench.size;
-    const size = slider("window", {
-      min: 3,
-      max: 12,
+    const size = settingSlider(settings, "window", {
       step: 1,
       text: (value) => `${value} × ${value}`,
-      change: (value) => {
-        settings.set("window", value);
+      changed: () => {
         place = null;
         update().catch(bench.failed);
       },
     });
-    settings.show("window", size.show);
     /** @type {Record<string, Result>} */
     const results = {};
     /** The window's upper left corner. @type {[row: number, column: number] | null} */

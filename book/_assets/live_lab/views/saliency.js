@@ -1,7 +1,7 @@
 // The gradient of a digit's logit, and its mean over noisy copies, for both networks.
-import { DIGITS, element, menu, slider } from "../dom.js";
+import { DIGITS, element, menu } from "../dom.js";
 import { extent, verdict } from "../numbers.js";
-import { choice, number } from "../settings.js";
+import { choice, number, settingSlider } from "../settings.js";
 
 /** @import {Picture} from "../colours.js" */
 /** @import {View} from "../types.js" */
@@ -27,18 +27,13 @@ export const saliency = {
         changed();
       },
     );
-    const amount = slider("noise of SmoothGrad", {
-      min: 0,
-      max: 0.5,
+    const amount = settingSlider(settings, "noise", {
+      label: "noise of SmoothGrad",
       step: 0.05,
       text: (value) => value.toFixed(2),
-      change: (value) => {
-        settings.set("noise", value);
-        changed();
-      },
+      changed,
     });
     settings.show("logit", which.show);
-    settings.show("noise", amount.show);
     const picture = (/** @type {string} */ label) => bench.painter.picture(label, bench.size);
     const { parts, content } = bench.rows(() => ({
       digit: picture("your digit"),

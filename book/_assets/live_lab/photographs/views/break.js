@@ -1,9 +1,9 @@
 // The reader's photo, attacked: pushed away from what the network sees, or into any class; and what undoes it.
 import { chart } from "../../chart.js";
-import { element, slider } from "../../dom.js";
+import { element } from "../../dom.js";
 import { newest } from "../../failure.js";
 import { best, percent, probabilities } from "../../numbers.js";
-import { number, word } from "../../settings.js";
+import { number, settingSlider, word } from "../../settings.js";
 import { classMenu } from "../class_menu.js";
 import { colourPicture } from "../colour_picture.js";
 import { asJpeg, differing, shifted } from "../cures.js";
@@ -41,17 +41,11 @@ export const breakIt = {
       },
     });
     settings.show("towards", goal.show);
-    const strength = slider("eps", {
-      min: 0,
-      max: 16,
+    const strength = settingSlider(settings, "eps", {
       step: 0.5,
       text: (value) => `${value} / ${LEVELS}`,
-      change: (value) => {
-        settings.set("eps", value);
-        changed();
-      },
+      changed,
     });
-    settings.show("eps", strength.show);
     const stop = element("button", { type: "button", disabled: true, onclick: () => bench.stop() }, "Stop");
     const pictures = {
       photo: colourPicture("the photo", bench.size),
@@ -68,28 +62,9 @@ export const breakIt = {
       text: (value) => `${Math.round(100 * value)}%`,
     });
     const table = cureTable();
-    const quality = slider("JPEG quality", {
-      min: 5,
-      max: 100,
-      step: 5,
-      text: String,
-      change: (value) => {
-        settings.set("quality", value);
-        cure(undefined);
-      },
-    });
-    settings.show("quality", quality.show);
-    const shift = slider("shift", {
-      min: 0,
-      max: 40,
-      step: 1,
-      text: (value) => `${value} pixels`,
-      change: (value) => {
-        settings.set("shift", value);
-        cure(undefined);
-      },
-    });
-    settings.show("shift", shift.show);
+    const again = () => cure(undefined);
+    const quality = settingSlider(settings, "quality", { label: "JPEG quality", step: 5, changed: again });
+    const shift = settingSlider(settings, "shift", { step: 1, text: (value) => `${value} pixels`, changed: again });
 
     /** A class and how likely it is. @param {Float32Array} logits */
     const says = (logits) => {

@@ -1,9 +1,9 @@
 // A photographed digit for the networks that read handwriting: what is done to the photo first is shown, and can be moved.
 import { SIZE } from "../../digit.js";
-import { element, slider } from "../../dom.js";
+import { element } from "../../dom.js";
 import { extent } from "../../numbers.js";
 import { Bars } from "../../probabilities.js";
-import { choice, number } from "../../settings.js";
+import { choice, number, settingSlider } from "../../settings.js";
 import { centred, cut, darkOnBright, grey, inked } from "../as_digit.js";
 
 /** @import {PhotographView} from "../../types.js" */
@@ -40,30 +40,16 @@ export const digit = {
         changed();
       },
     });
-    /** @param {string} name @param {string} label @param {{ min: number, max: number, step: number, text: (value: number) => string }} options */
-    const control = (name, label, options) => {
-      const made = slider(label, {
-        ...options,
-        change: (value) => {
-          settings.set(name, value);
-          changed();
-        },
-      });
-      settings.show(name, made.show);
-      return made.element;
-    };
+    /** @param {string} name @param {string} label @param {number} step @param {(value: number) => string} text */
+    const control = (name, label, step, text) => settingSlider(settings, name, { label, step, text, changed }).element;
     const places = (/** @type {number} */ value) => `${value > 0 ? "+" : ""}${value}`;
+    const percent = (/** @type {number} */ value) => `${Math.round(100 * value)}%`;
     const controls = [
       element("label", { class: "lab-check" }, invert, element("span", {}, "invert: the digit is dark on bright")),
-      control("from", "ink begins at", {
-        min: 0,
-        max: 0.9,
-        step: 0.05,
-        text: (value) => `${Math.round(100 * value)}%`,
-      }),
-      control("right", "move right", { min: -10, max: 10, step: 1, text: places }),
-      control("down", "move down", { min: -10, max: 10, step: 1, text: places }),
-      control("size", "size", { min: 0.5, max: 2, step: 0.05, text: (value) => `${Math.round(100 * value)}%` }),
+      control("from", "ink begins at", 0.05, percent),
+      control("right", "move right", 1, places),
+      control("down", "move down", 1, places),
+      control("size", "size", 0.05, percent),
     ];
 
     async function update() {

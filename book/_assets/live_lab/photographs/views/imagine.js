@@ -2,7 +2,7 @@
 import { chart } from "../../chart.js";
 import { element, menu, slider } from "../../dom.js";
 import { best, clamp, percent, probabilities } from "../../numbers.js";
-import { choice, number, word } from "../../settings.js";
+import { choice, number, settingSlider, word } from "../../settings.js";
 import { normal } from "../../worker/arithmetic.js";
 import { classMenu } from "../class_menu.js";
 import { colourPicture } from "../colour_picture.js";
@@ -78,9 +78,8 @@ export const imagine = {
       (value) => settings.set("way", value),
     );
     settings.show("way", way.show);
-    const penalties = Object.entries(PENALTIES).map(([name, { label: text, most, step, words: title }]) => {
-      const made = slider(text, { min: 0, max: most, step, change: (value) => settings.set(name, value) });
-      settings.show(name, made.show);
+    const penalties = Object.entries(PENALTIES).map(([name, { label: text, step, words: title }]) => {
+      const made = settingSlider(settings, name, { label: text, step });
       return element("div", { class: "lab-penalty" }, made.element, element("small", { class: "lab-label" }, title));
     });
     const start = element(
