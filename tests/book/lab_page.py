@@ -92,7 +92,7 @@ def ask(tab, task, network, **values):
     )
 
 
-def eventually(condition, seconds=20.0):
+def eventually(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

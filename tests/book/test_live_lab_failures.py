@@ -10,7 +10,7 @@ from tests.book.lab_page import BENCH, SEVEN, begin, digit, draw, eventually, op
 from tools.website.fetch_assets import as_script
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 PROVOKED = ("That failed", "The networks stopped", "not enough memory", "Error", "console: ", "failed request")
 ALTERED = re.compile(r'(labFiles\["mnist\.safetensors"\] = "H4s.{5000})(.)')

@@ -10,7 +10,7 @@ from tests.book.lab_page import begin, digit, eventually, opened, verdict
 from tools.website.fetch_assets import VENDOR
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 CHAPTER = BOOK / "attacks/15_a_small_push.html"
 

@@ -1,5 +1,6 @@
 """The bench for photographs in Chromium: what it makes of a photo, an attack and a class that is grown, is labkit's."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tests.book.lab_page import PAGE, opened
 from tools.website.fetch_assets import VENDOR
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("photographs made")]
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300_000  # milliseconds, for machines that are busy
@@ -165,7 +166,9 @@ def test_a_class_grows_and_the_slider_goes_back(bench):
     panel.get_by_role("combobox", name="grow").fill("flamingo")
     panel.get_by_role("combobox", name="grow").press("Enter")
     panel.get_by_role("button", name="Grow it").click()
-    expect(panel.locator("figcaption").nth(1)).to_contain_text("step 6: flamingo", timeout=PATIENCE)
+    expect(panel.locator("figcaption").nth(1)).to_contain_text(
+        re.compile(r"step ([6-9]|\d\d+): flamingo"), timeout=PATIENCE
+    )
     panel.get_by_role("button", name="Stop").click()
     expect(panel.locator("output.lab-words")).to_contain_text("Stopped.", timeout=PATIENCE)
     panel.get_by_role("slider", name="step").fill("2")

@@ -14,7 +14,7 @@ from tests.book.lab_page import PAGE, opened, verdict
 from tools.website.fetch_assets import VENDOR
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 PROVOKED = ("is not a network", "it was silent", "enough of it")
 PATIENCE = 300_000  # milliseconds, for machines that are busy

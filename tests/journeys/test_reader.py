@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.book.browsing import BOOK
-from tests.book.lab_page import verdict
+from tests.book.lab_page import eventually, verdict
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.browser
@@ -56,11 +56,7 @@ def test_from_the_index_to_a_slider_that_moves(tab):
     assert before
     slider.focus()
     slider.press("End")
-    for _ in range(100):
-        if slider.evaluate(PICTURE) != before:
-            break
-        tab.wait_for_timeout(50)
-    assert slider.evaluate(PICTURE) != before
+    eventually(lambda: slider.evaluate(PICTURE) != before)
 
 
 def test_from_the_index_to_the_live_lab_and_to_a_drawn_digit(tab):
