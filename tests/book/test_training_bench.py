@@ -10,7 +10,7 @@ from torch import nn
 from labkit import data, models
 from labkit.lab_network import lab_network, trained_tensors
 from tests.book.browsing import AXE, OVERFLOW
-from tests.book.lab_page import PAGE, opened, verdict
+from tests.book.lab_page import PAGE, eventually, opened, verdict
 from tools.website.fetch_assets import VENDOR
 
 pytestmark = pytest.mark.browser
@@ -31,6 +31,14 @@ def bench(browser):
 
 def idle(tab):
     tab.wait_for_function("!liveLab.whole.train.running", timeout=PATIENCE)
+
+
+def choose(tab, choices):
+    """Open the bench that trains with these choices for network A."""
+    tab.evaluate("choices => (location.hash = `#train&${choices}`)", choices)
+    taken = """choices => liveLab.whole.shown === "train" && choices.split("&").map(each => each.split("="))
+        .every(([name, value]) => liveLab.whole.train.settings.get(name) === value)"""
+    tab.wait_for_function(taken, arg=choices, timeout=PATIENCE)
 
 
 def uniform(seed):
@@ -104,16 +112,18 @@ def trained(network, digits, order, total):
 def test_a_network_is_trained_kept_found_out_and_hardened(bench, tmp_path):
     train = bench.get_by_role("button", name="Train", exact=True)
     status, room = bench.locator(".lab-status").first, bench.locator(".lab-train")
+    choose(bench, "filters=4&passes=10")  # a training that is not over before it is paused
     train.click()
     bench.wait_for_function("liveLab.whole.train.lanes[0].losses.length > 0", timeout=PATIENCE)
     bench.get_by_role("button", name="Pause").click()
     idle(bench)
     bench.evaluate("liveLab.whole.train.pausing")
     paused = bench.evaluate("liveLab.engine.own.A.step")
-    assert 0 < paused < 500
+    assert 0 < paused < 5000
     bench.get_by_role("button", name="One step").click()
     idle(bench)
     assert bench.evaluate("liveLab.engine.own.A.step") == paused + 1
+    choose(bench, "filters=4&passes=1")
     train.click()
     idle(bench)
     expect(status).to_contain_text("of the test digits read correctly")
@@ -162,32 +172,36 @@ def test_a_network_is_trained_kept_found_out_and_hardened(bench, tmp_path):
     assert bench.locator("li.lab-done").count() > 0
 
 
+# What the worker does once it has reported its first steps.
 DIE = {
-    "throws": "() => void setTimeout(() => { throw new Error('enough of it') })",
-    "is gone without a word": "() => close()",
+    "throws": "setTimeout(() => { throw new Error('enough of it') })",
+    "is gone without a word": "close()",
 }
+AFTER = """() => {
+    const post = postMessage;
+    globalThis.postMessage = answer => {
+        post(answer);
+        if (answer.part?.step > 20) DIE;
+    };
+}"""
 
 
 @pytest.mark.parametrize("end", DIE)
 def test_the_worker_dies_while_it_trains(bench, end):
     """A sentence says so, nothing that has been learnt is lost, and training goes on where it was."""
-    bench.evaluate("location.hash = '#train&filters=4&passes=1&shift=0'")
-    bench.wait_for_function("liveLab.whole.shown === 'train'")
-    bench.get_by_role("button", name="Train", exact=True).click()
-    bench.wait_for_function(
-        "(({ step, total }) => step > 20 && step < total)(liveLab.engine.own.A ?? {})", timeout=PATIENCE
-    )
-    before = bench.evaluate("(({ step, seconds }) => ({ step, seconds }))(liveLab.engine.own.A)")
+    choose(bench, "filters=4&passes=1&shift=0")
+    eventually(lambda: bench.evaluate("1") and len(bench.workers) == 1)
+    bench.workers[0].evaluate(AFTER.replace("DIE", DIE[end]))
     bench.evaluate("liveLab.engine.patience = 5000")
-    bench.workers[0].evaluate(DIE[end])
+    bench.get_by_role("button", name="Train", exact=True).click()
     alert = bench.locator(".lab-train .lab-alert")
     expect(alert).to_contain_text("The networks stopped (", timeout=PATIENCE)
     expect(alert).to_contain_text("Nothing is lost, and they start anew. Press “Try again”")
     expect(alert).to_contain_text("What your networks have learnt is kept.")
     idle(bench)
     bench.evaluate("liveLab.engine.patience = 20000")
-    kept = bench.evaluate("liveLab.engine.own.A.step")
-    assert before["step"] <= kept < 500
+    kept = bench.evaluate("(({ step, seconds }) => ({ step, seconds }))(liveLab.engine.own.A)")
+    assert 20 < kept["step"] < 500
     bench.evaluate(
         """() => liveLab.engine.addEventListener("measured", ({ detail }) => (liveLab.first ??= detail.seconds))"""
     )
@@ -195,14 +209,13 @@ def test_the_worker_dies_while_it_trains(bench, end):
     idle(bench)
     expect(alert).to_be_hidden()
     assert bench.evaluate("liveLab.engine.own.A.step") == bench.evaluate("liveLab.engine.own.A.total")
-    assert bench.evaluate("liveLab.first") > before["seconds"], "the seconds begin anew"
+    assert bench.evaluate("liveLab.first") > kept["seconds"], "the seconds begin anew"
     bench.evaluate("delete liveLab.first")
     assert bench.evaluate("liveLab.whole.train.lanes[0].accuracy") > 0.85
 
 
 def test_too_high_a_rate_diverges_and_the_page_says_why(bench):
-    bench.evaluate("location.hash = '#train&rate=10&filters=4&passes=1'")
-    bench.wait_for_function("liveLab.whole.shown === 'train'")
+    choose(bench, "rate=10&filters=4&passes=1")
     bench.get_by_role("button", name="Start over").click()
     idle(bench)
     bench.get_by_role("button", name="Train", exact=True).click()

@@ -111,10 +111,10 @@ test("only the newest value waits, and a failure does not stop the next one", as
     },
     (error) => failures.push(error),
   );
-  const first = work(1);
+  work(1);
   work(2);
-  work(3);
-  await first;
+  await work(3);
+  assert.deepEqual(seen, [1, 3]);
   await work(4);
   assert.deepEqual(seen, [1, 3, 4]);
   assert.equal(failures.length, 1);

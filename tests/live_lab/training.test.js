@@ -3,7 +3,7 @@ import test from "node:test";
 
 import { beginning } from "../../book/_assets/live_lab/worker/own_network.js";
 import { readTensors, writeTensors } from "../../book/_assets/live_lab/worker/safetensors.js";
-import { lossGradient, place, robustness, Training } from "../../book/_assets/live_lab/worker/training.js";
+import { computing, lossGradient, place, robustness, Training } from "../../book/_assets/live_lab/worker/training.js";
 
 const PIXELS = 28 * 28;
 const RECIPE = {
@@ -61,6 +61,12 @@ function turn(most = Infinity) {
 
 const training = digits([20, 60, 190, 230], [0, 0, 1, 1]);
 const trial = digits([10, 200, 210], [0, 1, 0]); // the last one looks like a 1
+
+test("the seconds of training are those of its steps, as if nothing had held them up", () => {
+  assert.equal(computing([]), 0);
+  assert.equal(computing([4, 6, 5]), 15);
+  assert.equal(computing([4, 6, 5, 3_600_000]), 20); // the machine was asleep
+});
 
 test("each pass sees every digit once, and the rate falls evenly to 0", async () => {
   const network = threshold();

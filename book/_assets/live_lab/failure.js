@@ -18,27 +18,30 @@ export function sentence(error, next) {
   return `That failed: ${reason}. ${next}`;
 }
 
-/** A function that does its work for the newest value only, one at a time. Whatever fails is handed to `failed`, and the
- *  next value has its turn all the same.
+/** A function that does its work for the newest value only, one at a time; its promise is kept when nothing is left to do.
+ *  Whatever fails is handed to `failed`, and the next value has its turn all the same.
  *  @template T @param {(value: T) => Promise<void>} work @param {(error: unknown) => void} failed
  *  @returns {(value: T) => Promise<void>} */
 export function newest(work, failed) {
   /** @type {{ value: T } | undefined} */
   let waiting;
-  let busy = false;
-  return async (value) => {
-    waiting = { value };
-    if (busy) return;
-    busy = true;
+  /** @type {Promise<void> | undefined} */
+  let running;
+  const run = async () => {
     while (waiting) {
-      const next = waiting.value;
+      const { value } = waiting;
       waiting = undefined;
       try {
-        await work(next);
+        await work(value);
       } catch (error) {
         failed(error);
       }
     }
-    busy = false;
+    running = undefined;
+  };
+  return (value) => {
+    waiting = { value };
+    running ??= run();
+    return running;
   };
 }

@@ -87,7 +87,7 @@ export interface Own {
   recipe: Recipe;
   facts: OwnFacts;
   state: State;
-  /** How many steps of how many it has made, and in how many seconds. */
+  /** How many steps of how many it has made, and in how many seconds of computing. */
   step: number;
   total: number;
   seconds: number;

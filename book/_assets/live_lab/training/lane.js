@@ -129,7 +129,7 @@ export class Lane {
     const hardened = own.recipe.eps ? `, hardened with attacks of eps ${own.recipe.eps}` : "";
     const parts = [
       `Network ${name}${hardened}: step ${own.step.toLocaleString("en")} of ${own.total.toLocaleString("en")}, ` +
-        `${this.seconds.toFixed(1)} s${loss}${test}.`,
+        `${this.seconds.toFixed(1)} s of computing${loss}${test}.`,
       diagnosis(this),
       this.outdated && !bench.running ? "You have changed its choices: Train or Start over begins anew with them." : "",
     ];

@@ -64,11 +64,13 @@ export const ideal = {
       /** @type {Record<string, Frame[]>} */
       const mine = Object.fromEntries(bench.names.map((name) => [name, []]));
       [frames, follow, grown] = [mine, true, state()];
+      step.show(0);
       const arrived = (/** @type {string} */ name) => (/** @type {Frame} */ frame) => {
         if (frames !== mine) return;
         mine[name].push(frame);
         const at = Math.min(...Object.values(mine).map(({ length }) => length)) - 1;
-        if (!follow || at < 0 || (still.matches && at < STEPS)) return;
+        const wanted = follow ? !still.matches || at === STEPS : step.input.valueAsNumber === at;
+        if (at < 0 || !wanted) return;
         step.show(at);
         show(at);
       };

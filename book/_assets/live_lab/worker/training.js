@@ -1,6 +1,6 @@
 // Training a network of the reader's: which digits a step sees, how they are changed, and how well it reads others.
 import { CORNER, SIZE } from "../digit.js";
-import { best, clamp, probabilities } from "../numbers.js";
+import { best, clamp, median, probabilities } from "../numbers.js";
 import { signStep, uniform } from "./arithmetic.js";
 
 /** @import {OwnNetwork} from "./own_network.js" */
@@ -14,6 +14,7 @@ const MARKED = 7; // the class that wears the corner
 const PAUSE = 300; // milliseconds between two reports
 const TESTED = 100; // digits in one batch of a test
 const TESTS = 2; // of all test digits, in each pass over the training digits
+const INTERRUPTED = 2; // a step that took so many times the usual one was held up by something else
 
 export class Training {
   /** @type {Uint32Array} */
@@ -81,21 +82,23 @@ export class Training {
   /** Go on for so many steps, or to the end. A newer question of this kind pauses it.
    *  @param {number} steps @param {() => object} extra what else a report says @param {Turn} turn */
   async run(steps, extra, { pause, tell }) {
-    let since = { loss: 0, right: 0, of: 0, steps: 0 };
-    let [told, began] = [performance.now(), performance.now()];
+    const nothing = () => ({ loss: 0, right: 0, of: 0, times: /** @type {number[]} */ ([]) });
+    let since = nothing();
+    let told = performance.now();
     let diverged = false;
     const report = (/** @type {Report["test"]} */ test = undefined) => {
-      const now = performance.now();
-      this.seconds += (now - began) / 1000;
-      [told, began] = [now, now];
+      told = performance.now();
+      this.seconds += computing(since.times) / 1000;
       const { step, total, seconds, rate } = this;
-      const means = since.steps && { loss: since.loss / since.steps, accuracy: since.right / since.of };
-      since = { loss: 0, right: 0, of: 0, steps: 0 };
+      const means = since.of && { loss: since.loss / since.times.length, accuracy: since.right / since.of };
+      since = nothing();
       return { step, total, seconds, rate, diverged, ...means, ...(test && { test }), ...extra() };
     };
     for (let left = steps; left > 0 && this.step < this.total && !diverged; left--) {
+      const began = performance.now();
       const { loss, right, of } = await this.advance();
-      since = { loss: since.loss + loss, right: since.right + right, of: since.of + of, steps: since.steps + 1 };
+      since.times.push(performance.now() - began);
+      since = { ...since, loss: since.loss + loss, right: since.right + right, of: since.of + of };
       diverged = !Number.isFinite(loss);
       const due = this.step % Math.ceil(this.each / TESTS) === 0 || this.step === this.total;
       if (due && !diverged) tell(report(await this.examine()));
@@ -116,6 +119,15 @@ export class Training {
       [this.#order[last], this.#order[other]] = [this.#order[other], this.#order[last]];
     }
   }
+}
+
+/** How long steps take to compute. All of them do the same: what took much longer than the usual one was held up by other
+ *  programs, and counts as a usual one. @param {number[]} times of each step */
+export function computing(times) {
+  if (!times.length) return 0;
+  const usual = INTERRUPTED * median(times);
+  const kept = times.filter((time) => time <= usual);
+  return (times.length * kept.reduce((sum, time) => sum + time, 0)) / kept.length;
 }
 
 /** The share of the first test digits that survive PGD, for each eps.
