@@ -4,6 +4,8 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SHORT = 40  # characters; a longer cell is a sentence, which wraps
+
 
 @dataclass(frozen=True)
 class Table:
@@ -27,12 +29,16 @@ class Table:
         # A header without words is none.
         head = "".join(f'<th scope="col">{html.escape(cell)}</th>' if cell else "<td></td>" for cell in self.header)
         body = "".join(
-            f'<tr><th scope="row">{html.escape(name)}</th>'
-            + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-            + "</tr>"
+            f'<tr><th scope="row">{html.escape(name)}</th>' + "".join(_cell(text) for text in cells) + "</tr>"
             for name, *cells in self.rows
         )
         return f'<table class="results-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _cell(text: str) -> str:
+    """A number or a few words stay on one line, to the right; a sentence is set as one."""
+    words = ' class="words"' if len(text) > SHORT else ""
+    return f"<td{words}>{html.escape(text)}</td>"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

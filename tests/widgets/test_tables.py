@@ -23,6 +23,11 @@ def test_html_names_rows_and_columns_and_escapes():
     assert re.findall(r"<td>(.*?)</td>", found) == ["", "1", "2.5"]
 
 
+def test_a_sentence_may_wrap_and_a_number_may_not():
+    found = table(["image", "interval", "says"], [["x", "12.9% (11.9% to 13.9%)", "It takes the flamingo for a toaster, and is sure of it."]])
+    assert re.findall(r"<td(.*?)>", found._repr_html_()) == ["", ' class="words"']
+
+
 def test_rows_that_do_not_fit_are_quoted():
     with pytest.raises(ValueError, match=r"2 cells, one for each column, got 3: \['a', 1, 2\]"):
         table(["", "n"], [["a", 1, 2]])
