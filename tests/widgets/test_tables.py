@@ -24,7 +24,8 @@ def test_html_names_rows_and_columns_and_escapes():
 
 
 def test_a_sentence_may_wrap_and_a_number_may_not():
-    found = table(["image", "interval", "says"], [["x", "12.9% (11.9% to 13.9%)", "It takes the flamingo for a toaster, and is sure of it."]])
+    row = ["x", "12.9% (11.9% to 13.9%)", "It takes the flamingo for a toaster, and is sure of it."]
+    found = table(["image", "interval", "says"], [row])
     assert re.findall(r"<td(.*?)>", found._repr_html_()) == ["", ' class="words"']
 
 
