@@ -112,7 +112,7 @@ def test_memory_is_refused(lab):
     """50,000 copies of a digit need five gigabytes in the first layer alone, and wasm can count up to four."""
     values = f"{{ image: {BENCH}.digit, digit: 7, noise: 0, samples: 50000 }}"
     lab.evaluate(f"void {BENCH}.ask('SmoothGrad', 'smoothgrad', 'mnist', {values}).catch({BENCH}.failed)")
-    expect(alert(lab)).to_contain_text("There is not enough memory here", timeout=90_000)
+    expect(alert(lab)).to_contain_text("There is not enough memory here for that. Close other tabs.", timeout=90_000)
     goes_on(lab)
 
 
@@ -159,7 +159,7 @@ def test_a_missing_file_is_named_and_can_be_tried_again(browser):
     with opened(browser, start=False, routes=[route], allowed=PROVOKED) as tab:
         tab.locator(".lab-load").click()
         expect(tab.locator(".lab-note")).to_contain_text(
-            "networks/digits.js could not be loaded. Is the network there?"
+            "The file networks/digits.js could not be loaded. Check your connection, and press the button to try again."
         )
         tab.unroute("**/networks/digits.js")
         begin(tab)

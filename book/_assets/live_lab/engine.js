@@ -312,7 +312,10 @@ function loadScript(folder, script) {
     made.onerror = () => {
       made.remove();
       reject(
-        new Failure(`The file ${script} could not be loaded. Is the network there? Press the button to try again.`),
+        new Failure(
+          `The file ${script.replace(/^(\.\.\/)+/, "")} could not be loaded. Check your connection, and press the button to ` +
+            "try again.",
+        ),
       );
     };
     document.head.append(made);

@@ -14,7 +14,7 @@ export function sentence(error, next) {
   const reason = (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
   if (error instanceof Stopped)
     return `The networks stopped (${reason}). Nothing is lost, and they start anew. ${next}`;
-  if (MEMORY.test(reason)) return `There is not enough memory here (${reason}). Close other tabs. ${next}`;
+  if (MEMORY.test(reason)) return `There is not enough memory here for that. Close other tabs. ${next}`;
   return `That failed: ${reason}. ${next}`;
 }
 

@@ -4,7 +4,8 @@
  *  @param {Uint8Array<ArrayBuffer>} file @param {string} name */
 export function tensor(file, name) {
   const { header, start } = opened(file);
-  if (!header[name]) throw new Error(`there is no tensor ${name}, only ${Object.keys(header).join(", ")}`);
+  const names = Object.keys(header).join(", ");
+  if (!header[name]) throw new Error(`there is no tensor ${name}${names && `, only ${names}`}`);
   if (header[name].dtype !== "F32") throw new Error(`${name} is of type ${header[name].dtype}, expected F32`);
   const [first, last] = header[name].data_offsets;
   return new Float32Array(file.buffer, file.byteOffset + start + first, (last - first) / 4);
