@@ -31,7 +31,7 @@ from torch.utils.data import Dataset
 
 from labkit._downloads import SOURCES, Arrays, pixels
 from labkit.core import check_counts
-from labkit.files import replacing
+from labkit.files import cache_folder, replacing
 
 SAMPLES = Path(__file__).parent / "samples"
 SAMPLES_PER_CLASS = 200
@@ -111,11 +111,6 @@ def load(name: str, split: str, *, cache: Path | str | None = None) -> ImageSet:
             warnings.warn(f"{error}; using the bundled sample of {split} images", stacklevel=2)
             return sample(name, split)
     return _image_set(name, arrays, arrays.pop("source"))
-
-
-def cache_folder() -> Path:
-    """$LABKIT_CACHE, or ~/.cache/labkit."""
-    return Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
 
 
 def sample(name: str, split: str = "test") -> ImageSet:

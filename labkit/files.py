@@ -56,6 +56,11 @@ def read_json(path: Path | str) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def cache_folder() -> Path:
+    """$LABKIT_CACHE, or ~/.cache/labkit."""
+    return Path(os.environ.get("LABKIT_CACHE") or Path.home() / ".cache" / "labkit")
+
+
 def sha256(content: bytes | Path) -> str:
     """SHA-256 of bytes, or of a file's content, in hexadecimal digits."""
     if isinstance(content, Path):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from labkit import data
+from labkit import data, files
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def offline(monkeypatch, tmp_path):
 
 def cached(name: str, split: str) -> data.ImageSet:
     """The whole split where this machine has it; never a download in a quick test."""
-    path = data.cache_folder() / f"{name}-{split}.safetensors"
+    path = files.cache_folder() / f"{name}-{split}.safetensors"
     if not path.exists():
         pytest.skip(f"{path.name} is not in the cache: run `make data`")
     return data.load(name, split)
@@ -137,7 +137,7 @@ def test_a_damaged_sample_is_refused(monkeypatch, tmp_path):
 @pytest.mark.parametrize("damage", ["one bit", "truncated", "not even a file of tensors"])
 def test_a_damaged_cache_is_not_believed(offline, monkeypatch, damage):
     monkeypatch.delenv("LABKIT_CACHE")
-    source = data.cache_folder() / "mnist-test.safetensors"
+    source = files.cache_folder() / "mnist-test.safetensors"
     if not source.exists():
         pytest.skip("MNIST is not in the cache: run `make data`")
     content = bytearray(source.read_bytes())

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.functional import interpolate
 
-from labkit import data, models
+from labkit import data, files, models
 from labkit._torchvision import torchvision
 from labkit.training import evaluate
 
@@ -95,7 +95,7 @@ def test_the_cards_accuracy_is_the_networks(name, least):
     card, kind = models.card(name), name.partition("-")[0]
     assert card["test_images"] == 10_000
     assert card["test_accuracy"] >= least
-    if (data.cache_folder() / f"{kind}-test.safetensors").exists():
+    if (files.cache_folder() / f"{kind}-test.safetensors").exists():
         assert evaluate(models.load(name), data.load(kind, "test")).accuracy == pytest.approx(
             card["test_accuracy"],
             abs=2e-4,  # another CPU may round a tie the other way

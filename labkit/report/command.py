@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from labkit.data import cache_folder
+from labkit.files import cache_folder
 from labkit.models import IMAGENET_MEAN, IMAGENET_STD
 from labkit.plot import percent
 from labkit.report.building import report

@@ -26,8 +26,7 @@ from tqdm.auto import tqdm
 
 from labkit import models
 from labkit.core import Progress
-from labkit.data import cache_folder
-from labkit.files import read_json, replacing, write_bytes
+from labkit.files import cache_folder, read_json, replacing, write_bytes
 
 RESULTS = Path(__file__).parent / "results"
 

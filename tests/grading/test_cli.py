@@ -346,6 +346,12 @@ def test_a_slow_function_costs_its_part_only(marker, tmp_path):
     assert result.total == 6
 
 
+def test_the_command_itself_needs_no_pytorch():
+    code = "import sys, labkit.grading.cli; print([name for name in ('torch', 'numpy') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout == "[]\n", done.stderr
+
+
 def test_labkit_can_be_imported_without_what_grading_needs():
     code = "import sys, labkit.grading.authoring.check\n"
     code += "print([name for name in ('click', 'IPython', 'nbgrader', 'distributed') if name in sys.modules])"

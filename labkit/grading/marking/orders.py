@@ -7,6 +7,7 @@ from labkit.grading.marking.results import Task
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.sandbox.limits import Limits
 
+MARKING = b"become the server of the marking processes"
 READING = ""  # what a child is at before it marks the first task
 
 

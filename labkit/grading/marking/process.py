@@ -1,16 +1,19 @@
-"""The server whose children mark one submission each: it has solved the assignment and tried the box.
+"""What submissions are marked by: processes that are all forked from one which has loaded what notebooks import.
 
-A child is forked from it for a submission, with bounds on what it may use (see `bounds`), and tells over its channel
-what it is at, each task that is done, and the result. So a submission on which a child dies costs nobody else anything.
+That one is the students' server (see `zygote`). One child of it becomes the server of the marking processes: it is told
+the solution, which therefore was never in the memory that a student's process begins with, solves the assignment and
+tries the box. From it a child is forked for each submission, with bounds on what it may use (see `bounds`), and tells
+over its channel what it is at, each task that is done, and the result. So a submission on which a child dies costs
+nobody else anything.
 
 Started by `schedule` as `python -m labkit.grading.marking.process FD PARENT`.
 """
 
 import json
+import os
 import pickle
 import signal
 import socket
-import sys
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,44 +22,56 @@ from typing import Any
 from labkit.grading.authoring.assignments import AssignmentError
 from labkit.grading.marking.bounds import bound_memory
 from labkit.grading.marking.marking import Marker
-from labkit.grading.marking.orders import READING, Order, Settings
-from labkit.grading.sandbox import linux
+from labkit.grading.marking.orders import MARKING, READING, Order, Settings
+from labkit.grading.sandbox import bubblewrap, zygote
 from labkit.grading.sandbox.box import Boxes
 from labkit.grading.sandbox.bubblewrap import BoxError
 from labkit.grading.sandbox.canary import leaks
-from labkit.grading.sandbox.fork_server import ServerError, serve
+from labkit.grading.sandbox.fork_server import ForkServer, serve
 from labkit.grading.sandbox.watcher import PATIENCE
 
 LEAKS = "the box leaks, so nothing was graded: "
 
 
-def main() -> None:
-    linux.die_with(int(sys.argv[2]))
-    control = socket.socket(fileno=int(sys.argv[1]))
-    settings: Settings = pickle.load(sys.stdin.buffer)  # from the process that started this one
+def become(order: bytes, descriptors: list[int]) -> None:
+    """In a new process, forked from the students' server: a student's process, or the server of the marking ones."""
+    if order == MARKING:
+        become_server(*descriptors)
+    else:
+        zygote.become_student(order, descriptors)
+
+
+def become_server(control: int, students: int, told: int) -> None:
+    """Solve the assignment, then fork a child for each submission.
+
+    Args:
+        control: the connection over which the orders come.
+        students: the connection to the students' server.
+        told: the channel over which the settings come, and the environment variables of whoever grades.
+    """
+    connection = socket.socket(fileno=control)
+    with Connection(told) as channel:
+        settings, environment = channel.recv()  # from the process that started these
+    os.environ.update(environment | bubblewrap.SETTINGS)
     try:
-        marker = make_marker(settings)
+        marker = make_marker(settings, ForkServer(socket.socket(fileno=students)))
     except (AssignmentError, BoxError) as error:
-        control.send(json.dumps({"failed": type(error).__name__, "words": str(error)[:2000]}).encode())
+        connection.send(json.dumps({"failed": type(error).__name__, "words": str(error)[:2000]}).encode())
         return
-    serve(control, lambda order, descriptors: mark(marker, Connection(descriptors[0])), first_words=b"{}")
+    serve(connection, lambda order, descriptors: mark(marker, Connection(descriptors[0])), first_words=b"{}")
 
 
-def make_marker(settings: Settings) -> Marker:
-    """Solve the assignment and try the box, while the students' server imports what they need.
+def make_marker(settings: Settings, students: ForkServer) -> Marker:
+    """Solve the assignment and try the box.
 
     Raises:
         AssignmentError: the assignment itself is wrong.
         BoxError: no box can be made, or it leaks.
     """
     assignment = settings.assignment
-    boxes = Boxes(assignment.modules, assignment.setup, limits=settings.limits, sandbox=settings.sandbox)
-    students = boxes.warm()
+    students.wait()  # here once, not in every child
+    boxes = Boxes(limits=settings.limits, sandbox=settings.sandbox, server=students)
     marker = Marker(assignment, boxes, seed=settings.seed)
-    try:
-        students.wait()  # here once, not in every child
-    except ServerError as error:
-        raise BoxError(f"the server of the students' processes: {error}") from error
     assignment.to_run(assignment.cells)  # what was looked up here is known in every child
     found = leaks(boxes, [Path(path) for path in settings.hidden]) if settings.sandbox else []
     if found:
@@ -91,4 +106,4 @@ def mark(marker: Marker, channel: Connection) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    zygote.main(become)

@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import json
 import os
-import pickle
 import socket
 import threading
 from collections import deque
@@ -22,11 +21,11 @@ from typing import Any
 
 from labkit.extras import needs
 from labkit.grading.authoring.assignments import AssignmentError
-from labkit.grading.marking.orders import READING, Order, Settings
+from labkit.grading.marking.orders import MARKING, READING, Order, Settings
 from labkit.grading.marking.results import Result, Task, result_from, task_from
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.sandbox.bubblewrap import BoxError
-from labkit.grading.sandbox.fork_server import ForkServer, ServerError
+from labkit.grading.sandbox.fork_server import ForkServer, ServerError, students_server
 
 MOST_BYTES = 2**24  # of one message from a child
 MOST_IN_FLIGHT = 64  # submissions that a cluster holds at once
@@ -74,6 +73,7 @@ class Markers:
     def __init__(self, settings: Settings):
         self._settings = settings
         self._server: ForkServer | None = None
+        self._students: ForkServer | None = None
 
     def __enter__(self) -> "Markers":
         return self
@@ -83,9 +83,10 @@ class Markers:
 
     def close(self) -> None:
         """End the server, and every process that was forked from it."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        for each in (self._server, self._students):
+            if each is not None:
+                each.close()
+        self._server = self._students = None
 
     def start(self, attempt: Attempt) -> Connection:
         """Begin to mark a submission in a process of its own; what it says comes over the connection.
@@ -96,11 +97,7 @@ class Markers:
             ServerError: the server has ended.
         """
         if self._server is None:
-            self._server = ForkServer("labkit.grading.marking.process", pickle.dumps(self._settings), _environment())
-            words = json.loads(self._server.wait())
-            if words:
-                self.close()
-                raise (AssignmentError if words["failed"] == "AssignmentError" else BoxError)(words["words"])
+            self._server = self._start()
         ours, theirs = socket.socketpair()
         with theirs:
             self._server.fork(b"mark", [theirs.fileno()])
@@ -109,16 +106,25 @@ class Markers:
             channel.send(attempt.order())
         return channel
 
+    def _start(self) -> ForkServer:
+        """Start the students' server, and as a branch of it the one that is told the solution."""
+        assignment = self._settings.assignment
+        self._students = students_server("labkit.grading.marking.process", assignment.modules, assignment.setup)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            marking = self._students.branch(MARKING, [theirs.fileno()])
+        with contextlib.suppress(OSError), Connection(ours.detach()) as channel:  # if it has ended, `wait` says so
+            channel.send((self._settings, dict(os.environ)))
+        words = json.loads(marking.wait())
+        if words:
+            self.close()
+            raise (AssignmentError if words["failed"] == "AssignmentError" else BoxError)(words["words"])
+        return marking
+
     def mark(self, submission: Submission) -> Result:
         """Mark one submission, with nothing else beside it."""
         (result,) = mark_all(self, [submission], workers=1)
         return result
-
-
-def _environment() -> dict[str, str]:
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    settings = {"MPLBACKEND": "agg", "LABKIT_OFFLINE": "1", "TQDM_DISABLE": "1", "MALLOC_ARENA_MAX": "1"}
-    return dict(os.environ) | threads | settings
 
 
 def mark_all(

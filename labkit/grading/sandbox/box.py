@@ -23,7 +23,7 @@ from typing import Any
 from labkit.grading.sandbox import bubblewrap, control_groups, transport
 from labkit.grading.sandbox.bubblewrap import HOME, IN_MEMORY, BoxError
 from labkit.grading.sandbox.control_groups import ControlGroup
-from labkit.grading.sandbox.fork_server import ForkServer, ServerError
+from labkit.grading.sandbox.fork_server import ForkServer, ServerError, students_server
 from labkit.grading.sandbox.limits import Limits
 from labkit.grading.sandbox.watcher import GRACE, PATIENCE, Watcher
 
@@ -144,6 +144,7 @@ class Boxes:
         *,
         limits: Limits | None = None,
         sandbox: bool = True,
+        server: ForkServer | None = None,
     ):
         """Prepare to make boxes.
 
@@ -152,6 +153,7 @@ class Boxes:
             cells: what they begin with; run once beforehand, so that what it loads is there.
             limits: of each box.
             sandbox: False runs students' code as whoever grades, with no box around it.
+            server: what students' processes are forked from, where it runs already; it has loaded modules and cells.
 
         Raises:
             BoxError: there is no bubblewrap here.
@@ -159,8 +161,8 @@ class Boxes:
         if sandbox:
             bubblewrap.check_available()
         self.limits, self.sandbox = limits or Limits(), sandbox
-        self._settings = json.dumps({"modules": list(modules), "cells": list(cells)}).encode()
-        self._server: ForkServer | None = None
+        self._modules, self._cells, self._server = modules, cells, server
+        control_groups.remove_forgotten()
 
     def __enter__(self) -> "Boxes":
         return self
@@ -177,9 +179,7 @@ class Boxes:
     def warm(self) -> ForkServer:
         """The server; started, if it does not run, and left to its imports."""
         if self._server is None:
-            environment = bubblewrap.environment(str(Path.home()))
-            self._server = ForkServer("labkit.grading.sandbox.zygote", self._settings, environment)
-            control_groups.remove_forgotten()
+            self._server = students_server("labkit.grading.sandbox.zygote", self._modules, self._cells)
         return self._server
 
     @contextlib.contextmanager

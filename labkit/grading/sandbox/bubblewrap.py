@@ -15,12 +15,15 @@ import sys
 from pathlib import Path
 
 import labkit
+from labkit.files import cache_folder
 from labkit.grading.sandbox import system_calls
 from labkit.grading.sandbox.limits import Limits
 
 HOME = "/home/student"
 IN_MEMORY = ("/tmp", HOME, "/dev/shm")
 ETC = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types")
+SETTINGS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
+SETTINGS |= {"MPLBACKEND": "agg", "LABKIT_OFFLINE": "1", "TQDM_DISABLE": "1"}  # of every process that computes
 KEPT_OUT = ("--cap-drop", "ALL", "--new-session", "--die-with-parent")
 MISSING = (
     "bubblewrap is needed to grade safely, and there is no `bwrap` here. On Debian and Ubuntu: "
@@ -68,24 +71,17 @@ def _python() -> list[str]:
     """The environment, labkit and its data; each where it is, and where links lead to."""
     packages = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
-    places = [sys.prefix, sys.base_prefix, *packages, *user, Path(labkit.__file__).parent, _cache()]
+    places = [sys.prefix, sys.base_prefix, *packages, *user, Path(labkit.__file__).parent, cache_folder()]
     names = {str(kind) for place in places for kind in (Path(place).absolute(), Path(place).resolve())}
     return sorted(name for name in names if not name.startswith("/usr/") and name != "/usr")
-
-
-def _cache() -> Path:
-    from labkit.data import cache_folder  # PyTorch comes with it, which the command line does without
-
-    return cache_folder()
 
 
 def environment(home: str) -> dict[str, str]:
     """The environment variables of a student's process, and of the server that it is forked from."""
     kept = {name: os.environ[name] for name in ("LANG", "PYTHONPATH") if name in os.environ}
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    settings = {"MPLBACKEND": "agg", "LABKIT_OFFLINE": "1", "LABKIT_CACHE": str(_cache()), "TQDM_DISABLE": "1"}
     path = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
-    return kept | threads | settings | {"PATH": path, "HOME": home, "USER": "student", "LOGNAME": "student"}
+    own = {"LABKIT_CACHE": str(cache_folder()), "PATH": path, "HOME": home, "USER": "student", "LOGNAME": "student"}
+    return kept | SETTINGS | own
 
 
 def start(limits: Limits, group: Path | None) -> tuple[subprocess.Popen, int, socket.socket]:

@@ -38,14 +38,11 @@ def writes(place):
     path.unlink()
 
 
-def forks(most):
+def starts(most):
     children = []
     try:
-        for _ in range(most):
-            child = os.fork()
-            if child == 0:
-                signal.pause()
-            children.append(child)
+        for _ in range(most):  # small ones: forks of this process would have to be copied, measured and buried
+            children.append(os.posix_spawn("/bin/sleep", ["sleep", "60"], {}))
     finally:
         for child in children:
             os.kill(child, signal.SIGKILL)
@@ -66,7 +63,7 @@ def leaks(secret, hidden, port, unix, memory, processes):
         "it is root": os.geteuid() == 0 and int(capabilities.split()[1], 16) != 0,
         "it has capabilities": int(capabilities.split()[1], 16) != 0,
         "memory has no limit": tried(lambda: torch.ones(memory // 4 + 2**26).sum()),
-        "processes have no limit": tried(lambda: forks(processes + 1)),
+        "processes have no limit": tried(lambda: starts(processes + 1)),
         "the password file is read": tried(lambda: open("/etc/shadow").read()),
     }
     found |= {f"{path} is seen": os.path.lexists(path) for path in hidden}

@@ -1,21 +1,24 @@
 """A process that has loaded what its children need, and forks one of them for each order.
 
 Importing PyTorch takes seconds; a fork takes milliseconds. Two such servers grade: the children of one become students'
-processes (see `zygote`), those of the other each mark one submission (see `labkit.grading.marking.process`).
+processes (see `zygote`), those of the other each mark one submission (see `labkit.grading.marking.process`). The second
+is a child of the first, so PyTorch is imported once.
 
 A server ends when everybody who could give it orders has ended, and its children end with it.
 """
 
 import gc
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 
-from labkit.grading.sandbox import linux
+from labkit.grading.sandbox import bubblewrap, linux
 
 LONGEST_ORDER = 65536
 
@@ -27,18 +30,29 @@ class ServerError(Exception):
 class ForkServer:
     """A server, seen from the process that gives the orders and from the children of that process."""
 
-    def __init__(self, module: str, settings: bytes, environment: dict[str, str]):
-        """Start it; it loads what it needs in the meantime, see `wait`.
+    def __init__(self, control: socket.socket, process: subprocess.Popen | None = None):
+        """A server that runs: see `start` and `branch`.
+
+        Args:
+            control: the connection to it.
+            process: the server, where this process has started it.
+        """
+        self._control, self._process = control, process
+        self._first_words = b""
+
+    @classmethod
+    def start(cls, module: str, settings: bytes, environment: dict[str, str]) -> "ForkServer":
+        """Start a server; it loads what it needs in the meantime, see `wait`.
 
         Args:
             module: run as `python -m MODULE FD PARENT`; it ends in a call of `serve`.
             settings: what it reads from its standard input.
             environment: all of its environment variables.
         """
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-s", "-P", "-m", module, str(theirs.fileno()), str(os.getpid())]
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 env=environment,
                 pass_fds=[theirs.fileno()],
@@ -46,13 +60,29 @@ class ForkServer:
                 stdin=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is the affair of whoever gives the orders
             )
-        assert self._process.stdin is not None
+        assert process.stdin is not None
         try:
-            with self._process.stdin as file:
+            with process.stdin as file:
                 file.write(settings)
         except BrokenPipeError:
             pass  # it has ended: `wait` says so
-        self._first_words = b""
+        return cls(control, process)
+
+    def branch(self, order: bytes, descriptors: list[int]) -> "ForkServer":
+        """A child of this server that becomes a server itself. It gets its end of a connection, and may give this one
+        orders too.
+
+        Args:
+            order: what makes it a server.
+            descriptors: what it gets after these two.
+
+        Raises:
+            ServerError: this server has ended.
+        """
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.fork(order, [theirs.fileno(), self._control.fileno(), *descriptors])
+        return ForkServer(control)
 
     def __enter__(self) -> "ForkServer":
         return self
@@ -93,10 +123,23 @@ class ForkServer:
             raise ServerError(f"it has ended ({error})") from error
 
     def close(self) -> None:
-        """End the server and its children."""
+        """End the server and its children. A branch ends when nobody else can give it orders either."""
         self._control.close()
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+def students_server(module: str, modules: Sequence[str], cells: Sequence[str]) -> ForkServer:
+    """Start what students' processes are forked from.
+
+    Args:
+        module: `zygote`, or one that is more than that.
+        modules: what the notebooks import.
+        cells: what they begin with; run once beforehand, so that what it loads is there.
+    """
+    settings = json.dumps({"modules": list(modules), "cells": list(cells)}).encode()
+    return ForkServer.start(module, settings, bubblewrap.environment(str(Path.home())))
 
 
 def serve(control: socket.socket, carry_out: Callable[[bytes, list[int]], None], first_words: bytes = b"ready") -> None:

@@ -7,7 +7,8 @@ when the box goes.
 The server runs no student's code and holds nothing worth stealing: it starts with an empty environment, knows what is
 released to students and nothing of the solution, and only the children's end of one socket is open in them.
 
-Started by `box` as `python -m labkit.grading.sandbox.zygote FD PARENT`.
+Started by `box` as `python -m labkit.grading.sandbox.zygote FD PARENT`; where submissions are marked it is the process
+that `labkit.grading.marking.process` begins as.
 """
 
 import importlib
@@ -17,6 +18,7 @@ import resource
 import socket
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from labkit.grading.sandbox import linux, notebook_runner, system_calls, transport
@@ -26,11 +28,17 @@ from labkit.grading.sandbox.shell import new_shell, nothing_printed, run_cell
 DESCRIPTORS = 256  # open files of one process
 
 
-def main() -> None:
+def main(become: Callable[[bytes, list[int]], None] | None = None) -> None:
+    """Load everything, then fork for each order.
+
+    Args:
+        become: what a child does, `become_student` unless said otherwise.
+    """
+    linux.die_with(int(sys.argv[2]))
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.load(sys.stdin)
     load(settings["modules"], settings["cells"])
-    serve(control, become_student)
+    serve(control, become or become_student)
 
 
 def load(modules: list[str], cells: list[str]) -> None:
