@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +26,45 @@ from labkit.grading.sandbox.box import Boxes
 from labkit.grading.sandbox.bubblewrap import BoxError
 from labkit.grading.sandbox.limits import Limits
 from tests.grading import tiny
+from tests.grading.test_interruptions import wait
 
-SLOW = {"spread": "import time\n\n\ndef spread(values):\n    time.sleep(0.5)\n    return values.max() - values.min()"}
+
+def handed_in(folder):
+    """solutions/tiny and a folder of submissions: two honest ones, one that solved everything, one that is broken."""
+    tiny.write(tiny.solution(), folder / "solutions" / "tiny" / "tiny.ipynb")
+    for name in ("ada", "bob"):
+        tiny.write(tiny.honest(), folder / "submissions" / name / "tiny.ipynb")
+    tiny.write(tiny.solved(), folder / "submissions" / "eve" / "tiny.ipynb")
+    (folder / "submissions" / "half.ipynb").write_text("{")
+    return folder
 
 
 @pytest.fixture
 def course(tmp_path):
-    """solutions/tiny and a folder of submissions: two honest ones, one that solved everything, one that is broken."""
-    tiny.write(tiny.solution(), tmp_path / "solutions" / "tiny" / "tiny.ipynb")
-    for name in ("ada", "bob"):
-        tiny.write(tiny.honest(), tmp_path / "submissions" / name / "tiny.ipynb")
-    tiny.write(tiny.solved(), tmp_path / "submissions" / "eve" / "tiny.ipynb")
-    (tmp_path / "submissions" / "half.ipynb").write_text("{")
-    return tmp_path
+    """Submissions that nobody has marked yet."""
+    return handed_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory, boxed):
+    """The folder of submissions that were marked, and what was printed."""
+    folder = handed_in(tmp_path_factory.mktemp("marked"))
+    return folder, grade(folder, "--workers", "2", "--gradebook", str(folder / "gradebook.db"))
+
+
+@pytest.fixture
+def marked(once, tmp_path):
+    """Submissions that were marked; a copy, to go on from there."""
+    return shutil.copytree(once[0], tmp_path / "course")
+
+
+def slow(course, seconds):
+    """Four more students, whose right functions take their time."""
+    book = tiny.solved()
+    source = f"import time\n\n\ndef spread(values):\n    time.sleep({seconds})\n    return values.max() - values.min()"
+    tiny.cell(book, "spread").source = source
+    for number in range(4):
+        tiny.write(book, course / "submissions" / f"slow{number}" / "tiny.ipynb")
 
 
 def words(course, *more):
@@ -70,12 +95,9 @@ def own_page(course, student):
 
 
 @pytest.mark.slow
-def test_a_table_made_from_the_own_page_earns_nothing(course, boxed):
+def test_a_table_made_from_the_own_page_earns_nothing(marked):
     """Inputs follow from what is handed in: whoever hands in a table of them meets others."""
-    for name in ("bob", "eve"):
-        shutil.rmtree(course / "submissions" / name)
-    grade(course)
-    rows_of_table = own_page(course, "ada")
+    rows_of_table = own_page(marked, "ada")
     assert len(rows_of_table) == 3
     table = "TABLE = [\n" + "".join(f"    ({inputs}, {expected}),\n" for inputs, expected in rows_of_table) + "]\n\n\n"
     table += "def spread(values):\n    return next((y for x, y in TABLE if np.array_equal(x, values)), 0.0)"
@@ -88,14 +110,14 @@ def test_a_table_made_from_the_own_page_earns_nothing(course, boxed):
         )
     book = tiny.honest()
     tiny.cell(book, "spread").source = table
-    tiny.write(book, course / "submissions" / "ada" / "tiny.ipynb")
-    grade(course)
-    assert rows(course)["ada"]["spread (of 3)"] == "0"
+    tiny.write(book, marked / "submissions" / "ada" / "tiny.ipynb")
+    grade(marked)
+    assert rows(marked)["ada"]["spread (of 3)"] == "0"
 
 
 @pytest.mark.slow
-def test_from_a_folder_to_grades_and_pages(course, boxed):
-    output = grade(course, "--workers", "2", "--gradebook", str(course / "gradebook.db"))
+def test_from_a_folder_to_grades_and_pages(once):
+    course, output = once
     found = rows(course)
     assert {student: total(row) for student, row in found.items()} == {"ada": "3", "bob": "3", "eve": "7", "half": ""}
     assert found["ada"]["mean (of 3)"] == "3"
@@ -133,26 +155,22 @@ def gradebook(course):
 
 
 @pytest.mark.slow
-def test_a_second_run_grades_only_what_is_new(course, boxed):
-    grade(course)
-    results = course / "out" / "results"
+def test_a_second_run_grades_only_what_is_new(marked):
+    results = marked / "out" / "results"
     before = {path.name: path.stat().st_mtime_ns for path in results.iterdir()}
-    tiny.write(tiny.solved(), course / "submissions" / "bob" / "tiny.ipynb")
-    tiny.write(tiny.honest(), course / "submissions" / "zoe" / "tiny.ipynb")
-    output = grade(course)
+    tiny.write(tiny.solved(), marked / "submissions" / "bob" / "tiny.ipynb")
+    tiny.write(tiny.honest(), marked / "submissions" / "zoe" / "tiny.ipynb")
+    output = grade(marked)
     assert "3 of 5 are graded already" in output
     after = {path.name: path.stat().st_mtime_ns for path in results.iterdir()}
     changed = {name.partition("-")[0] for name in after if after[name] != before.get(name)}
     assert changed == {"bob", "zoe"}
-    assert (total(rows(course)["bob"]), total(rows(course)["zoe"])) == ("7", "3")
+    assert (total(rows(marked)["bob"]), total(rows(marked)["zoe"])) == ("7", "3")
 
 
 @pytest.mark.slow
 def test_killed_halfway_it_goes_on_where_it_was(course, boxed):
-    slow = tiny.solved()
-    tiny.cell(slow, "spread").source = SLOW["spread"]
-    for number in range(4):
-        tiny.write(slow, course / "submissions" / f"slow{number}" / "tiny.ipynb")
+    slow(course, 50)
     command = [sys.executable, "-m", "labkit.grading.cli", *words(course, "--workers", "2")]
     results = course / "out" / "results"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -160,7 +178,8 @@ def test_killed_halfway_it_goes_on_where_it_was(course, boxed):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     done = {path.name: path.stat().st_mtime_ns for path in written(results)}
-    assert len(done) < 8
+    assert not [name for name in done if name.startswith("slow")]
+    slow(course, 0)
     seed = json.loads((course / "out" / "run.json").read_text())["seed"]
     output = grade(course, "--workers", "2")
     assert f"{len(done)} of 8 are graded already" in output
@@ -174,20 +193,10 @@ def written(results):
     return list(results.glob("[!.]*.json"))
 
 
-def wait(condition, seconds=500):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 def test_on_a_cluster_that_loses_a_worker(course, boxed):
     distributed = pytest.importorskip("distributed")
-    slow = tiny.solved()
-    tiny.cell(slow, "spread").source = SLOW["spread"]
-    for number in range(4):
-        tiny.write(slow, course / "submissions" / f"slow{number}" / "tiny.ipynb")
+    slow(course, 0.5)
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
     with distributed.LocalCluster(**options) as cluster:
         pids = [worker.pid for worker in cluster.workers.values()]

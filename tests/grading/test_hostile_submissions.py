@@ -1,6 +1,5 @@
 """Submissions that try to get more than they earned, graded as one batch among honest ones."""
 
-import contextlib
 import csv
 import importlib
 import inspect
@@ -11,12 +10,12 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.grading import tiny
+from tests.grading.test_interruptions import left, wait
 
 ATTACKS = {
     name: function
@@ -174,14 +173,8 @@ def test_the_host_is_untouched(batch):
 
 @pytest.mark.slow
 def test_no_process_outlives_grading(batch):
-    time.sleep(0.5)
-    left = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
-            if str(batch["folder"] / "cache").encode() in words or b"labkit-attack" in words:
-                left.append(words)
-    assert left == []
+    marks = [str(batch["folder"] / "cache").encode(), b"labkit-attack"]
+    wait(lambda: not any(map(left, marks)), failing=lambda: f"still there: {list(map(left, marks))}")
 
 
 @pytest.mark.slow

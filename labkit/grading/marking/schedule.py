@@ -97,7 +97,7 @@ class Markers:
             ServerError: the server has ended.
         """
         if self._server is None:
-            self._server = self._start()
+            self._server = self._started()
         ours, theirs = socket.socketpair()
         with theirs:
             self._server.fork(b"mark", [theirs.fileno()])
@@ -106,13 +106,13 @@ class Markers:
             channel.send(attempt.order())
         return channel
 
-    def _start(self) -> ForkServer:
-        """Start the students' server, and as a branch of it the one that is told the solution."""
+    def _started(self) -> ForkServer:
+        """The server that is told the solution, a branch of the students' server, which is started."""
         assignment = self._settings.assignment
         self._students = students_server("labkit.grading.marking.process", assignment.modules, assignment.setup)
         ours, theirs = socket.socketpair()
         with theirs:
-            marking = self._students.branch(MARKING, [theirs.fileno()])
+            self._server = marking = self._students.branch(MARKING, [theirs.fileno()])
         with contextlib.suppress(OSError), Connection(ours.detach()) as channel:  # if it has ended, `wait` says so
             channel.send((self._settings, dict(os.environ)))
         words = json.loads(marking.wait())

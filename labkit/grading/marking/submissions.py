@@ -80,7 +80,8 @@ def _member(archive: zipfile.ZipFile, place: int) -> bytes:
     except SubmissionError:
         raise
     except Exception as error:
-        raise SubmissionError(f"{name} cannot be read from the archive: {type(error).__name__}: {error}") from error
+        words = str(error) or type(error).__name__
+        raise SubmissionError(f"{name} cannot be read from the archive, which may be damaged: {words}") from error
 
 
 def _limited(file: IO[bytes], name: str) -> bytes:

@@ -143,7 +143,8 @@ def take_in_page(path: Path, assignment: Assignment, marks: Marks) -> list[str]:
         found = json.loads(path.read_text(encoding="utf-8"))
         given, name = found["marks"], found["assignment"]
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is no file that the marking page wrote: {error!r}") from error
+        why = f"it is not JSON ({error})" if isinstance(error, ValueError) else "it holds no marks"
+        raise ValueError(f"{path} is no file that the marking page wrote: {why}") from error
     if name != assignment.name:
         raise ValueError(f"{path} holds marks of {name!r}, not of {assignment.name!r}")
     most, conflicts = {cell.name: cell.points for cell in assignment.by_hand}, []

@@ -154,7 +154,8 @@ def summary(assignment: Assignment, found: list[Standing]) -> str:
     if assignment.by_hand:
         names = ", ".join(f"{title(cell.name)} ({number(cell.points)})" for cell in assignment.by_hand)
         left = sum(len(each.open) for each in found if not each.result.problem)
-        lines.append(f"to be marked by hand: {names}; {left or 'none'} {'answers are' if left != 1 else 'is'} open")
+        still = {0: "nothing is open", 1: "1 answer is open"}.get(left, f"{left} answers are open")
+        lines.append(f"to be marked by hand: {names}; {still}")
     late = [each for each in found if each.days_late != 0]
     if late:
         unknown = sum(math.isnan(each.days_late) for each in late)

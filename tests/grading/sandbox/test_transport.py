@@ -146,13 +146,13 @@ def test_over_a_socket():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         transport.send(ours, {"numbers": np.arange(3)})
-        assert transport.receive(theirs, seconds=5)["numbers"].tolist() == [0, 1, 2]
+        assert transport.receive(theirs, seconds=60)["numbers"].tolist() == [0, 1, 2]
         with pytest.raises(TimeoutError):
             transport.receive(theirs, seconds=0.01)
         ours.sendall(struct.pack(">Q", 2**40))
         with pytest.raises(TransportError, match="bytes, at most"):
-            transport.receive(theirs, seconds=5)
+            transport.receive(theirs, seconds=60)
         ours.sendall(struct.pack(">Q", 10) + b"x")
         ours.close()
         with pytest.raises(TransportError, match="gone"):
-            transport.receive(theirs, seconds=5)
+            transport.receive(theirs, seconds=60)
