@@ -15,7 +15,9 @@ CHAPTER = BOOK / "basics/01_convolution.html"
 
 @pytest.fixture
 def chapter(browser):
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
+    )
     context.set_default_timeout(60_000)
     tab = context.new_page()
     tab.goto(CHAPTER.as_uri())
