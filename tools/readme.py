@@ -3,10 +3,11 @@
 A table stands between <!-- NAME --> and <!-- end -->. `make readme` writes them; a test fails when one differs.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import torch
 
 from labkit.files import write_bytes
 
@@ -22,15 +23,20 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def networks() -> str:
     """The shipped networks, as their cards describe them."""
+    from labkit import models, scratch
+    from labkit.evaluation.intervals import wilson_interval
+
     rows = []
-    for name in ("mnist", "mnist-bn", "mnist-best", "mnist-robust", "mnist-certified", "cifar10", "cifar10-scratch"):
-        card = json.loads((ROOT / f"labkit/weights/{name}.json").read_text())
-        if card["test_images"] != 10_000:
-            raise ValueError(f"{name} was tested on {card['test_images']} images, and the README speaks of 10,000")
-        call = "`scratch.load()`" if name == "cifar10-scratch" else f"`{name}`"
+    for name in (*models.SHIPPED, scratch.NAME):
+        card = scratch.card() if name == scratch.NAME else models.card(name)
+        images = card["test_images"]
+        right = torch.tensor(round(card["test_accuracy"] * images))
+        low, high = (f"{100 * end.item():.2f}" for end in wilson_interval(right, torch.tensor(images)))
+        call = "`scratch.load()`" if name == scratch.NAME else f"`{name}`"
         parameters, epochs = f"{card['parameters']:,}", str(card["recipe"]["epochs"])
-        rows.append((call, parameters, epochs, f"{card['test_accuracy']:.2%}", f"`{card['command']}`"))
-    return table(("`models.load`", "parameters", "epochs", "test accuracy", "command"), rows)
+        accuracy = f"{card['test_accuracy']:.2%} ({low} to {high})"
+        rows.append((call, parameters, epochs, accuracy, f"{images:,}", f"`{card['command']}`"))
+    return table(("`models.load`", "parameters", "epochs", "test accuracy", "images", "command"), rows)
 
 
 def robustness() -> str:

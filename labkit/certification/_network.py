@@ -34,11 +34,11 @@ class Box:
 
     @cached_property
     def centre(self) -> Tensor:
-        return (self.lower + self.upper) / 2
+        return (self.lower + self.upper).div_(2)
 
     @cached_property
     def radius(self) -> Tensor:
-        return (self.upper - self.lower) / 2
+        return (self.upper - self.lower).div_(2)
 
 
 class Affine(Protocol):
@@ -241,22 +241,37 @@ Step = Scale | Convolution | Dense | Flatten | AveragePool | Relu | MaxPool
 NONLINEAR = (Relu, MaxPool)
 
 
-def steps_of(model: nn.Module, dtype: torch.dtype = torch.float64) -> list[Step]:
+def steps_of(model: nn.Module, dtype: torch.dtype = torch.float64, *, merged: bool = True) -> list[Step]:
     """The layers of a sequential network, apart from its own weights: in this precision, but the last in float64.
+
+    Merged, a convolution or dense layer and the batch norm behind it are one step. Their product is rounded once, for
+    which the slack of `through` has room.
 
     Raises:
         ValueError: the network is not sequential, or has a layer that no bounds are known for; it is named.
     """
-    layers = list(bounded_layers(model))
-    found = []
-    for place, (name, layer) in enumerate(layers):
-        wanted = torch.float64 if place == len(layers) - 1 else dtype
-        small = isinstance(layer, Normalize | nn.BatchNorm2d | nn.BatchNorm1d)  # made in float64, then rounded once
-        step = step_of(name, copy.deepcopy(layer).requires_grad_(False).to(torch.float64 if small else wanted))
+    found: list[Step] = []
+    for name, layer in bounded_layers(model):
+        step = step_of(name, copy.deepcopy(layer).requires_grad_(False).double())
+        before = found[-1] if found else None
+        if merged and isinstance(step, Scale) and isinstance(before, Convolution | Dense):
+            rescale(before.layer, step)
+        else:
+            found.append(step)
+    for place, step in enumerate(found[:-1]):
         if isinstance(step, Scale):
-            step = Scale(step.factor.to(wanted), step.shift.to(wanted))
-        found.append(step)
+            found[place] = Scale(step.factor.to(dtype), step.shift.to(dtype))
+        elif isinstance(step, Convolution | Dense):
+            step.layer.to(dtype)
     return found
+
+
+def rescale(layer: nn.Conv2d | nn.Linear, scale: Scale) -> None:
+    """Take what scales a layer's outputs into its own weights."""
+    factor, shift = scale.factor.flatten(), scale.shift.flatten()
+    bias = layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias
+    layer.weight *= factor.view(-1, *(1,) * (layer.weight.ndim - 1))
+    layer.bias = nn.Parameter(bias * factor + shift, requires_grad=False)
 
 
 def bounded_layers(model: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -336,7 +351,7 @@ def through(step: Step, box: Box) -> Box:
     slack = 0.0  # what float64 rounds is taken off at the end
     if step.terms and centre.dtype == torch.float32:
         slack = (step.terms + 8) * torch.finfo(torch.float32).eps  # twice what such a sum can be rounded
-        radius = torch.add(radius, centre.abs().add_(radius), alpha=slack)
+        radius = centre.abs().add_(radius).mul_(slack).add_(radius)
     return Box(centre=step.forward(centre), radius=step.widen(radius, slack))
 
 

@@ -96,7 +96,7 @@ def layer_bounds(
     check_eps(eps)
     box = input_box(images, eps)
     found = {"input": (box.lower, box.upper)}
-    for (name, _), step in zip(bounded_layers(model), steps_of(model), strict=True):
+    for (name, _), step in zip(bounded_layers(model), steps_of(model, merged=False), strict=True):
         box = through(step, box)
         found[name] = (box.lower, box.upper)
     return found

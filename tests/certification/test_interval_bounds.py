@@ -1,5 +1,7 @@
 """Interval bounds: exact for a linear network, by hand on three pixels, never above what any image does."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,9 +10,11 @@ from torch import nn
 
 from labkit import data, models
 from labkit.attacks.pgd import pgd
+from labkit.certification._network import Box, Dense, interval_margins, steps_of
 from labkit.certification.crown import crown
 from labkit.certification.interval_bounds import interval_bounds, layer_bounds
 from labkit.layers import run
+from labkit.models import Normalize
 from tests.certification.conftest import margins, of_every_layer, within
 
 
@@ -51,6 +55,27 @@ def test_at_eps_0_they_are_the_margins(bounds, batch):
     torch.testing.assert_close(
         bounds(model, images, classes, eps=0), margins(model, images, classes), atol=1e-6, rtol=0
     )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_batch_norm_is_one_step_with_the_layer_before_it(bias):
+    """The bounds are those of the same network whose layers are bounded one by one."""
+    torch.manual_seed(0)
+    hidden = nn.Conv2d(1, 4, 3, bias=bias), Normalize((0.3,), (0.5,)), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()
+    model = nn.Sequential(*hidden, nn.Linear(144, 5, bias=bias), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3))
+    for _ in range(20):
+        model(torch.rand(8, 1, 8, 8))
+    model.eval()
+    images, classes = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
+    assert len(steps_of(model)) == len(steps_of(model, merged=False)) - 3
+    boxes = list(layer_bounds(model, images, eps=0.05).values())
+    last = Dense(copy.deepcopy(model[-1]).double())
+    expected = interval_margins(last, Box(lower=boxes[-2][0], upper=boxes[-2][1]), classes)
+    for precision, tolerance in (("float64", 1e-6), ("float32", 1e-3)):
+        found = interval_bounds(model, images, classes, eps=0.05, precision=precision)
+        own = torch.arange(3) == classes[:, None]
+        torch.testing.assert_close(found[~own], expected[~own].detach(), atol=tolerance, rtol=0)
+        assert (found[~own] <= expected[~own]).all()
 
 
 @pytest.mark.slow

@@ -80,6 +80,10 @@ def test_everything_was_measured():
         assert each["interval"] == pytest.approx([low.item(), high.item()], abs=1e-5)
 
 
+def test_every_shipped_network_was_measured():
+    assert list(results()) == list(models.SHIPPED)
+
+
 def test_proved_is_at_most_attacked_is_at_most_clean():
     for network, found in results().items():
         assert found["proved"]["accuracy"] <= found["autoattack"]["interval"][1], network
