@@ -60,7 +60,7 @@ def calibration(
     check_classes(labels)
     check_logits(logits, labels)
     check_counts(bins=bins, draws=draws)
-    sure, said = logits.detach().softmax(1).double().cpu().max(1)
+    sure, said = logits.detach().softmax(1).cpu().double().max(1)  # not every device has doubles
     right = (said == labels.cpu()).double()
     place = (sure * bins).long().clamp(max=bins - 1)
     counts = place.bincount(minlength=bins)

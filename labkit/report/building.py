@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -13,8 +12,9 @@ from torch import Tensor, nn
 from labkit.core import Progress, check_positive
 from labkit.files import write_bytes
 from labkit.report.cluster import on_cluster
-from labkit.report.measuring import Found, here, in_a_sentence, measure_all
+from labkit.report.measuring import Found, here, measure_all
 from labkit.report.page import render
+from labkit.report.part import Part
 from labkit.report.parts import (
     attribution,
     calibration,
@@ -29,10 +29,12 @@ from labkit.report.parts import (
 from labkit.report.sections import Section
 from labkit.report.subject import METHODS, Subject, subject_of
 
-# The sections of the page in their order; each names its tasks and shows what came of them.
-PARTS: tuple[ModuleType, ...] = (
-    *(shortcuts, predictions, calibration, failures, attribution, occlusion),
-    *(units, fooling, network),
+PARTS: tuple[Part, ...] = tuple(  # in the order of the page
+    each.PART
+    for each in (
+        *(shortcuts, predictions, calibration, failures, attribution, occlusion),
+        *(units, fooling, network),
+    )
 )
 
 
@@ -128,24 +130,9 @@ def report(
     start = time.monotonic()
     options = {"layer": layer, "methods": methods, "examples": examples, "batch_size": batch_size, "seed": seed}
     subject = subject_of(model, images, labels, name=name, classes=classes, files=files, **options)  # pyright: ignore[reportArgumentType]
-    plan = {part: part.tasks(subject) for part in PARTS}
-    tasks = [task for tasks in plan.values() for task in tasks]
+    tasks = [task for part in PARTS for task in part.tasks(subject)]
     run = here if scheduler is None else on_cluster(scheduler)
     kept = None if folder is None else Path(folder) / subject.key()
     found, passes = measure_all(subject, tasks, run=run, folder=kept, budget=budget, progress=progress)
-    sections = [_shown(part, [task.name for task in plan[part]], subject, found) for part in PARTS]
+    sections = [part.section(subject, found) for part in PARTS]
     return Report(subject, found, sections, time.monotonic() - start, passes, book)
-
-
-def _shown(part: ModuleType, tasks: list[str], subject: Subject, found: Found) -> Section:
-    """What a part shows; where that fails, why; and what the budget left out."""
-    try:
-        section = part.show(subject, found)
-    except Exception as error:  # a foreign network may raise anything, and the other parts are to stay
-        name = part.__name__.rpartition(".")[2]
-        section = Section(name, name.capitalize(), problems=[in_a_sentence(error)])
-    missing = [name for name in tasks if found[name].missing]
-    named = [name.rpartition("attribution-")[2].replace("-", ": ").replace("_", " ") for name in missing]
-    if missing:
-        section.problems.append(f"The budget was spent before all of this was measured; left out: {', '.join(named)}.")
-    return section

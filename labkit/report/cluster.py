@@ -3,6 +3,8 @@
 import pickle
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
@@ -79,7 +81,10 @@ def _unpacked(packed: bytes) -> Subject:
 
 
 def _packed(subject: Subject) -> bytes:
-    """The subject, with the code of modules that workers cannot import, such as the file that a network comes from."""
+    """The subject, with the code of modules that workers cannot import, such as the file that a network comes from.
+
+    A worker need not have the device that the network is on here.
+    """
     with needs("grade"):
         import cloudpickle
 
@@ -87,4 +92,7 @@ def _packed(subject: Subject) -> bytes:
         home = sys.modules.get(type(module).__module__)
         if home is not None and "." not in home.__name__ and home.__name__ != "__main__":
             cloudpickle.register_pickle_by_value(home)
-    return cloudpickle.dumps(subject)
+    labels = None if subject.labels is None else subject.labels.cpu()
+    tensors = {"images": subject.images.cpu(), "labels": labels, "logits": subject.logits.cpu()}
+    model = subject.model if subject.images.device.type == "cpu" else deepcopy(subject.model).cpu()
+    return cloudpickle.dumps(replace(subject, model=model, **tensors))

@@ -13,7 +13,8 @@ from labkit.attribution.saliency import saliency
 from labkit.core import importance
 from labkit.evaluation.deletion import deletion
 from labkit.report import report
-from labkit.report.sections import CHAPTERS
+from labkit.report.part import Part
+from labkit.report.sections import CHAPTERS, Words
 from tests.report.conftest import small
 
 ROOT = Path(__file__).parents[2]
@@ -163,6 +164,27 @@ def test_other_images_and_networks(shape, classes, dtype):
     found = report(network, torch.rand(3, *shape))
     assert [problem for section in found.sections for problem in section.problems if "--labels" not in problem] == []
     assert found.found["attribution-occlusion"].figures["maps"].shape == (3, *shape[1:])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that CUDA can use")
+def test_a_network_that_lives_on_a_gpu_gives_the_same_report(network, images):
+    alone = report(network, images, LABELS)
+    found = report(network.double().cuda(), images, LABELS)
+    assert [section.problems for section in found.sections] == [section.problems for section in alone.sections]
+    for name in ("attribution-occlusion", "attribution-saliency"):
+        maps = found.found[name].figures["maps"].float()
+        torch.testing.assert_close(maps, alone.found[name].figures["maps"], rtol=1e-3, atol=1e-4)
+    assert found.html.count("<figure") == alone.html.count("<figure")
+
+
+def test_a_part_that_cannot_be_shown_keeps_its_heading_and_what_it_had(network, images):
+    def show(section, subject, found):
+        section.blocks.append(Words("so far"))
+        raise RuntimeError("no more")
+
+    part = Part("mine", "Mine", show)
+    section = part.section(report(network, images, methods=["saliency"]).subject, {})
+    assert (section.title, section.blocks, section.problems) == ("Mine", [Words("so far")], ["RuntimeError: no more"])
 
 
 def test_a_notebook_shows_the_page_in_a_frame_of_its_own(network, images):

@@ -55,13 +55,13 @@ def test_networks_of_torchvision_and_timm(name):
     tasks = [task for part in (attribution, units) for task in part.tasks(subject)]
     tasks = [task for task in tasks if task.name.startswith(("attribution", "units-top"))]
     found = measure_all(subject, tasks)[0]
-    problems = attribution.show(subject, found).problems
+    problems = attribution.PART.section(subject, found).problems
     assert [problem.startswith(start) for problem, start in zip(problems, NETWORKS[name], strict=True)] == [
         True for _ in NETWORKS[name]
     ], problems
-    table = network.show(subject, found)
+    table = network.PART.section(subject, found)
     assert f"{sum(each.numel() for each in loaded.model.parameters()):,} parameters" in table.statements[0].words
-    assert "vit" not in name or "units to look into" in units.show(subject, found).problems[0]
+    assert "vit" not in name or "units to look into" in units.PART.section(subject, found).problems[0]
     del loaded, subject
     gc.collect()
 
@@ -72,7 +72,7 @@ def test_21_000_classes_are_no_more_work_for_the_page():
     assert len(subject.classes) == 21_000
     tasks = [*attribution.tasks(subject), *fooling.tasks(subject)]
     found = measure_all(subject, tasks)[0]
-    assert attribution.show(subject, found).problems == []
+    assert attribution.PART.section(subject, found).problems == []
 
 
 def test_layers_of_a_wrapped_network_are_named_as_the_network_names_them():

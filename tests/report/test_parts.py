@@ -39,8 +39,8 @@ def under(model, images, labels=None, **options):
 
 
 def shown(part, subject, *others):
-    tasks = [task for each in (part, *others) for task in each.tasks(subject)]
-    return part.show(subject, measure_all(subject, tasks)[0])
+    tasks = [task for each in (part, *others) for task in each.PART.tasks(subject)]
+    return part.PART.section(subject, measure_all(subject, tasks)[0])
 
 
 def corners(count):

@@ -14,6 +14,7 @@ from labkit.evaluation.randomisation import rank_correlation
 from labkit.report.drawing import heat_of, pixels_of
 from labkit.report.measuring import Figures, Found, Measured, Task
 from labkit.report.methods import averaged, kinds, method_of, occluded
+from labkit.report.part import Part
 from labkit.report.sections import Frames, Gallery, Section, Statement, Table, Tile, Words
 from labkit.report.subject import Subject
 
@@ -70,22 +71,22 @@ def _similarity(subject: Subject, name: str, maps: Tensor, chosen: Tensor) -> Te
     return rank_correlation(maps, others)
 
 
-def show(subject: Subject, found: Found) -> Section:
-    section = Section("attribution", "Where it looks, and which map to trust here")
+def show(section: Section, subject: Subject, found: Found) -> None:
     named = kinds(subject)
     measured = {name: found[f"attribution-{name}"] for name in [*named, RANDOM]}
-    section.problems += [f"{named[name].title}: {each.problem}" for name, each in measured.items() if each.problem]
+    titles = {name: kind.title for name, kind in named.items()} | {RANDOM: "pixels in random order"}
+    section.problems += [f"{titles[name]}: {each.problem}" for name, each in measured.items() if each.problem]
     known = {name: each for name, each in measured.items() if len(each.chosen) and name != RANDOM}
     base = measured[RANDOM]
     count = min((len(each.chosen) for each in [*known.values(), base]), default=0)
     if not known or not count:
-        return section
+        return
     try:
         _ = subject.forgetful
     except ValueError as error:
         section.problems.append(f"Randomisation check: {error}")
     verdicts = {name: Verdict(each, base, count) for name, each in known.items()}
-    section.statements += _statements(subject, verdicts, {name: kind.title for name, kind in named.items()}, count)
+    section.statements += _statements(subject, verdicts, titles, count)
     header = ["map", "deletion ↓", "insertion ↑", "above random order", "like a random network's", "trust"]
     rows = [
         [named[name].title, f"{each.deletion:.2f}", f"{each.insertion:.2f}", each.gain, each.alike, each.word]
@@ -105,7 +106,6 @@ def show(subject: Subject, found: Found) -> Section:
     frames = [_frame(subject, known, row) for row in range(count)]
     names = [subject.files[int(index)] for index in base.chosen[:count]]
     section.blocks.append(Frames("image", names, frames))
-    return section
 
 
 class Verdict:
@@ -213,3 +213,6 @@ def _with_ends(interval: tuple[float, float, float]) -> str:
 
 def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+PART = Part("attribution", "Where it looks, and which map to trust here", show, tasks)

@@ -2,24 +2,16 @@
 
 from labkit import plot
 from labkit.evaluation.calibration import calibration
-from labkit.report.measuring import Found, Task
+from labkit.report.measuring import Found
+from labkit.report.part import Part
 from labkit.report.sections import Chart, Section, Statement
 from labkit.report.subject import Subject
 
 CHAPTER = "04_training_cifar10"
 
 
-def tasks(subject: Subject) -> list[Task]:
-    """What the network says is known already."""
-    return []
-
-
-def show(subject: Subject, found: Found) -> Section:
-    section = Section("calibration", "How sure it may be")
-    if subject.labels is None:
-        section.problems.append("Whether it is right as often as it is sure cannot be told without labels (--labels).")
-        return section
-    measured = calibration(subject.logits, subject.labels, seed=subject.seed)
+def show(section: Section, subject: Subject, found: Found) -> None:
+    measured = calibration(subject.logits, subject.truth, seed=subject.seed)
     low, high = measured.excess_interval
     points = f"{abs(100 * measured.excess):.0f} points"
     if abs(measured.excess) < 0.005:
@@ -30,7 +22,7 @@ def show(subject: Subject, found: Found) -> Section:
         words = f"It is not sure enough: its mean confidence is {points} below its accuracy."
     else:
         words = "Its mean confidence agrees with its accuracy, as far as these images tell."
-    count = len(subject.labels)
+    count = len(subject.truth)
     ends = f"{100 * low:+.0f} to {100 * high:+.0f} points"
     figure = f"{100 * measured.excess:+.0f} points"
     alarm = low > 0 and abs(measured.excess) >= 0.005
@@ -42,4 +34,6 @@ def show(subject: Subject, found: Found) -> Section:
     bins = measured.confidence, measured.accuracy, measured.low, measured.high, measured.counts
     alt = "Reliability diagram: accuracy against confidence, with intervals; the dashed line is where both are equal."
     section.blocks.append(Chart(plot.reliability(*bins), alt))
-    return section
+
+
+PART = Part("calibration", "How sure it may be", show, needs_labels="Whether it is right as often as it is sure")

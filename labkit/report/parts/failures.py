@@ -7,7 +7,8 @@ from torch import Tensor
 
 from labkit.evaluation.baselines import edges
 from labkit.report.drawing import rate_of
-from labkit.report.measuring import Found, Task
+from labkit.report.measuring import Found
+from labkit.report.part import Part
 from labkit.report.parts.predictions import tile
 from labkit.report.sections import Gallery, Section, Statement, Table
 from labkit.report.subject import Subject
@@ -17,25 +18,16 @@ GROUPS, EACH = 5, 8  # groups that are shown, and images of each
 LEAST = 5  # images, right and wrong, below which nothing is said of what they have in common
 
 
-def tasks(subject: Subject) -> list[Task]:
-    """What the network says is known already."""
-    return []
-
-
-def show(subject: Subject, found: Found) -> Section:
-    section = Section("failures", "Where it fails")
-    if subject.labels is None:
-        section.problems.append("What it gets wrong cannot be told without labels (--labels).")
-        return section
-    wrong = subject.predicted != subject.labels
+def show(section: Section, subject: Subject, found: Found) -> None:
+    wrong = subject.predicted != subject.truth
     count = int(wrong.sum())
     if not count:
         rate, interval = rate_of(0, len(wrong))
         words = f"It gets none of {len(wrong)} images wrong."
         section.statements.append(Statement(words, CHAPTER, rate, interval, len(wrong)))
-        return section
+        return
     indices = wrong.nonzero()[:, 0].tolist()
-    groups = Counter((int(subject.labels[index]), int(subject.predicted[index])) for index in indices).most_common()
+    groups = Counter((int(subject.truth[index]), int(subject.predicted[index])) for index in indices).most_common()
     (true, said), most = groups[0]
     rate, interval = rate_of(most, count)
     words = f"The most frequent mistake: {subject.classes[true]} taken for {subject.classes[said]}, {most} of {count}."
@@ -45,7 +37,7 @@ def show(subject: Subject, found: Found) -> Section:
     section.statements += _in_common(subject, wrong)
     members: dict[tuple[int, int], list[int]] = {}
     for index in sorted(indices, key=lambda index: -float(subject.confidence[index])):
-        members.setdefault((int(subject.labels[index]), int(subject.predicted[index])), []).append(index)
+        members.setdefault((int(subject.truth[index]), int(subject.predicted[index])), []).append(index)
     own = [pair for pair, size in groups[:GROUPS] if size > 1]
     for true, said in own:
         some = members.pop((true, said))
@@ -59,7 +51,6 @@ def show(subject: Subject, found: Found) -> Section:
     if len(groups) > GROUPS:
         rows = [[f"{subject.classes[true]} → {subject.classes[said]}", str(size)] for (true, said), size in groups]
         section.blocks.append(Table(["taken for", "images"], rows, f"All {len(groups)} kinds of mistakes", folded=True))
-    return section
 
 
 def _in_common(subject: Subject, wrong: Tensor) -> list[Statement]:
@@ -69,7 +60,7 @@ def _in_common(subject: Subject, wrong: Tensor) -> list[Statement]:
         return found
     qualities = _qualities(subject)
     for (more, less), values in qualities.items():
-        bad, good = values[wrong].double(), values[~wrong].double()
+        bad, good = values[wrong].cpu().double(), values[~wrong].cpu().double()
         difference, half = (bad.mean() - good.mean()).item(), _half_width(bad, good, len(qualities))
         if abs(difference) <= half:
             continue
@@ -104,3 +95,6 @@ def _half_width(some: Tensor, others: Tensor, comparisons: int) -> float:
         return math.inf
     freedom = (first + second) ** 2 / (first**2 / (len(some) - 1) + second**2 / (len(others) - 1))
     return float(students_t.ppf(1 - 0.025 / comparisons, freedom)) * math.sqrt(first + second)
+
+
+PART = Part("failures", "Where it fails", show, needs_labels="What it gets wrong")

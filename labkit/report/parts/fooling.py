@@ -13,6 +13,7 @@ from labkit.evaluation.intervals import wilson_interval
 from labkit.report.drawing import median_of, pixels_of
 from labkit.report.measuring import Figures, Found, Measured, Task, as_tensor, as_text
 from labkit.report.methods import GRADIENT
+from labkit.report.part import Part
 from labkit.report.sections import Chart, Frames, Gallery, Section, Statement, Table, Tile, Words
 from labkit.report.subject import Subject
 
@@ -57,8 +58,7 @@ def audited(subject: Subject, chosen: Tensor) -> Figures:
     return {"signs": as_tensor(json.dumps(signs)), "eps": torch.tensor([eps])}
 
 
-def show(subject: Subject, found: Found) -> Section:
-    section = Section("fooling", "What fools it")
+def show(section: Section, subject: Subject, found: Found) -> None:
     for name, add in (("fooling-smallest", _add_distances), ("fooling-audit", _add_audit)):
         measured = found.get(name)
         if measured is None:
@@ -67,7 +67,6 @@ def show(subject: Subject, found: Found) -> Section:
             section.problems.append(measured.problem)
         elif len(measured.chosen):
             add(section, subject, measured)
-    return section
 
 
 def _add_distances(section: Section, subject: Subject, measured: Measured) -> None:
@@ -151,3 +150,6 @@ def _of_255(distance: float) -> str:
     if not math.isfinite(distance):
         return f"more than {255 * LARGEST:.0f}"
     return f"{255 * distance:.0f}" if 255 * distance >= 10 else f"{255 * distance:.2g}"
+
+
+PART = Part("fooling", "What fools it", show, tasks)

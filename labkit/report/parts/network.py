@@ -6,8 +6,9 @@ from torch import nn
 from labkit import plot
 from labkit.features.receptive_field import receptive_field
 from labkit.layers import is_pointwise, run
-from labkit.report.measuring import Found, Task, in_a_sentence
+from labkit.report.measuring import Found, in_a_sentence
 from labkit.report.networks import inner
+from labkit.report.part import Part
 from labkit.report.sections import Chart, Section, Statement, Table
 from labkit.report.subject import Subject
 from labkit.summary import summary
@@ -16,12 +17,7 @@ CHAPTER = "02_network_as_a_table"
 STAGES = 6  # in the drawing
 
 
-def tasks(subject: Subject) -> list[Task]:
-    return []
-
-
-def show(subject: Subject, found: Found) -> Section:
-    section = Section("network", "The network")
+def show(section: Section, subject: Subject, found: Found) -> None:
     channels, height, width = shape = subject.images.shape[1:]
     table = summary(subject.model, (channels, height, width))
     header, *rows, total = [[name.removeprefix("network."), *rest] for name, *rest in table.cells()]
@@ -61,7 +57,6 @@ def show(subject: Subject, found: Found) -> Section:
     if why:
         section.problems.append(f"Receptive fields: {why}")
     section.blocks.append(Table(header, [*rows, total], f"All {len(rows)} layers", folded=True))
-    return section
 
 
 @torch.no_grad()
@@ -107,3 +102,6 @@ def _fields(subject: Subject, layers: list[str]) -> tuple[dict[str, tuple[int, i
             return found, in_a_sentence(error)
         found[layer] = (int(box[2]), int(box[3]))
     return found, ""
+
+
+PART = Part("network", "The network", show)

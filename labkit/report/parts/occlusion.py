@@ -4,28 +4,23 @@ from torch import Tensor
 
 from labkit.plot import percent
 from labkit.report.drawing import pixels_of, rate_of
-from labkit.report.measuring import Found, Task
+from labkit.report.measuring import Found
 from labkit.report.methods import windows
+from labkit.report.part import Part
 from labkit.report.sections import Gallery, Section, Statement, Tile, Words
 from labkit.report.subject import Subject
 
 CHAPTER = "08_occlusion"
 
 
-def tasks(subject: Subject) -> list[Task]:
-    """What is shown is measured with the maps."""
-    return []
-
-
-def show(subject: Subject, found: Found) -> Section:
-    section = Section("occlusion", "What it needs to see")
+def show(section: Section, subject: Subject, found: Found) -> None:
     measured = found.get("attribution-occlusion")
     if measured is None:
         section.problems.append("Occlusion is not among the methods of this report.")
-        return section
+        return
     if not len(measured.chosen):
         section.problems.append(measured.problem or "Occlusion was not measured.")
-        return section
+        return
     figures = measured.figures
     rows = list(zip(measured.chosen.tolist(), figures["probability"], figures["predicted"], strict=True))
     changed = sum(bool((said != subject.predicted[index].cpu()).any()) for index, _, said in rows)
@@ -38,7 +33,6 @@ def show(subject: Subject, found: Found) -> Section:
     section.statements.append(Statement(words, CHAPTER, rate, interval, len(rows)))
     text = "Each image with the patch hidden that costs the predicted class most, and what the network says instead."
     section.blocks += [Words(text), Gallery([_tile(subject, *row) for row in rows])]
-    return section
 
 
 def _tile(subject: Subject, index: int, probability: Tensor, predicted: Tensor) -> Tile:
@@ -55,3 +49,6 @@ def _tile(subject: Subject, index: int, probability: Tensor, predicted: Tensor) 
     if others:
         caption += f"\nelsewhere: {', '.join(subject.classes[each] for each in others[:3])}"
     return Tile(pixels_of(image), caption, tone="bad" if said != own else "")
+
+
+PART = Part("occlusion", "What it needs to see", show)

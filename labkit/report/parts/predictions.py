@@ -2,19 +2,15 @@
 
 from labkit.plot import percent
 from labkit.report.drawing import mean_of, pixels_of, rate_of
-from labkit.report.measuring import Found, Task
+from labkit.report.measuring import Found
+from labkit.report.part import Part
 from labkit.report.sections import Gallery, Section, Statement, Tile
 from labkit.report.subject import Subject
 
 CHAPTER = "04_training_cifar10"
 
 
-def tasks(subject: Subject) -> list[Task]:
-    return []
-
-
-def show(subject: Subject, found: Found) -> Section:
-    section = Section("predictions", "What it says")
+def show(section: Section, subject: Subject, found: Found) -> None:
     count = len(subject.images)
     if subject.labels is not None:
         right = int((subject.predicted == subject.labels).sum())
@@ -25,7 +21,6 @@ def show(subject: Subject, found: Found) -> Section:
     words = f"Its mean confidence in what it says is {percent(mean)}."
     section.statements.append(Statement(words, CHAPTER, f"{mean:.2f}", interval, count))
     section.blocks.append(Gallery([tile(subject, index) for index in subject.shown.tolist()]))
-    return section
 
 
 def tile(subject: Subject, index: int) -> Tile:
@@ -38,3 +33,6 @@ def tile(subject: Subject, index: int) -> Tile:
         said = f"{'✓' if right else '✗'} {said}"
         label = "" if right else f"\ntrue: {subject.classes[int(subject.labels[index])]}"
     return Tile(pixels_of(subject.images[index]), f"{said}{label}\n{subject.files[index]}", tone=tone)
+
+
+PART = Part("predictions", "What it says", show)

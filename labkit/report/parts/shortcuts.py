@@ -8,6 +8,7 @@ from torch import Tensor
 from labkit.evaluation.shortcuts import FEWEST, find_shortcuts
 from labkit.report.drawing import pixels_of
 from labkit.report.measuring import Figures, Found, Task, as_tensor, as_text
+from labkit.report.part import Part
 from labkit.report.sections import Gallery, Section, Statement, Tile
 from labkit.report.subject import Subject
 
@@ -27,24 +28,19 @@ def tasks(subject: Subject) -> list[Task]:
 
 def search(subject: Subject, chosen: Tensor) -> Figures:
     """The findings of `find_shortcuts`, as text."""
-    assert subject.labels is not None  # else there is no task
-    images, labels = subject.images[chosen], subject.labels[chosen]
+    images, labels = subject.images[chosen], subject.truth[chosen]
     options = {"names": subject.classes, "batch_size": subject.batch_size, "seed": subject.seed}
     findings = find_shortcuts(subject.model, images, labels, **options)  # pyright: ignore[reportArgumentType]
     rows = [[f.kind, f.classes, f.where, f.effect, f.interval, f.sentence] for f in findings]
     return {"findings": as_tensor(json.dumps(rows))}
 
 
-def show(subject: Subject, found: Found) -> Section:
-    section = Section("shortcuts", "Shortcuts")
-    measured = found.get("shortcuts")
-    if measured is None:
-        section.problems.append("Whether it takes a shortcut cannot be told without labels (--labels).")
-        return section
+def show(section: Section, subject: Subject, found: Found) -> None:
+    measured = found["shortcuts"]
     if measured.problem:
         section.problems.append(measured.problem)
     if not len(measured.chosen):
-        return section
+        return
     count, seed = len(measured.chosen), subject.seed
     findings = json.loads(as_text(measured.figures["findings"]))
     for kind, classes, where, effect, (low, high), sentence in findings:
@@ -55,13 +51,11 @@ def show(subject: Subject, found: Found) -> Section:
     if not findings:
         words = "No region, position, colour or texture decides alone what it says, as far as swaps can tell."
         section.statements.append(Statement(words, CHAPTER, "0 findings", "", count, seed))
-    return section
 
 
 def _examples(subject: Subject, kind: str, classes: list[int], where: list[int]) -> Gallery:
     """Images of the classes that a finding is about, the region marked by a frame."""
-    assert subject.labels is not None
-    own = torch.isin(subject.labels, torch.tensor(classes, device=subject.labels.device))
+    own = torch.isin(subject.truth, torch.tensor(classes, device=subject.truth.device))
     tiles = []
     for index in own.nonzero()[:SHOWN, 0].tolist():
         pixels = pixels_of(subject.images[index])
@@ -71,5 +65,8 @@ def _examples(subject: Subject, kind: str, classes: list[int], where: list[int])
             frame[top : top + height, left : left + width] = True
             frame[top + 1 : top + height - 1, left + 1 : left + width - 1] = False
             pixels[frame] = torch.tensor([230, 159, 0], dtype=torch.uint8)  # the palette's orange
-        tiles.append(Tile(pixels, subject.classes[int(subject.labels[index])]))
+        tiles.append(Tile(pixels, subject.classes[int(subject.truth[index])]))
     return Gallery(tiles, f"{kind.capitalize()}: images of the classes that it gives away")
+
+
+PART = Part("shortcuts", "Shortcuts", show, tasks, needs_labels="Whether it takes a shortcut")

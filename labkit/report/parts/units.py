@@ -12,6 +12,7 @@ from labkit.layers import layer_outputs, run
 from labkit.report.drawing import pixels_of, rate_of
 from labkit.report.measuring import Figures, Found, Measured, Task, as_tensor, as_text, in_a_sentence
 from labkit.report.methods import GRADIENT
+from labkit.report.part import Part
 from labkit.report.sections import Chart, Gallery, Section, Statement, Tile, Words
 from labkit.report.subject import UNITS, Subject
 from labkit.synthesis.class_model import class_model
@@ -101,8 +102,7 @@ def _ideal(subject: Subject, model: nn.Module, classes: Tensor) -> Figures:
         return {"images": found, "confidence": subject.model(found.to(subject.images)).softmax(1).amax(1)}
 
 
-def show(subject: Subject, found: Found) -> Section:
-    section = Section("units", "What it looks for")
+def show(section: Section, subject: Subject, found: Found) -> None:
     if not subject.layer:
         section.problems.append(f"There are no units to look into: {subject.no_layer}.")
     layer = subject.layer.removeprefix("network.")
@@ -117,7 +117,6 @@ def show(subject: Subject, found: Found) -> Section:
             section.problems.append(measured.problem)
         elif measured is not None and len(measured.chosen):
             add(section, subject, measured, layer)
-    return section
 
 
 def _add_top(section: Section, subject: Subject, measured: Measured, layer: str) -> None:
@@ -180,3 +179,6 @@ def _add_clusters(section: Section, subject: Subject, measured: Measured, layer:
         tiles = [Tile(pixels_of(subject.images[i]), subject.classes[int(truth[i])]) for i in nearest]
         title = f"Cluster {number}: {len(each)} images, mostly {subject.classes[own]}"
         section.blocks.append(Gallery(tiles, title))
+
+
+PART = Part("units", "What it looks for", show, tasks)
