@@ -135,4 +135,5 @@ def report(
     kept = None if folder is None else Path(folder) / subject.key()
     found, passes = measure_all(subject, tasks, run=run, folder=kept, budget=budget, progress=progress)
     sections = [part.section(subject, found) for part in PARTS]
+    sections.sort(key=lambda section: not (section.statements or section.blocks))  # what says nothing comes last
     return Report(subject, found, sections, time.monotonic() - start, passes, book)

@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         network.model,
         pictures.images,
         pictures.labels,
-        name=network.name,
+        name=f"untrained {network.name}" if options.untrained else network.name,
         classes=names,
         files=pictures.files,
         layer=options.layer,

@@ -161,7 +161,7 @@ def test_other_images_and_networks(shape, classes, dtype):
     torch.manual_seed(0)
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
     network = nn.Sequential(nn.Conv2d(shape[0], 8, 3), nn.ReLU(), head).to(getattr(torch, dtype)).eval()
-    found = report(network, torch.rand(3, *shape))
+    found = report(network, torch.rand(12, *shape), examples=3)
     assert [problem for section in found.sections for problem in section.problems if "--labels" not in problem] == []
     assert found.found["attribution-occlusion"].figures["maps"].shape == (3, *shape[1:])
 
@@ -185,6 +185,20 @@ def test_a_part_that_cannot_be_shown_keeps_its_heading_and_what_it_had(network, 
     part = Part("mine", "Mine", show)
     section = part.section(report(network, images, methods=["saliency"]).subject, {})
     assert (section.title, section.blocks, section.problems) == ("Mine", [Words("so far")], ["RuntimeError: no more"])
+
+
+def test_sections_that_say_nothing_come_last_and_five_images_form_no_clusters(network, images):
+    sections = report(network, images, methods=["saliency"]).sections
+    empty = [not (section.statements or section.blocks) for section in sections]
+    assert empty == sorted(empty)
+    assert {section.name for section in sections[empty.index(True) :]} == {
+        "shortcuts",
+        "calibration",
+        "failures",
+        "occlusion",
+    }
+    (units,) = [section for section in sections if section.name == "units"]
+    assert units.problems == ["So few images (5) form no clusters that tell something; 12 or more may."]
 
 
 def test_a_notebook_shows_the_page_in_a_frame_of_its_own(network, images):

@@ -87,13 +87,13 @@ def show(section: Section, subject: Subject, found: Found) -> None:
         section.problems.append(f"Randomisation check: {error}")
     verdicts = {name: Verdict(each, base, count) for name, each in known.items()}
     section.statements += _statements(subject, verdicts, titles, count)
-    header = ["map", "deletion ↓", "insertion ↑", "above random order", "like a random network's", "trust"]
+    header = ["map", "trust", "deletion ↓", "insertion ↑", "above random order", "like a random network's"]
     rows = [
-        [named[name].title, f"{each.deletion:.2f}", f"{each.insertion:.2f}", each.gain, each.alike, each.word]
+        [named[name].title, each.word, f"{each.deletion:.2f}", f"{each.insertion:.2f}", each.gain, each.alike]
         for name, each in sorted(verdicts.items(), key=lambda item: -item[1].score)
     ]
     ends = f"{base.figures['deletion'][:count].mean():.2f}", f"{base.figures['insertion'][:count].mean():.2f}"
-    rows.append(["random order", *ends, "", "", ""])
+    rows.append(["random order", "", *ends, "", ""])
     section.blocks.append(Table(header, rows, f"Means over {count} images, with 95% intervals"))
     section.blocks.append(
         Words(

@@ -1,6 +1,7 @@
 """What it looks for: the images that excite units of a layer, which images look alike to it, and ideal images."""
 
 from functools import partial
+from textwrap import shorten
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,10 @@ from labkit.synthesis.class_model import class_model
 
 CHAPTER = "07_neurons_and_clusters"
 IDEAL = "12_the_ideal_class"
-TOP = 6  # images of a unit, and of a cluster
+TOP = 6  # images of a unit, and of a cluster; of a unit at most half of all, else they would tell nothing
 MOST = 6  # clusters
+FEWEST = 12  # images, below which clusters tell nothing
+NAME = 24  # letters of a class in a legend
 STEPS = 64  # of an ideal image
 LOGIT = 10.0  # of a class that is named with certainty, about
 
@@ -35,7 +38,7 @@ def tasks(subject: Subject) -> list[Task]:
     count = min(UNITS, len(subject.images))
     return [
         Task("units-top", top, everything, 1 + UNITS, rank=4),
-        Task("units-clusters", grouped, everything, 1, rank=4),
+        *([Task("units-clusters", grouped, everything, 1, rank=4)] if len(everything) >= FEWEST else []),
         *found,
         Task("units-ideal", unit_images, torch.arange(count), STEPS * GRADIENT, at_once=1, rank=6),
     ]
@@ -48,7 +51,7 @@ def top(subject: Subject, chosen: Tensor) -> Figures:
         indices (units, k), values (units, k), rectangles (units, k, 4), the whole image where it is not known what a
         unit sees; why (text), why it is not.
     """
-    images, k = subject.images[chosen], min(TOP, len(chosen))
+    images, k = subject.images[chosen], min(TOP, -(-len(chosen) // 2))
     options = {"k": k, "batch_size": subject.batch_size}
     try:
         found = [top_images(subject.model, images, subject.layer, unit=unit, **options) for unit in subject.units]
@@ -117,6 +120,9 @@ def show(section: Section, subject: Subject, found: Found) -> None:
             section.problems.append(measured.problem)
         elif measured is not None and len(measured.chosen):
             add(section, subject, measured, layer)
+    if subject.layer and "units-clusters" not in found:
+        count = len(subject.images)
+        section.problems.append(f"So few images ({count}) form no clusters that tell something; {FEWEST} or more may.")
 
 
 def _add_top(section: Section, subject: Subject, measured: Measured, layer: str) -> None:
@@ -141,7 +147,8 @@ def _add_top(section: Section, subject: Subject, measured: Measured, layer: str)
         f"The units of {layer!r} that differ most between the images: {rate} of the images that excite one most are of "
         "one class."
     )
-    section.statements.append(Statement(words, CHAPTER, rate, interval, count))
+    if len(subject.truth.unique()) > 1:
+        section.statements.append(Statement(words, CHAPTER, rate, interval, count))
 
 
 def _add_units(section: Section, subject: Subject, measured: Measured, layer: str) -> None:
@@ -169,9 +176,13 @@ def _add_clusters(section: Section, subject: Subject, measured: Measured, layer:
     agree = sum(int((truth[each] == own).sum()) for each, own in zip(members, main, strict=True))
     rate, interval = rate_of(agree, len(labels))
     words = f"To {layer!r} the images fall into {count} clusters; {rate} of them are of their cluster's main class."
-    section.statements.append(Statement(words, CHAPTER, rate, interval, len(labels), subject.seed))
+    if len(subject.truth.unique()) > 1:
+        section.statements.append(Statement(words, CHAPTER, rate, interval, len(labels), subject.seed))
     numbered = list(enumerate(zip(members, main, strict=True), 1))
-    groups = {f"{number}: {subject.classes[own]}"[:24]: each for number, (each, own) in numbered}
+    names = {
+        number: shorten(f"{number}: {subject.classes[own]}", NAME, placeholder="…") for number, (_, own) in numbered
+    }
+    groups = {names[number]: each for number, (each, _) in numbered}
     figure = plot.scatter(measured.figures["embedding"], groups, xlabel="the plane in which they differ most")
     section.blocks += [Words(f"The images as {layer!r} sees them:"), Chart(figure, words)]
     for number, (each, own) in numbered:
