@@ -99,6 +99,14 @@ def eventually(condition, seconds=60.0):
         time.sleep(0.05)
 
 
+def press_until(tab, key, condition, most=80):
+    for _ in range(most):
+        tab.keyboard.press(key)
+        if tab.evaluate(condition):
+            return
+    raise AssertionError(f"{key} pressed {most} times, and never {condition}")
+
+
 def digit(tab):
     """The pixels that the networks see."""
     return tab.evaluate(f"[...{BENCH}.digit]")

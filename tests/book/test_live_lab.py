@@ -26,6 +26,7 @@ from tests.book.lab_page import (
     open_view,
     opened,
     pick_first_seven,
+    press_until,
     verdict,
 )
 from tools.website.fetch_assets import VENDOR
@@ -382,14 +383,6 @@ def test_with_the_keyboard_alone(browser):
         for _ in range(30):
             tab.keyboard.press("ArrowRight")
         expect(tab.locator(".lab-panel-attack output.lab-words").first).to_contain_text("Fooled")
-
-
-def press_until(tab, key, condition, most=80):
-    for _ in range(most):
-        tab.keyboard.press(key)
-        if tab.evaluate(condition):
-            return
-    raise AssertionError(f"{key} pressed {most} times, and never {condition}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

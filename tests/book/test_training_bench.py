@@ -9,8 +9,8 @@ from torch import nn
 
 from labkit import data, models
 from labkit.lab_network import lab_network, trained_tensors
-from tests.book.browsing import AXE, OVERFLOW
-from tests.book.lab_page import PAGE, eventually, opened, verdict
+from tests.book.browsing import AXE, BOOK, OVERFLOW, served
+from tests.book.lab_page import PAGE, eventually, opened, press_until, verdict
 from tools.website.fetch_assets import VENDOR
 
 pytestmark = pytest.mark.browser
@@ -221,6 +221,44 @@ def test_too_high_a_rate_diverges_and_the_page_says_why(bench):
     bench.get_by_role("button", name="Train", exact=True).click()
     idle(bench)
     expect(bench.locator(".lab-status").first).to_contain_text("Choose a smaller learning rate and press Start over.")
+
+
+def on_button(text):
+    return f"document.activeElement.textContent === {text!r} && !document.activeElement.disabled"
+
+
+def test_with_the_keyboard_alone_over_http(browser):
+    """A network is trained, broken and hardened."""
+    with served(BOOK) as address, opened(browser, f"{address}/lab/live_lab.html#train", start=False) as tab:
+        press_until(tab, "Tab", "document.activeElement.classList.contains('lab-load')")
+        tab.keyboard.press("Enter")
+        tab.locator(".lab-train").wait_for(timeout=PATIENCE)
+        for choice in ("filters", "passes"):
+            press_until(tab, "Tab", f"document.activeElement.labels?.[0]?.textContent.startsWith({choice!r})")
+            tab.keyboard.press("Home")
+        press_until(tab, "Tab", on_button("Train"))
+        tab.keyboard.press("Enter")
+        idle(tab)
+        expect(tab.locator(".lab-status").first).to_contain_text("of the test digits read correctly")
+        press_until(tab, "Tab", on_button("Draw for them, and attack them"))
+        tab.keyboard.press("Enter")
+        expect(verdict(tab, "A")).to_have_text("7", timeout=PATIENCE)
+        press_until(tab, "Tab", "document.activeElement.getAttribute('role') === 'tab'")
+        press_until(tab, "ArrowRight", "document.activeElement.textContent === 'Attack it'")
+        press_until(tab, "Tab", "document.activeElement.ariaLabel === 'eps'")
+        tab.keyboard.press("End")
+        words = tab.locator(".lab-panel-attack output.lab-words").first
+        expect(words).to_contain_text("Fooled: it now sees a", timeout=PATIENCE)
+        press_until(tab, "Shift+Tab", on_button("Train your own"))
+        tab.keyboard.press("Enter")
+        press_until(
+            tab, "Tab", "document.activeElement.closest('.lab-right .lab-menu')?.textContent.startsWith('passes')"
+        )
+        tab.keyboard.press("Home")
+        press_until(tab, "Tab", on_button("Harden a copy of A"))
+        tab.keyboard.press("Enter")
+        idle(tab)
+        expect(tab.get_by_text("Network B reads").first).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
