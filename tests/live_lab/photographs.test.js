@@ -111,7 +111,7 @@ test("SmoothGrad of a linear network is its weights, and can be stopped", async 
   found?.map.forEach((value, at) => assert.ok(Math.abs(value - row[at]) < 1e-6));
   assert.deepEqual(
     waiting.told.map(({ share }) => share),
-    [4 / 6, 1],
+    [2 / 6, 4 / 6, 1],
   );
   assert.equal(await photographTasks.smooth(network, values, turn(1)), null);
 });

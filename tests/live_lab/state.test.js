@@ -3,7 +3,7 @@ import test from "node:test";
 
 import { level, packed } from "../../book/_assets/live_lab/colours.js";
 import { Failure, newest, sentence } from "../../book/_assets/live_lab/failure.js";
-import { inflate } from "../../book/_assets/live_lab/packed.js";
+import { arrived, inflate } from "../../book/_assets/live_lab/packed.js";
 import {
   choice,
   formatAddress,
@@ -130,11 +130,16 @@ test("every failure becomes a sentence that says what to do", () => {
 });
 
 test("a damaged or missing file is named", async () => {
-  const text = Buffer.from(
+  const bytes = new Uint8Array(
     await new Response(new Blob(["hello"]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer(),
   );
-  assert.equal(new TextDecoder().decode(await inflate("a", text.toString("base64"))), "hello");
-  text[text.length - 8] ^= 1; // its checksum
-  await assert.rejects(inflate("mnist.onnx", text.toString("base64")), /the file mnist.onnx is damaged/);
+  globalThis.labFiles = { a: Buffer.from(bytes).toString("base64") };
+  const { a } = arrived();
+  assert.equal(new TextDecoder().decode(await inflate("a", a)), "hello");
+  assert.deepEqual(globalThis.labFiles, { a }, "no text is left behind");
+  globalThis.labFiles = { "mnist.onnx": "*" };
+  assert.throws(arrived, /the file mnist.onnx is damaged/);
+  bytes[bytes.length - 8] ^= 1; // its checksum
+  await assert.rejects(inflate("mnist.onnx", new Blob([bytes])), /the file mnist.onnx is damaged/);
   await assert.rejects(inflate("mnist.onnx", undefined), /the file mnist.onnx has not been loaded/);
 });

@@ -2,7 +2,7 @@
 // one of the same kind, about the same network, from the same asker: its answer is then null, and there is nothing to
 // show. A worker that dies is started again by the next question.
 import { Failure, Stopped } from "./failure.js";
-import { inflate } from "./packed.js";
+import { arrived, inflate } from "./packed.js";
 
 /** @import {Answer, Contents, Facts, Measured, NetworkFacts, Own, OwnFacts, Parts, PhotographFacts, Recipe, Report,
  *  State}
@@ -40,7 +40,7 @@ export class Engine extends EventTarget {
    *  @type {Map<string, { network: string, filter: number, kernel: number[] }>} */
   #patches = new Map();
 
-  /** @param {{ files: Record<string, string>, facts: Facts, digits: Uint8Array, source: Blob }} parts */
+  /** @param {{ files: Record<string, Blob>, facts: Facts, digits: Uint8Array, source: Blob }} parts */
   constructor({ files, facts, digits, source }) {
     super();
     this.files = files;
@@ -60,7 +60,7 @@ export class Engine extends EventTarget {
   static async load(folder, contents, worker, report) {
     await loadScripts(folder, contents, report);
     report("Starting the networks …");
-    const files = globalThis.labFiles ?? {};
+    const files = arrived();
     const facts = JSON.parse(new TextDecoder().decode(await inflate("facts", files.facts)));
     const digits = await inflate("digits", files.digits);
     const engine = new Engine({ files, facts, digits, source: await workerSource(files, worker) });
@@ -76,7 +76,7 @@ export class Engine extends EventTarget {
     const runtime = globalThis.labFiles?.[RUNTIME[0]] ? [] : parts.networks.scripts.filter(isRuntime);
     await loadScripts(folder, { scripts: [...runtime, ...parts.photographs.scripts] }, report);
     report("Starting the network …");
-    const files = globalThis.labFiles ?? {};
+    const files = arrived();
     const text = await inflate("photograph facts", files["photograph facts"]);
     /** @type {PhotographFacts} */
     const { networks, ...about } = JSON.parse(new TextDecoder().decode(text));
@@ -121,7 +121,7 @@ export class Engine extends EventTarget {
     if (this.material) return this.material;
     await loadScripts(folder, contents, report);
     report("Unpacking the digits …");
-    this.files = globalThis.labFiles ?? {};
+    this.files = arrived();
     const shapes = JSON.parse(new TextDecoder().decode(await inflate("training facts", this.files["training facts"])));
     const { count, test } = await this.ask("material", "", { files: this.files });
     this.material = { shapes, count, test };
@@ -134,7 +134,7 @@ export class Engine extends EventTarget {
     if (!contents.scripts.length) throw new Error("there is no certified network in this page");
     await loadScripts(folder, contents, report);
     report("Opening the network …");
-    this.files = globalThis.labFiles ?? {};
+    this.files = arrived();
     const text = await inflate("certified facts", this.files["certified facts"]);
     const networks = JSON.parse(new TextDecoder().decode(text));
     const { kernels } = await this.ask("load", "", { files: needed(this.files, networks), networks });
@@ -280,14 +280,14 @@ export class Engine extends EventTarget {
   }
 }
 
-/** The files that these networks and the runtime read. @param {Record<string, string>} files
+/** The files that these networks and the runtime read. @param {Record<string, Blob>} files
  *  @param {Record<string, NetworkFacts>} networks */
 function needed(files, networks) {
   const named = Object.values(networks).flatMap(({ forward, gradient, weights }) => [forward, gradient, weights]);
   return Object.fromEntries([...RUNTIME, ...named].map((name) => [name, files[name]]));
 }
 
-/** The worker's script, behind that of the runtime. @param {Record<string, string>} files @param {string} worker */
+/** The worker's script, behind that of the runtime. @param {Record<string, Blob>} files @param {string} worker */
 async function workerSource(files, worker) {
   const runtime = new TextDecoder().decode(await inflate("ort.wasm.min.js", files["ort.wasm.min.js"]));
   return new Blob([runtime, "\n", worker], { type: "text/javascript" });
@@ -301,6 +301,7 @@ async function loadScripts(folder, { scripts }, report) {
   for (const [nth, script] of scripts.entries()) {
     report(`Loading ${nth + 1} of ${scripts.length} …`);
     await loadScript(folder, script);
+    arrived();
   }
 }
 
@@ -308,7 +309,10 @@ async function loadScripts(folder, { scripts }, report) {
 function loadScript(folder, script) {
   return new Promise((resolve, reject) => {
     const made = Object.assign(document.createElement("script"), { src: folder + script });
-    made.onload = () => resolve();
+    made.onload = () => {
+      made.remove(); // and with it its text
+      resolve();
+    };
     made.onerror = () => {
       made.remove();
       reject(

@@ -196,7 +196,7 @@ declare global {
   /** The worker's own script, put here by the bundler. */
   const WORKER_SOURCE: string;
   const CONTENTS: Parts;
-  var labFiles: Record<string, string> | undefined;
+  var labFiles: Record<string, string | Blob> | undefined;
   /** What there is to load, in a page that holds everything itself. */
   var labContents: Parts | undefined;
   var liveLab: import("./main.js").LiveLab;

@@ -41,7 +41,7 @@ export class Chooser {
   #whole = null;
   #note = element("p", { class: "lab-label", role: "status" });
 
-  /** @param {{ files: Record<string, string>, photos: Record<string, string>, size: { width: number, height: number },
+  /** @param {{ files: Record<string, Blob>, photos: Record<string, string>, size: { width: number, height: number },
    *            mark: string, changed: (chosen: Chosen) => Promise<void> }} options */
   constructor({ files, photos, size, mark, changed }) {
     this.files = files;

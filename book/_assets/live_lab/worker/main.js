@@ -12,7 +12,7 @@ import { robustness, Training } from "./training.js";
 /** @import {Answer, NetworkFacts, OwnFacts, Question, Recipe, State} from "../types.js" */
 /** @import {Digits} from "./training.js" */
 /** @import {Turn} from "./tasks.js" */
-/** @typedef {Record<string, string>} Files */
+/** @typedef {Record<string, Blob>} Files */
 
 /** @type {Record<string, Network>} */
 const networks = {};
@@ -49,6 +49,7 @@ const commands = {
       }
       if (networks[name].shipped) kernels[name] = networks[name].shipped;
     }
+    ort.env.wasm.wasmBinary = undefined; // it has been compiled
     return { kernels };
   },
 

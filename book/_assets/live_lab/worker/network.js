@@ -33,7 +33,12 @@ export class Network {
 
   /** Read graphs and weights into the runtime, anew after the weights have changed. */
   async open() {
-    const options = this.weights ? { externalData: [{ path: this.facts.weights, data: this.weights }] } : {};
+    const options = {
+      ...(this.weights ? { externalData: [{ path: this.facts.weights, data: this.weights }] } : {}),
+      // A photo's maps are large: an arena would keep twice what they need, for each graph of its own.
+      enableCpuMemArena: !this.facts.halved,
+      enableMemPattern: !this.facts.halved,
+    };
     const older = this.#sessions;
     /** @type {Record<string, InferenceSession>} */
     const sessions = {};
@@ -42,7 +47,9 @@ export class Network {
     }
     this.#sessions = sessions;
     await release(older);
-    await this.backward(new Float32Array(this.pixels), oneHot(0, this.classes)); // the first run is slow
+    if (this.weights && !this.kernels) [this.weights, this.graphs] = [null, {}]; // it is never opened anew
+    const runs = this.facts.halved ? 2 : 1; // the first ones are slow
+    for (let run = 0; run < runs; run++) await this.backward(new Float32Array(this.pixels), oneHot(0, this.classes));
   }
 
   /** Give the memory back. */

@@ -8,7 +8,7 @@ import { normal, oneHot, uniform } from "./arithmetic.js";
 /** @import {Computing, Turn} from "./tasks.js" */
 /** @typedef {Computing & Pick<Network, "facts" | "gradients">} Photographic */
 
-const BATCH = 4; // images at once: more take more memory, and hardly less time each
+const BATCH = 2; // images at once: more take more memory, and not less time each
 
 export const photographTasks = {
   /** SmoothGrad: the mean gradient over noisy copies; noise as a share of the photo's contrast (chapter 9).

@@ -26,15 +26,21 @@ export function widened(file) {
   const { header, start } = opened(file);
   const tensors = Object.values(header).filter(({ data_offsets }) => data_offsets);
   tensors.sort((one, other) => one.data_offsets[0] - other.data_offsets[0]);
-  const parts = tensors.map(({ dtype, data_offsets: [first, last] }) => {
+  const sizes = tensors.map(({ dtype, data_offsets: [first, last] }) => (last - first) / (dtype === "F16" ? 2 : 4));
+  const found = new Float32Array(sizes.reduce((sum, size) => sum + size, 0));
+  let place = 0;
+  for (const [
+    nth,
+    {
+      dtype,
+      data_offsets: [first, last],
+    },
+  ] of tensors.entries()) {
     const bytes = file.slice(start + first, start + last).buffer;
-    return dtype === "F16" ? Float32Array.from(new Uint16Array(bytes), wide) : new Float32Array(bytes);
-  });
-  const found = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  parts.reduce((place, part) => {
-    found.set(part, place);
-    return place + part.length;
-  }, 0);
+    if (dtype === "F16") new Uint16Array(bytes).forEach((bits, at) => (found[place + at] = wide(bits)));
+    else found.set(new Float32Array(bytes), place);
+    place += sizes[nth];
+  }
   return new Uint8Array(found.buffer);
 }
 
