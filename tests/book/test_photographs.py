@@ -19,6 +19,7 @@ from labkit.evaluation.deletion import deletion
 from labkit.export.photographs import HALVED, PHOTOS
 from tests.book.browsing import AXE, OVERFLOW
 from tests.book.lab_page import PAGE, opened
+from tools.website.chromium import ARGUMENTS, find_chromium
 from tools.website.fetch_assets import VENDOR
 from tools.website.pack_photographs import NETWORK
 
@@ -279,6 +280,35 @@ def test_dropping_and_pasting(bench, way):
             transfer,
         )
     expect(note(bench)).to_have_text(f"Your photo, {size[0]} × {size[1]} pixels.")
+
+
+def test_the_camera(browser):
+    """Refused, it gives a sentence; allowed, a photo (of Chromium's own moving test picture)."""
+    arguments = [*ARGUMENTS, "--use-fake-device-for-media-stream"]
+    with (
+        browser.browser_type.launch(executable_path=find_chromium(), args=arguments) as another,
+        opened(another, f"{PAGE.as_uri()}#photographs&view=digit&photo=cat", start=False) as tab,
+    ):
+        start(tab)
+        camera, stage = tab.get_by_role("button", name="Camera"), tab.locator(".lab-camera")
+        camera.click()
+        expect(note(tab)).to_have_text(
+            "The camera gives no picture: the browser was not allowed to use it. Choose a file instead."
+        )
+        expect(stage).to_be_hidden()
+        tab.context.grant_permissions(["camera"])
+        camera.click()
+        expect(stage).to_be_visible()
+        tab.wait_for_function("document.querySelector('.lab-camera video').videoWidth > 0")
+        stage.get_by_role("button", name="Cancel").click()
+        expect(stage).to_be_hidden()
+        assert tab.evaluate(f"{BENCH}.chooser.name") == "cat"
+        camera.click()
+        tab.wait_for_function("document.querySelector('.lab-camera video').videoWidth > 0")
+        stage.get_by_role("button", name="Take it").click()
+        expect(note(tab)).to_have_text("Your photo, 640 × 480 pixels.")
+        expect(stage).to_be_hidden()
+        assert tab.evaluate("document.querySelector('.lab-camera video').srcObject") is None, "the camera is off"
 
 
 def test_an_address_of_a_picture_is_not_loaded(bench):

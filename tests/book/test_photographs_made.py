@@ -115,7 +115,7 @@ def test_it_ends_in_another_class_and_what_undoes_it_is_shown(bench):
     panel = bench.locator(".lab-panel-break")
     expect(panel.locator("output.lab-words").first).to_contain_text(
         "Fooled: it sees flamingo. No colour of a pixel changed by more than 2 of 255 steps. "
-        "The same push with signs drawn at random changes nothing."
+        "The same push with signs drawn at random does not change what it sees."
     )
     rows = [row.split("\t") for row in panel.locator(".lab-cures tbody").inner_text().split("\n") if "\t" in row]
     assert rows[0][1].startswith("tiger cat, ")

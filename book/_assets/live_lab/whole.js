@@ -22,7 +22,8 @@ const TITLES = {
 };
 const PROMISE =
   "A network that knows a thousand kinds of things looks at photographs: at these, or at yours. See what it finds in " +
-  "them, and where. Your photo stays on this machine: the page computes everything itself and sends nothing anywhere.";
+  "them, and where. Your photo stays on this machine: the page computes everything itself, in up to 600 MB of " +
+  "memory, and sends nothing anywhere.";
 const DIGIT_NETWORKS = ["mnist", "mnist-robust"]; // which the bench for photographs shows a photographed digit
 
 export class WholeLab {

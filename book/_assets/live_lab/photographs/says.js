@@ -9,7 +9,7 @@ import { paintColours } from "./colour_picture.js";
 /** @import {Box, Pixels} from "./resize.js" */
 
 const IMAGENET = 1000; // classes
-const UNSURE = 0.3;
+export const UNSURE = 0.3;
 
 /** Places of the largest numbers, the largest first. @param {ArrayLike<number>} values @param {number} count */
 export function largest(values, count) {
@@ -41,11 +41,11 @@ export class Says {
     const first = largest(shares, Math.min(5, classes));
     this.top.show(first.map((at) => ({ name: names[at], share: shares[at] })));
     const { name, share } = { name: names[first[0]], share: shares[first[0]] };
-    const faces = classes === IMAGENET ? " There is none for a face or a person, and" : " And";
+    const faces = classes === IMAGENET ? " There is none for a face or a person." : "";
     this.#warning.textContent =
       share < UNSURE
-        ? `Not even its first choice, ${name}, reaches ${Math.round(100 * UNSURE)}%: what is in the photo may be none of its classes.`
-        : `It must choose among its ${classes.toLocaleString("en")} classes.${faces} a high confidence is no proof.`;
+        ? `Not even its first choice, ${name}, reaches ${Math.round(100 * UNSURE)}%: what is in the photo may be none of its classes.${faces}`
+        : `It must choose among its ${classes.toLocaleString("en")} classes.${faces} A high confidence is no proof.`;
     await this.other?.show(picture, box);
     this.#spoken.textContent = `It sees ${name}, ${percent(share)}.`;
   }

@@ -7,6 +7,7 @@ import { number, settingSlider, word } from "../../settings.js";
 import { classMenu } from "../class_menu.js";
 import { colourPicture } from "../colour_picture.js";
 import { asJpeg, differing, shifted } from "../cures.js";
+import { UNSURE } from "../says.js";
 
 /** @import {PhotographView} from "../../types.js" */
 /** @typedef {{ image: Float32Array, logits: Float32Array }} Made */
@@ -119,9 +120,8 @@ export const breakIt = {
       const line = (/** @type {number} */ label) =>
         steps.map((each, step) => /** @type {[number, number]} */ ([step, probabilities(each.logits)[label]]));
       const curves = [{ name: bench.names[seen], style: "lab-ordinary", points: line(seen) }];
-      if (wanted !== null && wanted !== seen) {
-        curves.push({ name: bench.names[wanted], style: "lab-robust", points: line(wanted) });
-      }
+      const other = wanted ?? best(logits);
+      if (other !== seen) curves.push({ name: bench.names[other], style: "lab-robust", points: line(other) });
       curve.show(curves, wanted === null ? 1 : STEPS);
       words.textContent = steps.length > 1 ? `Step ${steps.length - 1}.` : "Computing the first step …";
     }
@@ -132,11 +132,13 @@ export const breakIt = {
       const name = bench.names[now];
       if (wanted === seen) return `It sees ${name} already: choose another class.`;
       const eps = `No colour of a pixel changed by more than ${settings.get("eps")} of 255 steps`;
-      const random = best(found.random.logits) === seen ? "changes nothing" : "changes what it sees, too";
+      const random = best(found.random.logits) === seen ? "does not change what it sees" : "changes what it sees, too";
       const chance = `The same push with signs drawn at random ${random}.`;
       if (now === seen) return `Not fooled: it still sees ${name}. ${eps}. Try a larger eps.`;
       if (wanted !== null && now !== wanted) return `Not there yet: it sees ${name}. ${eps}. ${chance}`;
-      return `Fooled: it sees ${name}. ${eps}. ${chance}`;
+      const before = probabilities(bench.logits)[seen];
+      const unsure = before < UNSURE ? " It was unsure before: that takes little." : "";
+      return `Fooled: it sees ${name}. ${eps}. ${chance}${unsure}`;
     }
 
     const cure = newest(async () => {
