@@ -5,7 +5,7 @@ itself; here it is only given something to do. Needs the built book.
 
 "photographs" counts the time of the worker's thread too, and the most memory that the page's process has held. They are
 computed in WebAssembly. WebGPU was tried with onnxruntime-web 1.30 (EfficientNet-Lite0, a gradient, Chromium's software
-adapter, which is the one that can be tested everywhere): logits and gradient are the same to 1.5e-6, but a gradient took
+adapter, which can be tested everywhere): logits and gradient are the same to 1.5e-6, but a gradient took
 45 to 71 s where WebAssembly takes 0.2 to 0.9 s, and the runtime is a second one, of 26.8 MB (6.7 MB gzipped). So it is
 left out.
 
