@@ -23,7 +23,7 @@ INTERVAL = 0.05  # seconds between two looks
 GRACE = 2  # seconds for a process that was told that its time is up
 PATIENCE = 10  # nothing lasts longer than so many times its limit, whoever held the processors
 GLANCE = 0.02  # seconds in which the kernel notes that a process has run
-FEW = 8  # open files of a process that are not counted
+FEW = 8  # sockets and pipes of a process that are not counted
 INODE = 1024  # bytes that the kernel needs for an empty file
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -34,6 +34,15 @@ def _buffer() -> int:
         return 2 * int(Path("/proc/sys/net/core/wmem_max").read_text())
     except (OSError, ValueError):
         return 2**19
+
+
+def _with_buffers(folder: Path) -> int:
+    """How many of a process's open files are sockets or pipes, which have a buffer behind them."""
+    names, found = os.listdir(folder), 0
+    for name in names if len(names) > FEW else ():
+        with contextlib.suppress(OSError):  # it has been closed
+            found += os.readlink(folder / name).startswith(("socket:", "pipe:"))
+    return found
 
 
 def _kilobytes(path: Path, *names: str) -> int:
@@ -118,7 +127,7 @@ class Watcher:
                 resident += _kilobytes(folder / "status", "RssAnon", "RssShmem")
                 numbers = (folder / "stat").read_text().rpartition(")")[2].split()
                 processor += sum(map(int, numbers[11:15])) / TICK  # with children that have ended
-                elsewhere += self._buffer * max(len(os.listdir(folder / "fd")) - FEW, 0)
+                elsewhere += self._buffer * max(_with_buffers(folder / "fd") - FEW, 0)
         for place in self._in_memory:
             with contextlib.suppress(OSError):
                 files = os.statvfs(place)

@@ -140,6 +140,20 @@ def test_memory_of_children_counts_and_shared_pages_once():
         assert w.watcher.reason == "used more than 0.931323 GB of memory"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_sockets_may_hold_what_nobody_sees_and_open_files_do_not():
+    keep = "import socket, time\nkept = [OPEN for _ in range(100)]\ntime.sleep(1000)"
+    peaks = []
+    for kind in ("open('/dev/null')", "socket.socket()"):
+        with Watched(keep.replace("OPEN", kind)) as watched:
+            until(lambda: len(list(Path(f"/proc/{watched.process.pid}/fd").iterdir())) > 100)
+            watched.watcher.look()
+            peaks.append(watched.watcher.peak)
+    files, sockets = peaks
+    assert sockets - files > 90 * 2**18, "at least a usual buffer for each, but for a few"
+
+
 def test_a_limit_is_above_zero():
     for field in ("cell", "call", "total", "memory", "files", "processes"):
         with pytest.raises(ValueError, match=f"{field} must be above 0, got -1"):
