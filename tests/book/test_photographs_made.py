@@ -18,7 +18,7 @@ from labkit.core import input_gradient
 from labkit.export.photographs import HALVED
 from labkit.images import moved
 from labkit.synthesis.class_model import class_model
-from tests.book.browsing import AXE, OVERFLOW
+from tests.book.browsing import AXE, BOOK, OVERFLOW, served
 from tests.book.lab_page import PAGE, opened
 from tools.website.fetch_assets import VENDOR
 
@@ -173,6 +173,52 @@ def test_a_class_grows_and_the_slider_goes_back(bench):
     expect(panel.locator("output.lab-words")).to_contain_text("Stopped.", timeout=PATIENCE)
     panel.get_by_role("slider", name="step").fill("2")
     expect(panel.locator("figcaption").nth(1)).to_contain_text("step 2: flamingo")
+
+
+def go(tab, element, key="Tab"):
+    """Press the key until this element has the focus."""
+    for _ in range(80):
+        tab.keyboard.press(key)
+        if element.evaluate("element => element === document.activeElement"):
+            return
+    raise AssertionError(f"{key} never reaches {element}")
+
+
+def test_by_keyboard_alone_over_http(browser):
+    with served(BOOK) as address, opened(browser, f"{address}/lab/your_photo.html", start=False) as tab:
+        go(tab, tab.locator(".lab-load"))
+        tab.keyboard.press("Enter")
+        tab.wait_for_function("liveLab.photographs[0]?.logits.length", timeout=PATIENCE)
+
+        def show(view):
+            go(tab, tab.locator("[role=tab][aria-selected=true]"), "Shift+Tab")
+            tab.keyboard.press("ArrowRight")
+            panel = tab.locator(f".lab-panel-{view}")
+            expect(panel).to_be_visible()
+            return panel
+
+        go(tab, tab.locator("[role=tab][aria-selected=true]"))
+        tab.keyboard.press("Tab")  # beyond the headings of the views
+        panel = show("where")
+        expect(panel.locator("output.lab-words").first).to_contain_text("All four explain", timeout=PATIENCE)
+        go(tab, panel.get_by_role("button", name="Take away what they call important"))
+        tab.keyboard.press("Enter")
+        expect(panel.locator(".lab-areas tr")).to_have_count(5, timeout=PATIENCE)
+        panel = show("break")
+        go(tab, panel.get_by_role("combobox", name="push it into"))
+        tab.keyboard.type("flamingo")
+        tab.keyboard.press("Enter")
+        expect(panel.locator("output.lab-words").first).to_contain_text("it sees flamingo", timeout=PATIENCE)
+        panel = show("imagine")
+        go(tab, panel.get_by_role("combobox", name="grow"))
+        tab.keyboard.type("flamingo")
+        tab.keyboard.press("Enter")
+        go(tab, panel.get_by_role("button", name="Grow it"))
+        tab.keyboard.press("Enter")
+        expect(panel.locator("figcaption").nth(1)).to_contain_text("step 2: ", timeout=PATIENCE)
+        go(tab, panel.get_by_role("button", name="Stop"))
+        tab.keyboard.press("Enter")
+        expect(panel.locator("output.lab-words")).to_contain_text("Stopped.", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
