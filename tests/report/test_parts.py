@@ -6,7 +6,7 @@ from torch import nn
 
 from labkit import data, models
 from labkit.attacks.minimum_norm import minimum_norm
-from labkit.report.measuring import measure_all
+from labkit.report.measuring import Measured, measure_all
 from labkit.report.parts import attribution, calibration, failures, fooling, occlusion, predictions, shortcuts, units
 from labkit.report.subject import METHODS, subject_of
 from tests.report.conftest import small
@@ -162,3 +162,17 @@ def test_no_part_fails_in_either_precision(dtype):
 def test_too_few_images_give_no_verdict():
     section = shown(attribution, under(Corner().eval(), corners(8)[0][1::2], methods=("occlusion", "saliency")))
     assert section.statements[0].words.startswith("So few images (4) do not tell which map to trust")
+
+
+@pytest.mark.parametrize(
+    ("gain", "start", "alarm"), [(0.0, "No map can be trusted", True), (0.3, "These 6 images", False)]
+)
+def test_a_lead_that_the_images_do_not_settle_is_no_alarm(gain, start, alarm):
+    scores = torch.tensor([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0]) + gain
+    own = {"deletion": torch.zeros(6), "insertion": scores, "similarity": torch.zeros(6) + 0.01 * scores}
+    base = {"deletion": torch.zeros(6), "insertion": torch.zeros(6)}
+    subject = under(Corner().eval(), corners(12)[0][1::2])
+    verdict = attribution.Verdict(*(Measured(torch.arange(6), each) for each in (own, base)), 6)
+    (said,) = attribution._statements(subject, {"saliency": verdict}, {"saliency": "saliency"}, 6)
+    assert said.words.startswith(start)
+    assert said.alarm == alarm

@@ -156,8 +156,14 @@ def _statements(
             f"No map can be trusted here: none both beats pixels in random order and changes with the weights; "
             f"{titles[name]} comes nearest, {best.margin[0]:+.2f} above random order."
         )
+        open_still = not best.beats and best.notices and best.margin[0] >= LEAST  # its interval is too wide to tell
+        if open_still:
+            words = (
+                f"These {count} images do not tell which map to trust, more may; so far {titles[name]} leads, "
+                f"{best.margin[0]:+.2f} above pixels in random order."
+            )
         figure, ends = f"{best.margin[0]:.2f}", _ends(best.margin)
-        return [said(words, figure=figure, interval=ends, headline=True, alarm=True)]
+        return [said(words, figure=figure, interval=ends, headline=True, alarm=not open_still)]
     name, best = max(good.items(), key=lambda item: item[1].score)
     equal = [
         titles[other] for other, each in good.items() if other != name and _interval(best.scores - each.scores)[1] <= 0
