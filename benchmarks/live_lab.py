@@ -225,7 +225,7 @@ HARDEN = "harden"
 # challenge -> the addresses that lead to it; at those that begin with "train", Train is pressed and waited for
 WAYS: dict[str, list[str]] = {
     "two": ["attack&digit=7&towards=2&distance=least"],
-    "robust": [f"attack&digit={digit}.{turn}&distance=least" for digit in (1, 4, 8, 9) for turn in range(4)],
+    "robust": [f"attack&digit={digit}&distance=least" for digit in ("3.0", "2.3")],
     "differ": ["activations&drawing=FUegUO"],
     "hide": [f"occlusion&digit={digit}&window=6" for digit in (9, 4, 8, 2)],
     "fast": ["train&passes=1&shift=0&norm=yes"],
