@@ -8,11 +8,6 @@ from labkit.report.sections import Section
 from labkit.report.subject import Subject
 
 
-def nothing(subject: Subject) -> list[Task]:
-    """No tasks: for what is known without measuring, or measured by another part."""
-    return []
-
-
 @dataclass(frozen=True)
 class Part:
     """What one file of `parts` adds to a report.
@@ -21,14 +16,14 @@ class Part:
         name: for the address of its section.
         title: the section's heading.
         show: (section, subject, found) -> None; fills the section.
-        tasks: subject -> what is to be measured for it.
+        tasks: subject -> what is to be measured for it; nothing, for what is known without or measured by another part.
         needs_labels: what cannot be told without labels, as the beginning of a sentence; "" if they do not matter.
     """
 
     name: str
     title: str
     show: Callable[[Section, Subject, Found], None]
-    tasks: Callable[[Subject], list[Task]] = nothing
+    tasks: Callable[[Subject], list[Task]] = lambda subject: []
     needs_labels: str = ""
 
     def section(self, subject: Subject, found: Found) -> Section:

@@ -9,6 +9,7 @@ from torch import nn
 from labkit.report.measuring import measure_all
 from labkit.report.networks import inner, load_network
 from labkit.report.parts import attribution, fooling, network, units
+from labkit.report.sections import Section
 from labkit.report.subject import subject_of
 from tests.report.conftest import small
 
@@ -61,7 +62,9 @@ def test_networks_of_torchvision_and_timm(name):
     ], problems
     table = network.PART.section(subject, found)
     assert f"{sum(each.numel() for each in loaded.model.parameters()):,} parameters" in table.statements[0].words
-    assert "vit" not in name or "units to look into" in units.PART.section(subject, found).problems[0]
+    section = Section("units", "What it looks for")
+    units.PART.show(section, subject, found)
+    assert "vit" not in name or "units to look into" in section.problems[0]
     del loaded, subject
     gc.collect()
 

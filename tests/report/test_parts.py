@@ -138,7 +138,7 @@ def test_units_of_a_layer_and_ideal_images():
     titles = [block.title for block in section.blocks if hasattr(block, "title")]
     assert sum("what excites it most" in title for title in titles) == 4
     assert sum(title.startswith("Cluster ") for title in titles) == 6
-    assert any(title.startswith("Made from nothing to excite units of 'pool2'") for title in titles)
+    assert any(title.startswith("Grown to excite units of 'pool2'") for title in titles)
     (made,) = [block for block in section.blocks if getattr(block, "title", "").endswith("names most often")]
     assert all(tile.caption.endswith("99%") for tile in made.tiles)
     assert section.problems == []
@@ -148,6 +148,21 @@ def test_ideal_images_of_units_are_not_empty():
     subject = under(small(), torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
     made = units.unit_images(subject, torch.tensor([0]))["images"]
     assert made.std() > 0.02
+
+
+def test_units_that_say_nothing_of_grey_begin_with_a_blurred_image():
+    model = small()
+    with torch.no_grad():  # units that answer to edges only
+        model[0].weight -= model[0].weight.mean((2, 3), keepdim=True)
+        model[0].bias.fill_(-0.3)
+    images = torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    subject = under(model, images, layer="1")
+    found = units.unit_images(subject, torch.tensor([0, 1]))
+    assert found["blurred"].tolist() == [True, True]
+    with torch.no_grad():
+        excited = model[:2](found["images"]).mean((2, 3)), model[:2](images).mean((2, 3)).amax(0)
+    for place, unit in enumerate(subject.units[:2]):
+        assert excited[0][place, unit] > excited[1][unit], "more than by any image"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

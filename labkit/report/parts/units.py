@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from labkit import plot
+from labkit.core import input_gradient
 from labkit.features.clusters import clusters
 from labkit.features.top_images import top_images
+from labkit.images import gaussian_blur
 from labkit.layers import layer_outputs, run
 from labkit.report.drawing import pixels_of, rate_of
 from labkit.report.measuring import Figures, Found, Measured, Task, as_tensor, as_text, in_a_sentence
@@ -17,6 +19,7 @@ from labkit.report.part import Part
 from labkit.report.sections import Chart, Gallery, Section, Statement, Tile, Words
 from labkit.report.subject import UNITS, Subject
 from labkit.synthesis.class_model import class_model
+from labkit.training import predict
 
 CHAPTER = "07_neurons_and_clusters"
 IDEAL = "12_the_ideal_class"
@@ -25,6 +28,7 @@ MOST = 6  # clusters
 FEWEST = 12  # images, below which clusters tell nothing
 NAME = 24  # letters of a class in a legend
 STEPS = 64  # of an ideal image
+BLUR = 40  # the side of an image in standard deviations of the blur with which some begin
 LOGIT = 10.0  # of a class that is named with certainty, about
 
 
@@ -92,14 +96,27 @@ def class_images(subject: Subject, chosen: Tensor) -> Figures:
 
 
 def unit_images(subject: Subject, chosen: Tensor) -> Figures:
-    """The image that excites each of these of the chosen units most, (n, C, H, W)."""
+    """An image grown to excite each of these of the chosen units.
+
+    Grey gives many a unit of a deep layer no gradient. Such a unit begins with a blurred copy of the image that excites
+    it most.
+
+    Returns:
+        images (n, C, H, W), confidence (n,), blurred (n,), which of them began with such a copy.
+    """
     units = torch.tensor([subject.units[place] for place in chosen.tolist() if place < len(subject.units)])
-    return _ideal(subject, _Units(subject).eval(), units)
+    units, excited = units.to(subject.images.device), _Units(subject).eval()
+    begun = torch.full_like(subject.images[:1], 0.5).repeat(len(units), 1, 1, 1)
+    silent = input_gradient(excited, begun, units).flatten(1).abs().amax(1) == 0
+    if silent.any():
+        best = predict(excited, subject.images, batch_size=subject.batch_size)[:, units[silent]].argmax(0)
+        begun[silent] = gaussian_blur(subject.images[best], max(subject.image_size) / BLUR)
+    return _ideal(subject, excited, units, start=begun) | {"blurred": silent}
 
 
-def _ideal(subject: Subject, model: nn.Module, classes: Tensor) -> Figures:
+def _ideal(subject: Subject, model: nn.Module, classes: Tensor, start: str | Tensor = "mean") -> Figures:
     channels, height, width = subject.images.shape[1:]
-    find = partial(class_model, steps=STEPS, image_shape=(channels, height, width), seed=subject.seed)
+    find = partial(class_model, start=start, steps=STEPS, image_shape=(channels, height, width), seed=subject.seed)
     found = find(model, classes.to(subject.images.device))
     with torch.no_grad():
         return {"images": found, "confidence": subject.model(found.to(subject.images)).softmax(1).amax(1)}
@@ -152,9 +169,10 @@ def _add_top(section: Section, subject: Subject, measured: Measured, layer: str)
 
 
 def _add_units(section: Section, subject: Subject, measured: Measured, layer: str) -> None:
-    named = zip(measured.figures["images"], subject.units, strict=False)
-    tiles = [Tile(pixels_of(image), f"unit {unit}") for image, unit in named]
-    section.blocks.append(Gallery(tiles, f"Made from nothing to excite units of {layer!r}"))
+    named = zip(measured.figures["images"], subject.units, measured.figures["blurred"], strict=False)
+    begun = {False: "from grey", True: "from a blurred image"}
+    tiles = [Tile(pixels_of(image), f"unit {unit}\n{begun[bool(blurred)]}") for image, unit, blurred in named]
+    section.blocks.append(Gallery(tiles, f"Grown to excite units of {layer!r}"))
 
 
 def _add_classes(section: Section, subject: Subject, measured: Measured, layer: str) -> None:

@@ -99,6 +99,7 @@ export const where = {
       const watching =
         (method, of) =>
         (/** @type {{ share: number, map: Float32Array }} */ { share, map }) => {
+          if (turn !== turns) return; // stopped, and on its way already
           show(method, importance(map, pixels));
           status.textContent = `${method}: ${Math.round(100 * share)}% of ${of} …`;
         };
