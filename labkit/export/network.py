@@ -11,7 +11,6 @@ gradient is that of sum(weights * logits) with respect to the images: see `labki
 
 import argparse
 import json
-import os
 import shutil
 import struct
 import tempfile
@@ -24,6 +23,7 @@ from torch import nn
 from labkit import models
 from labkit.export.gradient import with_gradient
 from labkit.extras import needs
+from labkit.files import write_bytes
 from labkit.layers import window_of
 from labkit.models import Normalize
 
@@ -57,20 +57,19 @@ def export_network(name: str, folder: Path | str, *, weights: Path | str = model
         raise ValueError(f"unknown network {name!r}; networks that can be exported: {', '.join(models.SHIPPED)}")
     network = models.load(name, folder=weights)  # refuses altered weights
     folder, source = Path(folder), Path(weights) / f"{name}.safetensors"
-    folder.mkdir(parents=True, exist_ok=True)
     shape = INPUTS.get(name, MNIST_INPUT)
     graph = Graph(network, shape, in_file(source))
     graphs = {
         f"{name}.onnx": graph.model(name, graph.activations),
         f"{name}-gradient.onnx": with_gradient(graph.model(name)),
     }
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as scratch:
+    with tempfile.TemporaryDirectory() as scratch:  # the checker wants the weights beside the graphs
         shutil.copyfile(source, Path(scratch) / source.name)
         for file, model in graphs.items():
             onnx.save(model, Path(scratch) / file)
             onnx.checker.check_model(str(Path(scratch) / file), full_check=True)
         for file in (source.name, *graphs):
-            os.replace(Path(scratch) / file, folder / file)
+            write_bytes(folder / file, (Path(scratch) / file).read_bytes())
     return [folder / file for file in (*graphs, source.name)]
 
 
