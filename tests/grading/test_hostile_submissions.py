@@ -64,8 +64,6 @@ REFUSED = {
 }
 # What such a process says after its own answers cannot be told apart from them: it earns less, if it does that.
 SPOILED = {"bytes_without_end"}
-# How much it writes in the second of a cell decides whether its own answers still have room. Nobody else is concerned.
-HOARDS = {"memory_that_belongs_to_nobody"}
 SECRET = str(tiny.WORDS["temperature"].split()[-1])
 
 
@@ -154,9 +152,6 @@ def test_attack_gains_nothing(batch, name):
         assert _points(row) == 0
     elif name in SPOILED:
         assert (row["status"], _points(row)) == ("open: by hand", 0), row
-    elif name in HOARDS:
-        assert row["status"] == "open: by hand"
-        assert _points(row) <= tiny.HONEST, row
     else:
         assert (row["status"], _points(row)) == ("open: by hand", tiny.HONEST), row
 

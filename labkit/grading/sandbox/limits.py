@@ -15,8 +15,15 @@ class Limits:
     call: float = 60  # for one call of a function
     total: float = 900  # for everything, from the first cell to the last answer
     memory: int = 4 * 2**30  # of all its processes together, with files in memory and buffers
-    files: int = 512 * 2**20  # in its home, again in /tmp, and again in /dev/shm
     processes: int = 64  # and threads
+
+    @property
+    def files(self) -> int:
+        """Bytes in its home, again in /tmp, again in /dev/shm, and in one file at most.
+
+        All three, full, take less than half of the memory: a notebook that filled them still has room to answer.
+        """
+        return self.memory // 8
 
     def __post_init__(self) -> None:
         for field in fields(self):

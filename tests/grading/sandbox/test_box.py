@@ -131,6 +131,34 @@ def test_memory_of_all_processes_together_is_limited(boxes):
         run(opened, share + "import time\ntime.sleep(1000)", seconds=600)
 
 
+FILL = """
+import errno
+def fill(path):
+    written = 0
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while True:
+                written += file.write(bytes(2**20))
+        except OSError as error:
+            assert error.errno in (errno.ENOSPC, errno.EFBIG), error
+    return written
+"""
+
+
+@pytest.mark.slow
+def test_a_box_whose_files_are_all_full_still_answers(boxes):
+    """What it may write is a share of its memory, so that there is room for answers however fast it writes."""
+    with boxes.open() as opened:
+        assert run(opened, "import numpy\nnumpy.save('/tmp/array', numpy.zeros(10**7))") is None, "80 MB are allowed"
+        assert run(opened, "import os\nos.remove('/tmp/array.npy')" + FILL) is None
+        assert run(opened, f"written = [fill(f'{{place}}/hoard') for place in {bubblewrap.IN_MEMORY}]") is None
+        sizes = value(opened, "written")
+        assert all(0.9 * boxes.limits.files < size <= boxes.limits.files for size in sizes), sizes
+        assert sum(sizes) < boxes.limits.memory / 2
+        assert run(opened, "answer = sum(bytearray(b'x') * 2**27)") is None
+        assert value(opened, "answer") == ord("x") * 2**27
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in system_calls.ARCHITECTURES, reason="no filter for this processor")
 def test_system_calls_are_refused(boxes):
