@@ -292,9 +292,12 @@ def scatter(
         raise ValueError(f"points must have shape (N, 2) and 1 to {len(COLORS)} groups, got {tuple(points.shape)}")
     picture = Picture(figsize=(WIDTH, 4.4))
     axes = picture.subplots()
-    axes.plot(*points.T, ".", color=RIM, markersize=4, label="all others")
+    others = torch.ones(len(points), dtype=torch.bool)
     for color, (name, indices) in zip(COLORS, groups.items(), strict=False):
         axes.plot(*points[torch.as_tensor(indices)].T, ".", color=color, markersize=6, label=name)
+        others[indices] = False
+    if others.any():
+        axes.plot(*points[others].T, ".", color=RIM, markersize=4, zorder=1, label="all others")
     axes.set(xlabel=xlabel, ylabel=ylabel)
     picture.legend(loc="outside upper left", ncols=2, markerscale=2)
     return picture

@@ -27,7 +27,8 @@ class Task:
     """One thing to measure.
 
     Attributes:
-        name: its own.
+        name: its own, also that of its files.
+        title: what the page calls it.
         measure: (subject, indices of images) -> tensors; each with a row an image, unless the task takes all at once.
             It can be pickled.
         chosen: the images that it is for.
@@ -37,6 +38,7 @@ class Task:
     """
 
     name: str
+    title: str
     measure: Measure
     chosen: Tensor
     passes: float

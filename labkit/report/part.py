@@ -36,9 +36,14 @@ class Part:
             self.show(section, subject, found)
         except Exception as error:  # a foreign network may raise anything, and the other parts are to stay
             section.problems.append(in_a_sentence(error))
-        missing = [task.name for task in self.tasks(subject) if found[task.name].missing]
-        named = [name.rpartition("attribution-")[2].replace("-", ": ").replace("_", " ") for name in missing]
-        if missing:
-            problem = f"The budget was spent before all of this was measured; left out: {', '.join(named)}."
-            section.problems.append(problem)
+        out = [_left_out(task, found[task.name].missing) for task in self.tasks(subject) if found[task.name].missing]
+        if out:
+            section.problems.append(
+                f"The budget was spent before all of this was measured; left out: {', '.join(out)}."
+            )
         return section
+
+
+def _left_out(task: Task, missing: int) -> str:
+    count = len(task.chosen)
+    return task.title if missing == count else f"{task.title} ({missing} of {count})"

@@ -91,6 +91,13 @@ FIGURES = {
 }
 
 
+def test_a_legend_lists_all_others_only_where_there_are_some():
+    points = torch.arange(6.0).view(3, 2)
+    for groups, listed in (([0, 1], ["cats", "all others"]), ([0, 1, 2], ["cats"])):
+        (legend,) = plot.scatter(points, {"cats": torch.tensor(groups)}).legends
+        assert [text.get_text() for text in legend.get_texts()] == listed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_is_a_white_card_of_the_same_bytes_each_time_with_nothing_cut_off(name):

@@ -102,7 +102,9 @@ def test_a_budget_leaves_out_what_is_less_telling_and_says_so(network, images):
     assert not found.complete
     assert found.seconds < 2.5
     assert named(found)["predictions"].statements  # what costs nothing is there
-    assert any("budget" in problem for section in found.sections for problem in section.problems)
+    words = " ".join(problem for section in found.sections for problem in section.problems)
+    assert "The budget was spent before all of this was measured; left out: " in words
+    assert "images grown for units" in words
 
 
 def test_what_fails_says_why_and_leaves_the_rest(images):

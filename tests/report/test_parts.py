@@ -8,6 +8,7 @@ from labkit import data, models
 from labkit.attacks.minimum_norm import minimum_norm
 from labkit.report.measuring import Measured, measure_all
 from labkit.report.parts import attribution, calibration, failures, fooling, occlusion, predictions, shortcuts, units
+from labkit.report.sections import Chart, Section
 from labkit.report.subject import METHODS, subject_of
 from tests.report.conftest import small
 
@@ -96,6 +97,16 @@ def test_distances_are_those_of_minimum_norm():
     section = shown(fooling, under(model, images, labels))
     assert "half of the images that it classifies correctly" in section.statements[0].words
     assert any("signs of masked gradients" in each.words for each in section.statements)
+
+
+def test_the_curve_ends_soon_after_the_largest_change_that_was_needed():
+    tiny = {"distances": torch.tensor([0.0, 0.1, 0.2]) / 255, "images": torch.zeros(3, 1, 16, 16)}
+    measured = Measured(torch.arange(3), tiny | {"said": torch.tensor([0, 1, 0])})
+    section = Section("fooling", "What fools it")
+    fooling._add_distances(section, under(Corner().eval(), *corners(8)), measured)
+    (chart,) = [block for block in section.blocks if isinstance(block, Chart)]
+    _, right = chart.figure.axes[0].get_xlim()
+    assert 0.2 < right < 0.3
 
 
 def test_accuracy_and_mistakes_are_counted():

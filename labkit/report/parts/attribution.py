@@ -19,7 +19,7 @@ from labkit.report.sections import Frames, Gallery, Section, Statement, Table, T
 from labkit.report.subject import Subject
 
 CHAPTER = "11_which_map_to_trust"
-RANDOM = "random_order"  # the map that knows nothing
+RANDOM, RANDOMLY = "random_order", "pixels in random order"  # the map that knows nothing
 STEPS = 10  # chunks of pixels that are deleted or inserted
 FEWEST = 5  # images, below which no map is called the one to trust
 LEAST = 0.05  # better than random order, or it does not matter
@@ -28,10 +28,10 @@ SIMILAR = 0.5  # a rank correlation with the map of a random network that is too
 
 def tasks(subject: Subject) -> list[Task]:
     scoring = 2 * (STEPS + 1)
-    methods = {name: 2 * kind.passes + scoring for name, kind in kinds(subject).items()} | {RANDOM: scoring}
+    methods = {name: (kind.title, 2 * kind.passes + scoring) for name, kind in kinds(subject).items()}
     return [
-        Task(f"attribution-{name}", partial(measure, name), subject.shown, passes, at_once=1, rank=2)
-        for name, passes in methods.items()
+        Task(f"attribution-{name}", title, partial(measure, name), subject.shown, passes, at_once=1, rank=2)
+        for name, (title, passes) in (methods | {RANDOM: (RANDOMLY, scoring)}).items()
     ]
 
 
@@ -74,7 +74,7 @@ def _similarity(subject: Subject, name: str, maps: Tensor, chosen: Tensor) -> Te
 def show(section: Section, subject: Subject, found: Found) -> None:
     named = kinds(subject)
     measured = {name: found[f"attribution-{name}"] for name in [*named, RANDOM]}
-    titles = {name: kind.title for name, kind in named.items()} | {RANDOM: "pixels in random order"}
+    titles = {name: kind.title for name, kind in named.items()} | {RANDOM: RANDOMLY}
     section.problems += [f"{titles[name]}: {each.problem}" for name, each in measured.items() if each.problem]
     known = {name: each for name, each in measured.items() if len(each.chosen) and name != RANDOM}
     base = measured[RANDOM]

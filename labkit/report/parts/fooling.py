@@ -30,8 +30,10 @@ POINTS = 24  # of the curve
 def tasks(subject: Subject) -> list[Task]:
     right = subject.shown[(subject.predicted == subject.truth)[subject.shown].cpu()][: min(AUDITED, subject.batch_size)]
     at_once = min(4, subject.batch_size)
-    found = [Task("fooling-smallest", smallest, subject.shown, 6 * STEPS * GRADIENT, at_once=at_once, rank=3)]
-    return [*found, Task("fooling-audit", audited, right, 240, rank=4)] if len(right) else found
+    passes = 6 * STEPS * GRADIENT
+    nearest = Task("fooling-smallest", "smallest changes", smallest, subject.shown, passes, at_once=at_once, rank=3)
+    signs = Task("fooling-audit", "the audit of the attack", audited, right, 240, rank=4)
+    return [nearest, signs] if len(right) else [nearest]
 
 
 def smallest(subject: Subject, chosen: Tensor) -> Figures:
@@ -90,8 +92,8 @@ def _add_distances(section: Section, subject: Subject, measured: Measured) -> No
     ends = f"{_of_255(low)} to {_of_255(high)}"
     statement = Statement(words, CHAPTER, f"{_of_255(median)} of 255", ends, len(right), headline=True)
     section.statements.append(statement)
-    reached = distances[distances.isfinite()]
-    most = 1.1 * max(reached.max().item() if len(reached) else 1.0, 1 / 255)
+    reached = right[right.isfinite()]
+    most = min(1.1 * reached.max().item(), LARGEST) if len(reached) else LARGEST
     eps = torch.linspace(0, most, POINTS, dtype=torch.float64)
     left = (distances[None] > eps[:, None]).sum(1)
     ends = wilson_interval(left, torch.tensor(count))

@@ -23,7 +23,7 @@ def tasks(subject: Subject) -> list[Task]:
         return []
     enough = int((subject.labels.bincount() >= FEWEST).sum())
     passes = ASPECTS * PAIRS * max(enough, 1) / len(subject.images)
-    return [Task("shortcuts", search, torch.arange(len(subject.images)), passes, rank=1)]
+    return [Task("shortcuts", "the search for shortcuts", search, torch.arange(len(subject.images)), passes, rank=1)]
 
 
 def search(subject: Subject, chosen: Tensor) -> Figures:

@@ -36,16 +36,15 @@ def tasks(subject: Subject) -> list[Task]:
     everything = torch.arange(len(subject.images))
     frequent = subject.predicted.bincount().argsort(descending=True, stable=True)[:UNITS].cpu()
     frequent = frequent[[bool((subject.predicted == label).any()) for label in frequent.tolist()]]
-    found = [Task("units-classes", class_images, frequent, STEPS * GRADIENT, at_once=1, rank=5)]
+    passes = STEPS * GRADIENT
+    made = Task("units-classes", "images made for classes", class_images, frequent, passes, at_once=1, rank=5)
     if not subject.layer:
-        return found
-    count = min(UNITS, len(subject.images))
-    return [
-        Task("units-top", top, everything, 1 + UNITS, rank=4),
-        *([Task("units-clusters", grouped, everything, 1, rank=4)] if len(everything) >= FEWEST else []),
-        *found,
-        Task("units-ideal", unit_images, torch.arange(count), STEPS * GRADIENT, at_once=1, rank=6),
-    ]
+        return [made]
+    places = torch.arange(min(UNITS, len(subject.images)))
+    excite = Task("units-top", "the images that excite units most", top, everything, 1 + UNITS, rank=4)
+    alike = Task("units-clusters", "clusters of images", grouped, everything, 1, rank=4)
+    grown = Task("units-ideal", "images grown for units", unit_images, places, passes, at_once=1, rank=6)
+    return [excite, *([alike] if len(everything) >= FEWEST else []), made, grown]
 
 
 def top(subject: Subject, chosen: Tensor) -> Figures:

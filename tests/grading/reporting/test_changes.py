@@ -29,6 +29,17 @@ def test_who_gains_and_loses_and_why():
         "    sizes: counts only beside a harder part now",
         "    edges: new, and wrong: 0, expected 1",
         "    no longer tried: signs",
-        "max: 0 -> 0 (+0)",
+        "max: still 0",
         "  there was no box for it -> is graded",
     ]
+
+
+def test_points_that_stay_the_same_are_not_called_a_change():
+    def of_two(first, second):
+        tasks = {"check-mean": Task(first, 4, [Part("sizes", None)]), "check-sum": Task(second, 4, [])}
+        return Result("ada", tasks=tasks)
+
+    reworded = changes({"eve": Result("eve", problem="no box")}, [Result("eve", problem="its box was full")])
+    assert reworded == ["eve: still 0", "  no box -> its box was full"]
+    assert changes({"ada": of_two(1, 3)}, [of_two(3, 1)]) == ["ada: still 4", "  mean: 1 -> 3", "  sum: 3 -> 1"]
+    assert changes({"ada": of_two(1, 3)}, [of_two(1, 3)]) == []
