@@ -26,19 +26,35 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
+        named = [_mostly_words(column) for column in zip(*self.rows, strict=True)]
         # A header without words is none.
-        head = "".join(f'<th scope="col">{html.escape(cell)}</th>' if cell else "<td></td>" for cell in self.header)
+        head = "".join(
+            f'<th scope="col"{_classes(words=words)}>{html.escape(cell)}</th>' if cell else "<td></td>"
+            for cell, words in zip(self.header, named, strict=True)
+        )
         body = "".join(
-            f'<tr><th scope="row">{html.escape(name)}</th>' + "".join(_cell(text) for text in cells) + "</tr>"
+            f'<tr><th scope="row">{html.escape(name)}</th>'
+            + "".join(_cell(text, words) for text, words in zip(cells, named[1:], strict=True))
+            + "</tr>"
             for name, *cells in self.rows
         )
         return f'<table class="results-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def _cell(text: str) -> str:
-    """A number or a few words stay on one line, to the right; a sentence is set as one."""
-    words = ' class="words"' if len(text) > SHORT else ""
-    return f"<td{words}>{html.escape(text)}</td>"
+def _mostly_words(column: Sequence[str]) -> bool:
+    """Words begin at the left of their column, numbers end at the right of theirs."""
+    return 2 * sum(cell[:1].isalpha() for cell in column) > len(column)
+
+
+def _cell(text: str, words: bool) -> str:
+    """A number or a few words stay on one line; a sentence is set as one."""
+    return f"<td{_classes(words=words, sentence=len(text) > SHORT)}>{html.escape(text)}</td>"
+
+
+def _classes(**named: bool) -> str:
+    """A class attribute with the names that hold; nothing if none does."""
+    held = " ".join(name for name, holds in named.items() if holds)
+    return f' class="{held}"' if held else ""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

@@ -26,7 +26,18 @@ def test_html_names_rows_and_columns_and_escapes():
 def test_a_sentence_may_wrap_and_a_number_may_not():
     row = ["x", "12.9% (11.9% to 13.9%)", "It takes the flamingo for a toaster, and is sure of it."]
     found = table(["image", "interval", "says"], [row])
-    assert re.findall(r"<td(.*?)>", found._repr_html_()) == ["", ' class="words"']
+    assert re.findall(r"<td(.*?)>", found._repr_html_()) == ["", ' class="words sentence"']
+
+
+def test_a_column_of_words_is_marked_from_its_header_down_and_one_of_numbers_is_not():
+    rows = [["a", "cat", "none", 3], ["b", "dog", "+0.1", 0.5], ["c", "2 cats", "12%", "none"]]
+    found = table(["", "seen", "change", "count"], rows)._repr_html_()
+    assert re.findall(r'<th scope="col"(.*?)>(.*?)</th>', found) == [
+        (' class="words"', "seen"),
+        ("", "change"),
+        ("", "count"),
+    ]
+    assert re.findall(r"<td(.*?)>", found)[1:] == [' class="words"', "", ""] * 3
 
 
 def test_rows_that_do_not_fit_are_quoted():
