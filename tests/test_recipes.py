@@ -107,6 +107,12 @@ def weights(model: torch.nn.Module) -> torch.Tensor:
     return torch.cat([tensor.flatten().double() for tensor in model.state_dict().values()])
 
 
+def test_whatever_has_a_recipe_can_be_loaded():
+    assert set(models.TRAINED) == set(recipes.RECIPES)
+    for name, recipe in recipes.RECIPES.items():
+        assert getattr(recipe.build, "func", recipe.build) is models.TRAINED[name]
+
+
 def test_every_shipped_network_has_a_recipe_and_a_card_that_names_its_command():
     for name in [*models.SHIPPED, recipes.SCRATCH]:
         card = scratch.card() if name == recipes.SCRATCH else models.card(name)

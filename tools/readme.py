@@ -53,9 +53,13 @@ def robustness() -> str:
         "cifar10 fgsm 0.1": "FGSM, 0.1",
         "cifar10 pgd-20 8/255": "PGD, 20 steps, 8/255",
         "cifar10 pgd-20 0.1": "PGD, 20 steps, 0.1",
+        "cifar10-robust fgsm 8/255": "FGSM, 8/255",
+        "cifar10-robust pgd-20 8/255": "PGD, 20 steps, 8/255",
     }
     rows = []
     for name, attack in chosen.items():
+        if name not in measured:  # of a network whose weights have not come yet
+            continue
         found = measured[name]
         low, high = (100 * bound for bound in found["interval"])
         accuracy = f"{found['accuracy']:.1%} ({low:.1f} to {high:.1f})"

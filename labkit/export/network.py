@@ -32,8 +32,6 @@ with needs("export"):
     from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime of the last years
-INPUTS = {"cifar10": ("N", 3, 32, 32)}
-MNIST_INPUT = ("N", 1, 28, 28)
 
 
 def export_network(name: str, folder: Path | str, *, weights: Path | str = models.WEIGHTS) -> list[Path]:
@@ -57,8 +55,7 @@ def export_network(name: str, folder: Path | str, *, weights: Path | str = model
         raise ValueError(f"unknown network {name!r}; networks that can be exported: {', '.join(models.SHIPPED)}")
     network = models.load(name, folder=weights)  # refuses altered weights
     folder, source = Path(folder), Path(weights) / f"{name}.safetensors"
-    shape = INPUTS.get(name, MNIST_INPUT)
-    graph = Graph(network, shape, in_file(source))
+    graph = Graph(network, ("N", *models.expected_image_shape(network)), in_file(source))
     graphs = {
         f"{name}.onnx": graph.model(name, graph.activations),
         f"{name}-gradient.onnx": with_gradient(graph.model(name)),

@@ -79,9 +79,11 @@ def plan(options: Namespace) -> Plan:
     for network in MNIST:
         for eps in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4):
             add(f"{network} pgd-40 {eps}", network, 1_000, "pgd", eps=eps, steps=40, step_size=max(0.01, eps / 15))
-    for eps, named in ((8 / 255, "8/255"), (0.1, "0.1")):
-        add(f"cifar10 fgsm {named}", "cifar10", 2_000, "fgsm", eps=eps)
-        add(f"cifar10 pgd-20 {named}", "cifar10", 2_000, "pgd", eps=eps, steps=20, step_size=eps / 4)
+    for network in ("cifar10", "cifar10-robust"):
+        for eps, named in ((8 / 255, "8/255"), (0.1, "0.1")):
+            if network in models.SHIPPED:
+                add(f"{network} fgsm {named}", network, 2_000, "fgsm", eps=eps)
+                add(f"{network} pgd-20 {named}", network, 2_000, "pgd", eps=eps, steps=20, step_size=eps / 4)
     longest = {"eps": 0.3, "steps": 100, "step_size": 0.01, "restarts": 20}
     add("mnist-robust pgd-100 x 20", "mnist-robust", 2_000, "pgd", **longest)
     return Plan(made, SETTINGS)

@@ -48,7 +48,10 @@ def plan(options: Namespace) -> Plan:
         ("mnist-robust", 10_000, 2_000, 10),  # 100 take two hours of one core
         ("mnist-certified", 10_000, 10_000, 100),
         ("cifar10", 2_000, 2_000, 100),
+        ("cifar10-robust", 10_000, 2_000, 100),
     ):
+        if network not in models.SHIPPED:
+            continue
         eps, steps = THREATS[network.partition("-")[0]]
         pgd_first = [["pgd", steps | {"early_stop": True}]]
         auto = [["auto", {"steps": auto_steps}]]

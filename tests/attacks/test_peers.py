@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -159,6 +160,20 @@ def test_apgd_fools_those_that_the_one_of_torchattacks_fools(name, norm, loss):
     assert (other & ~ours).sum() <= 1
     more = 1 if norm == "linf" and loss != "cross_entropy" else 4
     assert (ours & ~other).sum() <= more
+
+
+def test_in_float64_apgd_fools_the_very_images_that_the_one_of_torchattacks_fools(monkeypatch):
+    model, (images, classes) = models.load("mnist-robust").double(), data.examples("mnist", 40)
+    images, eps, steps = images.double(), 0.4, 12
+    right = predict(model, images).argmax(1) == classes
+    images, classes = images[right], classes[right]
+    monkeypatch.setattr(torch, "rand", partial(torch.rand, dtype=torch.float64))  # torchattacks draws its starts so
+    peer = torchattacks.APGD(model, eps=eps, steps=steps, seed=0)
+    theirs = quietly(lambda model, *rest: peer(*rest), model, images, classes)
+    found = apgd(model, images, classes, eps=eps, steps=steps, seed=0)
+    ours, other = (predict(model, each).argmax(1) != classes for each in (found, theirs))
+    assert 0.1 < other.float().mean() < 0.99
+    assert torch.equal(ours, other)
 
 
 def test_square_fools_as_many_as_that_of_torchattacks():

@@ -72,7 +72,7 @@ def test_logits_activations_and_gradients_of_100_digits(exported, name):
 
 @pytest.mark.parametrize("name", list(models.SHIPPED))
 def test_every_shipped_network(exported, name):
-    model, (images, _) = models.load(name), data.examples("cifar10" if name == "cifar10" else "mnist", 40)
+    model, (images, _) = models.load(name), data.examples(name.partition("-")[0], 40)
     weights = torch.randn(40, 10, generator=torch.Generator().manual_seed(1))
     found = run(exported[name][1], images=images, weights=weights)
     torch.testing.assert_close(found["logits"], model(images).detach(), atol=1e-5, rtol=0)
@@ -134,7 +134,7 @@ def test_a_layer_without_a_rule_is_refused(tmp_path, monkeypatch):
         network.relu2 = torch.nn.Softplus()
         return network
 
-    monkeypatch.setitem(models.SHIPPED, "mnist", soft)
+    monkeypatch.setitem(models.TRAINED, "mnist", soft)
     with pytest.raises(ValueError, match=r"layer 'relu2' cannot be exported.*Softplus"):
         network.export_network("mnist", tmp_path)
     assert list(tmp_path.iterdir()) == []

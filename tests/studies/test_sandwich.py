@@ -92,6 +92,15 @@ def test_proved_is_at_most_attacked_is_at_most_clean():
         assert found["clean"]["accuracy"] == pytest.approx(models.card(network)["test_accuracy"], abs=2e-4)
 
 
+def test_the_robust_network_of_photographs_withstands_what_the_ordinary_one_does_not():
+    if "cifar10-robust" not in models.SHIPPED:
+        pytest.skip("no weights of cifar10-robust come with labkit yet")
+    robust, ordinary = (results()[network]["autoattack"] for network in ("cifar10-robust", "cifar10"))
+    assert robust["eps"] == ordinary["eps"] == 8 / 255
+    assert robust["images"] >= 2_000
+    assert ordinary["interval"][1] < 0.01 < 0.25 < robust["interval"][0]
+
+
 def test_the_certified_network_reaches_what_it_should():
     found = results()["mnist-certified"]
     assert found["proved"]["accuracy"] >= 0.88
