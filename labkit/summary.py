@@ -48,7 +48,7 @@ class Summary:
         lines = [("name", "layer", "output", "parameters", "neurons", "parameters / neuron")]
         for row in self.rows:
             each = f"{row.parameters_per_neuron:,.2f}" if row.neurons else ""
-            output = " x ".join(map(str, row.output))
+            output = " × ".join(map(str, row.output))
             lines.append((row.name, row.layer, output, f"{row.parameters:,}", f"{row.neurons:,}", each))
         return [*lines, ("total", "", "", f"{self.parameters:,}", f"{self.neurons:,}", "")]
 

@@ -92,7 +92,8 @@ def breakdown(columns: Mapping[str, Sequence[float]], names: Sequence[str]) -> P
         fractions = [value / sum(values) for value in values]
         axes.barh(range(len(names)), fractions, color=COLORS[index], height=0.7)
         for row, fraction in enumerate(fractions):
-            axes.text(fraction + 0.02, row, f"{fraction:.2%}" if fraction else "0", va="center")
+            text = f"{fraction:.2%}" if fraction >= 0.0001 else "<0.01%" if fraction else "0"
+            axes.text(fraction + 0.02, row, text, va="center")
         axes.set(title=f"{title}\n{sum(values):,}", xticks=[], xlim=(0, 1.55))
         axes.set(ylim=(len(names) - 0.5, -0.5))
         axes.set_yticks(range(len(names)), names if index == 0 else [""] * len(names))

@@ -1,6 +1,7 @@
 """Results as a table that a page can scroll, in place of columns of printed text."""
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,7 +48,8 @@ def _mostly_words(column: Sequence[str]) -> bool:
 
 
 def _cell(text: str, words: bool) -> str:
-    """A number or a few words stay on one line; a sentence is set as one."""
+    """A number, with a true minus, or a few words stay on one line; a sentence is set as one."""
+    text = re.sub(r"^-(?=[\d.])", "−", text)
     return f"<td{_classes(words=words, sentence=len(text) > SHORT)}>{html.escape(text)}</td>"
 
 

@@ -35,6 +35,8 @@ ICON = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
 USED = re.compile(r'class="[^"]*?\bfa-[^"]*"')
 URL = re.compile(r"""url\((['"]?)(?!data:|#|/|\w+:)([^)'"]+)\1\)""")
 
+THEMED = re.compile(r"""([^{};]*\[data-theme=["']?(dark|light)["']?\][^{};]*)(\{[^{}]*\})""")
+
 
 def prepare(app: Sphinx, config: Config) -> None:
     """Have the theme load nothing by itself, and have Sphinx copy KaTeX's fonts."""
@@ -68,7 +70,7 @@ def write_bundles(app: Sphinx, exception: Exception | None) -> None:
     fonts = static / "fonts"
     shutil.copytree(KATEX / "fonts", fonts, ignore=shutil.ignore_patterns("*.woff", "*.ttf"), dirs_exist_ok=True)
     texts.insert(2, FONT.sub(small_font, KATEX_FONT.sub("", (KATEX / "katex.min.css").read_text())))
-    (static / "page.css").write_text(with_icons("\n".join(texts), app), encoding="utf-8")
+    (static / "page.css").write_text(without_script(with_icons("\n".join(texts), app)), encoding="utf-8")
     parts = [read_script(static, file) for file in scripts if "thebe" not in str(file)]
     parts += [(static / name).read_text(encoding="utf-8") for name in THEME_SCRIPTS]
     parts.append(bundled(OWN / "main.js", static / ".own.js"))
@@ -129,6 +131,20 @@ def with_icons(style: str, app: Sphinx) -> str:
     data = base64.b64encode(file.getvalue()).decode()
     face = 'font-family:"Font Awesome 6 Free";font-style:normal;font-weight:900;font-display:block'
     return f'@font-face{{{face};src:url(data:font/woff;base64,{data}) format("woff")}}\n{style}'
+
+
+def without_script(style: str) -> str:
+    """The style with colours also for a reader without JavaScript: those that the system asks for.
+
+    The theme's script writes "dark" or "light" where the page says "auto", and no style of the theme knows "auto".
+    """
+
+    def also(found: re.Match[str]) -> str:
+        selectors, scheme, rule = found.groups()
+        selectors = re.sub(rf"data-theme=[\"']?{scheme}[\"']?", "data-theme=auto", selectors)
+        return f"{found[0]}@media (prefers-color-scheme:{scheme}){{{selectors}{rule}}}"
+
+    return THEMED.sub(also, style)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

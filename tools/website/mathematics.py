@@ -1,6 +1,7 @@
 """Formulas, typeset by KaTeX when the book is built: pages load fonts for them, and no script."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tools.environment import javascript
 
 LOGGER = logging.getLogger(__name__)
 SCRIPT = Path(__file__).with_name("katex.js")
+SHORT = 24  # characters of TeX: a formula up to here stays on one line
+PUNCTUATION = re.compile(r"[.,:;!?)\]\u2019\u201d%]+")
 
 
 def install(app: Sphinx, config: Config) -> None:
@@ -33,6 +36,22 @@ def typeset(app: Sphinx, doctree: nodes.document) -> None:
         if "error" in made:
             LOGGER.warning(f"a formula that cannot be typeset: {made['error']}", location=node)
         node["html"] = made.get("html", "")
+    for node in found:
+        if isinstance(node, nodes.math):
+            keep_together(node)
+
+
+def keep_together(formula: nodes.math) -> None:
+    """Keep a formula within a line and the punctuation behind it on one line; a browser would part them."""
+    line = formula.parent
+    place = line.index(formula)
+    kept: list[nodes.Node] = [formula]
+    following = line[place + 1] if place + 1 < len(line) else None
+    if isinstance(following, nodes.Text) and (mark := PUNCTUATION.match(following)):
+        kept.append(nodes.Text(mark[0]))
+        line.replace(following, nodes.Text(following[mark.end() :]))
+    length = "course-short" if len(formula.astext()) <= SHORT else "course-long"
+    line.replace(formula, nodes.inline("", "", *kept, classes=["course-kept", length]))
 
 
 def run_katex(formulas: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -125,7 +125,7 @@ function offerButton(place, words, bytes, start) {
   const button = element(
     "button",
     { type: "button", class: "lab-load" },
-    bytes ? `${words} (loads ${(bytes / 1e6).toFixed(1)} MB)` : words,
+    bytes ? `${words} (loads ${(bytes / 1e6).toFixed(1)}\u00a0MB)` : words,
   );
   const offered = element("div", { class: "lab-offer" }, button, note);
   const report = (/** @type {string} */ text) => {

@@ -93,8 +93,8 @@ function closeChapter() {
   end.before(element("div", { class: "course-progress" }, told, element("label", {}, solved, words)));
   whenChanged(() => {
     const found = done(here);
-    const kinds = KINDS.slice(0, 3).map((kind) => `${kind} ${found.includes(kind) ? "✓" : "–"}`);
-    told.textContent = `Your progress in this chapter: ${kinds.join(", ")}.`;
+    const kinds = KINDS.slice(0, asked().quiz ? 3 : 2).map((kind) => `${kind} ${found.includes(kind) ? "✓" : "–"}`);
+    told.textContent = `Your progress on this page: ${kinds.join(", ")}.`;
     solved.checked = found.includes("exercise");
   });
   new IntersectionObserver((entries, observer) => {

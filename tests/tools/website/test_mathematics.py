@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bs4 import BeautifulSoup
 from sphinx.testing.util import SphinxTestApp
 
 
@@ -12,14 +13,21 @@ def test_formulas(tmp_path):
         "extensions = ['myst_parser', 'tools.website.mathematics']\nmyst_enable_extensions = ['dollarmath']\n"
         "html_math_renderer = 'katex'\n"
     )
-    (tmp_path / "source/index.md").write_text("# A\n\nOf $a^2$.\n\n$$\n\\max(0, x)\n$$\n\nAnd\n$\\nothing$.\n")
+    (tmp_path / "source/index.md").write_text(
+        "# A\n\nOf $a^2$.\n\nBy $h$: small, *so $k$*, as $a + b + c + d + e + f + g + h$).\n\n"
+        "$$\n\\max(0, x)\n$$\n\nAnd\n$\\nothing$.\n"
+    )
     app = SphinxTestApp("html", srcdir=tmp_path / "source", builddir=tmp_path / "build")
     app.build()
     app.cleanup()
     html = (Path(app.outdir) / "index.html").read_text()
-    assert html.count('<span class="katex">') == 2
-    assert html.count('<math xmlns="http://www.w3.org/1998/Math/MathML"') == 2  # for those who hear the page
+    assert html.count('<span class="katex">') == 5
+    assert html.count('<math xmlns="http://www.w3.org/1998/Math/MathML"') == 5  # for those who hear the page
     assert html.count('<span class="katex-display">') == 1
+    kept = BeautifulSoup(html, "html.parser").select(".course-kept")
+    found = [(span["class"][1], "".join(span.find_all(string=True, recursive=False))) for span in kept]
+    short, long = "course-short", "course-long"
+    assert found == [(short, "."), (short, ":"), (short, ""), (long, ")."), (short, ".")]
     assert "mathjax/" not in html.lower()
     warnings = app.warning.getvalue()
-    assert "index.md:9: WARNING: a formula that cannot be typeset: KaTeX parse error: Undefined control" in warnings
+    assert "index.md:11: WARNING: a formula that cannot be typeset: KaTeX parse error: Undefined control" in warnings

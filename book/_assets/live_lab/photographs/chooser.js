@@ -13,6 +13,7 @@ import { centralSquare, resized } from "./resize.js";
 
 const WIDE = 560; // canvas pixels
 const THUMB = 96;
+const LONGEST = 3; // times the shorter side: of a longer photo, the part around the square is drawn
 const SMALLEST = 16; // pixels of the photo in a crop
 const NUDGE = 0.04; // of the shorter side, for an arrow key
 /** @type {Record<string, [right: number, down: number, larger: number]>} */
@@ -213,11 +214,25 @@ export class Chooser {
     if (picture) await this.changed({ image: resized(picture, box, size.width, size.height), picture, box });
   }
 
+  /** The part of the photo that is drawn: all of it, unless it is very long. @param {Pixels} picture @returns {Box} */
+  #view({ width, height }) {
+    const { box } = this;
+    const longest = LONGEST * Math.min(width, height);
+    const [wide, tall] = [Math.min(width, longest), Math.min(height, longest)];
+    return {
+      left: clamp(box.left + (box.width - wide) / 2, 0, width - wide),
+      top: clamp(box.top + (box.height - tall) / 2, 0, height - tall),
+      width: wide,
+      height: tall,
+    };
+  }
+
   #draw() {
     const { canvas, picture, box } = this;
     if (!picture) return;
-    const scale = WIDE / Math.max(picture.width, picture.height);
-    const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)));
+    const view = this.#view(picture);
+    const scale = WIDE / Math.max(view.width, view.height);
+    const [width, height] = [view.width, view.height].map((side) => Math.max(1, Math.round(side * scale)));
     if (!this.#whole) {
       this.#whole = Object.assign(document.createElement("canvas"), { width: picture.width, height: picture.height });
       const pixels = new ImageData(new Uint8ClampedArray(picture.data), picture.width, picture.height);
@@ -226,10 +241,10 @@ export class Chooser {
     Object.assign(canvas, { width, height });
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.#whole, 0, 0, width, height);
+    context.drawImage(this.#whole, view.left, view.top, view.width, view.height, 0, 0, width, height);
     context.fillStyle = "rgb(0 0 0 / 60%)";
     context.fillRect(0, 0, width, height);
-    const place = [box.left, box.top, box.width, box.height].map((value) => value * scale);
+    const place = [box.left - view.left, box.top - view.top, box.width, box.height].map((value) => value * scale);
     const [left, top, wide, tall] = place;
     context.drawImage(this.#whole, box.left, box.top, box.width, box.height, left, top, wide, tall);
     context.strokeStyle = this.mark;
@@ -248,7 +263,8 @@ export class Chooser {
     });
     canvas.addEventListener("pointermove", (event) => {
       if (!held || !this.picture) return;
-      const scale = this.picture.width / canvas.getBoundingClientRect().width;
+      const [view, shown] = [this.#view(this.picture), canvas.getBoundingClientRect()];
+      const scale = Math.max(view.width / shown.width, view.height / shown.height); // the whole view fits in
       const { left, top, width } = held.box;
       this.#place({
         left: left + scale * (event.clientX - held.x),
