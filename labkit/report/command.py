@@ -71,6 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     pictures = load_pictures(options.images, image_shape=shape, channels=channels, classes=names, labels=labels)
     network = _normalized(network, pictures, options, names)
     folder = cache_folder() / "report"
+    wide, high = shutil.get_terminal_size()  # also where a terminal does not say how large it is
+    bar = "report" if options.budget is None else f"report, {options.budget:g} s at most"
     found = report(
         network.model,
         pictures.images,
@@ -87,7 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
         folder=folder,
         book=options.book,
         seed=options.seed,
-        progress=partial(tqdm, desc="report", unit=" passes", mininterval=0.5, disable=not sys.stderr.isatty()),
+        progress=partial(
+            tqdm, desc=bar, ncols=wide, nrows=high, unit=" passes", mininterval=0.5, disable=not sys.stderr.isatty()
+        ),
     )
     found.save(options.output)
     for section in found.sections:

@@ -1,5 +1,10 @@
 """`labkit report`: networks and images from the command line."""
 
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
 from urllib.error import URLError
 
 import pytest
@@ -139,6 +144,26 @@ def test_it_goes_on_with_what_is_answered(folder, monkeypatch, capsys):
     assert main(["report", "mine.py:network", "photos", "--methods", "saliency"]) == 0
     assert "1) with --mean 0 --std 1" in capsys.readouterr().out
     assert (folder / "report.html").exists()
+
+
+def test_in_a_terminal_a_bar_shows_the_time_that_remains_and_leaves_a_clean_line(folder):
+    pty = pytest.importorskip("pty")  # Windows has none
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "labkit.cli", "report", "mine.py:network", "photos", *PLAIN]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": follower, "stderr": follower}
+    with subprocess.Popen([*command, "--methods", "saliency"], cwd=folder, **streams) as process:
+        os.close(follower)
+        seen = b""
+        with suppress(OSError):  # how Linux says that the other end is closed
+            while some := os.read(leader, 4096):
+                seen += some
+    os.close(leader)
+    assert process.returncode == 0, seen
+    bars, *lines = seen.decode().removesuffix("\r\n").split("\r\n")
+    assert re.search(r"^\rreport: +0%.*\[00:00<", bars)
+    assert re.search(r"\rreport: 100%.*\[[\d:]+<00:00, +[\d.]+ ?passes/s\] *$", bars)
+    assert lines[-1].startswith("report.html  ")
+    assert not any("\r" in line or "passes/s" in line for line in lines)
 
 
 def unreachable(*_arguments, **_options):

@@ -133,6 +133,7 @@ def test_a_network_that_is_too_sure_is_told():
     labels = torch.where(torch.arange(60) % 3 == 0, 1 - labels, labels)
     section = shown(calibration, under(Corner().eval(), images, labels))
     assert section.statements[0].words.startswith("It is too sure of itself")
+    assert [calibration._points(each) for each in (-0.004, 0.0, 0.004, -0.006)] == ["0", "0", "0", "-1"]
 
 
 def test_without_labels_what_needs_them_says_so():

@@ -23,8 +23,7 @@ def show(section: Section, subject: Subject, found: Found) -> None:
     else:
         words = "Its mean confidence agrees with its accuracy, as far as these images tell."
     count = len(subject.truth)
-    ends = f"{100 * low:+.0f} to {100 * high:+.0f} points"
-    figure = f"{100 * measured.excess:+.0f} points"
+    ends, figure = f"{_points(low)} to {_points(high)} points", f"{_points(measured.excess)} points"
     alarm = low > 0 and abs(measured.excess) >= 0.005
     section.statements.append(Statement(words, CHAPTER, figure, ends, count, subject.seed, headline=alarm, alarm=alarm))
     low, high = measured.error_interval
@@ -34,6 +33,11 @@ def show(section: Section, subject: Subject, found: Found) -> None:
     bins = measured.confidence, measured.accuracy, measured.low, measured.high, measured.counts
     alt = "Reliability diagram: accuracy against confidence, with intervals; the dashed line is where both are equal."
     section.blocks.append(Chart(plot.reliability(*bins), alt))
+
+
+def _points(fraction: float) -> str:
+    """In hundredths with their sign, which zero does not have."""
+    return f"{100 * fraction:+.0f}" if abs(100 * fraction) >= 0.5 else "0"
 
 
 PART = Part("calibration", "How sure it may be", show, needs_labels="Whether it is right as often as it is sure")

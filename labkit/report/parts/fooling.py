@@ -23,7 +23,6 @@ STEPS = 10  # of PGD in each step of the bisection
 LARGEST = 0.5  # distance that is looked for
 TOLERANCE = 0.1  # where the bisection stops
 AUDITED = 8  # images
-GAIN = 10  # by which differences are shown
 POINTS = 24  # of the curve
 
 
@@ -114,7 +113,8 @@ def _frames(subject: Subject, measured: Measured) -> Frames:
     columns = figures["images"], figures["distances"].tolist(), figures["said"].tolist()
     for index, changed, distance, said in zip(measured.chosen.tolist(), *columns, strict=True):
         image, label = subject.images[index].cpu(), subject.classes[int(subject.truth[index])]
-        difference = 0.5 + GAIN * (changed - image)
+        added = changed - image
+        difference = 0.5 + added / (2 * added.abs().max()).clamp(min=1e-12)
         if not math.isfinite(distance):
             after = f"{label}\nnothing found"
         elif distance == 0:
@@ -124,7 +124,7 @@ def _frames(subject: Subject, measured: Measured) -> Frames:
         galleries[0].append(Tile(pixels_of(image), f"{label}\n{subject.files[index]}"))
         galleries[1].append(Tile(pixels_of(difference), f"{label}\n{_of_255(distance)} of 255"))
         galleries[2].append(Tile(pixels_of(changed), after, tone="bad" if math.isfinite(distance) else "good"))
-    values = ["the images", f"what was added, × {GAIN}", "what fools the network"]
+    values = ["the images", "what was added, enlarged to full contrast", "what fools the network"]
     return Frames("shown", values, [Gallery(tiles) for tiles in galleries], start=2)
 
 

@@ -23,12 +23,12 @@ def show(section: Section, subject: Subject, found: Found) -> None:
     header, *rows, total = [[name.removeprefix("network."), *rest] for name, *rest in table.cells()]
     shown = " × ".join(map(str, shape))
     count = sum(each.numel() for each in subject.model.parameters())
-    layers = sum(row.parameters > 0 for row in table.rows)
+    layers = f"{sum(row.parameters > 0 for row in table.rows)} of its {len(rows)} layers"
     among = "" if count == table.parameters else f", {table.parameters:,} of them"
     section.statements += [
         Statement(
             f"{subject.name} maps images of {shown} to {len(subject.classes):,} classes with "
-            f"{count:,} parameters{among} in the {layers} layers below.",
+            f"{count:,} parameters{among} in {layers}.",
             CHAPTER,
             f"{count:,} parameters",
             images=1,

@@ -26,7 +26,7 @@ IDEAL = "12_the_ideal_class"
 TOP = 6  # images of a unit, and of a cluster; of a unit at most half of all, else they would tell nothing
 MOST = 6  # clusters
 FEWEST = 12  # images, below which clusters tell nothing
-NAME = 24  # letters of a class in a legend
+NAME = 28  # letters of a class in a legend
 STEPS = 64  # of an ideal image
 BLUR = 40  # the side of an image in standard deviations of the blur with which some begin
 LOGIT = 10.0  # of a class that is named with certainty, about
@@ -179,8 +179,9 @@ def _add_classes(section: Section, subject: Subject, measured: Measured, layer: 
     rows = list(zip(measured.figures["images"], measured.chosen.tolist(), sure, strict=True))
     tiles = [Tile(pixels_of(image), f"{subject.classes[label]} {plot.percent(p)}") for image, label, p in rows]
     names = ", ".join(subject.classes[label] for _, label, _ in rows)
-    words = f"Images made from nothing to be as much as possible like {names}; confidence at least {min(sure):.0%}."
-    section.statements.append(Statement(words, IDEAL, plot.percent(min(sure)), "", len(rows), subject.seed))
+    least = plot.percent(min(sure))
+    words = f"Images made from nothing to be as much as possible like {names}; confidence at least {least}."
+    section.statements.append(Statement(words, IDEAL, least, "", len(rows), subject.seed))
     section.blocks.append(Gallery(tiles, "Made from nothing for the classes that it names most often"))
 
 
@@ -197,7 +198,8 @@ def _add_clusters(section: Section, subject: Subject, measured: Measured, layer:
         section.statements.append(Statement(words, CHAPTER, rate, interval, len(labels), subject.seed))
     numbered = list(enumerate(zip(members, main, strict=True), 1))
     names = {
-        number: shorten(f"{number}: {subject.classes[own]}", NAME, placeholder="…") for number, (_, own) in numbered
+        number: shorten(f"{number}, mostly {subject.classes[own]}", NAME, placeholder="…")
+        for number, (_, own) in numbered
     }
     groups = {names[number]: each for number, (each, _) in numbered}
     figure = plot.scatter(measured.figures["embedding"], groups, xlabel="the plane in which they differ most")
