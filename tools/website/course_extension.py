@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
@@ -39,6 +40,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-before-read-docs", execute_together)
     app.connect("env-before-read-docs", use_all_processors)
     app.connect("source-read", list_modules)
+    app.connect("doctree-read", forget_inner_documents, priority=999)
     app.connect("autodoc-skip-member", skip_inherited)
     app.connect("autodoc-process-signature", shorten_signature)
     app.connect("build-finished", forget_after_warnings)
@@ -93,6 +95,16 @@ def use_all_processors(app: Sphinx, env: BuildEnvironment, docnames: list[str]) 
     for name in ("sphinx_multitoc_numbering", "sphinx_jupyterbook_latex"):  # they do not say that they are safe
         if name in app.extensions:  # the first works when everything is read, the second only for LaTeX
             app.extensions[name].parallel_read_safe = True
+
+
+def forget_inner_documents(app: Sphinx, doctree: nodes.document) -> None:
+    """Have every node of a page name the page as its document.
+
+    MyST reads ``{eval-rst}`` into a document of its own, whose settings hold Sphinx's whole environment. Sphinx frees
+    only the page's own settings of it, so that each page of the API would be stored with all that was read before it.
+    """
+    for node in doctree.findall():
+        node.document = doctree
 
 
 def write_module_pages() -> None:

@@ -1,8 +1,10 @@
 """The book's own part of Sphinx: the pages of the API reference."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sphinx.application import Sphinx
 
 from tools.website import course_extension
 
@@ -43,3 +45,16 @@ def test_nothing_is_executed_where_the_build_does_not_ask_for_it(extension, tmp_
     config = SimpleNamespace(nb_execution_mode="off", nb_execution_cache_path=str(tmp_path / "cache"))
     extension.execute_together(SimpleNamespace(config=config), None, ["missing.ipynb"])
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_stored_page_of_the_api_does_not_hold_what_was_read_before_it(extension, tmp_path):
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    described = ".. py:function:: look(image)\n\n   It *looks*, see :py:obj:`see`.\n"
+    (pages / "index.md").write_text(f"# One\n\n```{{eval-rst}}\n{described}```\n")
+    html, doctrees = str(tmp_path / "html"), str(tmp_path / "doctrees")
+    app = Sphinx(str(pages), None, html, doctrees, "html", confoverrides={"extensions": ["myst_parser"]}, status=None)
+    app.connect("doctree-read", extension.forget_inner_documents, priority=999)
+    app.build()
+    assert b"BuildEnvironment" not in Path(tmp_path, "doctrees/index.doctree").read_bytes()
+    assert "<em>looks</em>" in Path(tmp_path, "html/index.html").read_text()
