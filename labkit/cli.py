@@ -167,6 +167,7 @@ def attack(arguments: Sequence[str]) -> int:
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     command.__name__: command for command in (data, train, explain, attack, report, study, export, lab, grade)
 }
+KEPT = ("train", "report", "study")  # commands that keep what they have done when they are stopped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -188,6 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"labkit {name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        if name in KEPT:
+            print(f"\nlabkit {name}: stopped; the same command goes on from where it was", file=sys.stderr)
         return 130
 
 

@@ -29,6 +29,25 @@ def words():
     return "none"
 """
 
+STOPS = """
+import signal
+from pathlib import Path
+
+class Stops(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.network, self.passes = network(), 0
+
+    def forward(self, images):
+        self.passes += 1
+        if self.passes == 200 and Path("stop").exists():
+            signal.raise_signal(signal.SIGINT)
+        return self.network(images)
+
+def stops():
+    return Stops().eval()
+"""
+
 pytestmark = pytest.mark.slow
 
 
@@ -136,6 +155,18 @@ def test_options_that_make_no_sense_are_refused(folder, capsys, option, value):
         main(["report", "mine.py:network", "photos", option, value])
     assert ended.value.code == 2
     assert value in capsys.readouterr().err
+
+
+def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_does(folder, capsys):
+    (folder / "stops.py").write_text(MINE + STOPS)
+    command = ["report", "stops.py:stops", "photos", *PLAIN, "--methods", "saliency"]
+    (folder / "stop").touch()
+    assert main(command) == 130
+    assert capsys.readouterr().err.endswith("labkit report: stopped; the same command goes on from where it was\n")
+    assert not (folder / "report.html").exists()
+    assert list((folder / "cache").rglob("*.safetensors"))  # what it had done
+    (folder / "stop").unlink()
+    assert main(command) == 0
 
 
 def test_it_goes_on_with_what_is_answered(folder, monkeypatch, capsys):

@@ -191,23 +191,23 @@ def _add_clusters(section: Section, subject: Subject, measured: Measured, layer:
     truth = subject.truth.cpu()
     members = [(labels == cluster).nonzero()[:, 0] for cluster in range(count)]
     main = [int(truth[each].bincount().argmax()) for each in members]
-    agree = sum(int((truth[each] == own).sum()) for each, own in zip(members, main, strict=True))
-    rate, interval = rate_of(agree, len(labels))
+    agree = [int((truth[each] == own).sum()) for each, own in zip(members, main, strict=True)]
+    rate, interval = rate_of(sum(agree), len(labels))
     words = f"To {layer!r} the images fall into {count} clusters; {rate} of them are of their cluster's main class."
     if len(subject.truth.unique()) > 1:
         section.statements.append(Statement(words, CHAPTER, rate, interval, len(labels), subject.seed))
-    numbered = list(enumerate(zip(members, main, strict=True), 1))
+    numbered = list(enumerate(zip(members, main, agree, strict=True), 1))
     names = {
-        number: shorten(f"{number}, mostly {subject.classes[own]}", NAME, placeholder="…")
-        for number, (_, own) in numbered
+        number: shorten(f"{number}, {count / len(each):.0%} {subject.classes[own]}", NAME, placeholder="…")
+        for number, (each, own, count) in numbered
     }
-    groups = {names[number]: each for number, (each, _) in numbered}
+    groups = {names[number]: each for number, (each, *_) in numbered}
     figure = plot.scatter(measured.figures["embedding"], groups, xlabel="the plane in which they differ most")
     section.blocks += [Words(f"The images as {layer!r} sees them:"), Chart(figure, words)]
-    for number, (each, own) in numbered:
+    for number, (each, own, count) in numbered:
         nearest = each[distances[each].argsort(stable=True)][:TOP].tolist()
         tiles = [Tile(pixels_of(subject.images[i]), subject.classes[int(truth[i])]) for i in nearest]
-        title = f"Cluster {number}: {len(each)} images, mostly {subject.classes[own]}"
+        title = f"Cluster {number}: {len(each)} images, {count} of them {subject.classes[own]}; those at its centre"
         section.blocks.append(Gallery(tiles, title))
 
 
