@@ -395,4 +395,5 @@ def check_certificate(model: nn.Module, images: Tensor, classes: Tensor, eps: fl
     check_batch(model, images, classes)
     check_not_negative(eps=eps)
     with torch.no_grad():
-        check_logits(model(images[:1]).expand(len(images), -1), classes)
+        logits = model(images[:1])
+    check_logits(logits.expand(len(images), *logits.shape[1:]), classes)

@@ -213,3 +213,10 @@ def test_a_negative_eps_and_an_unknown_class_are_refused(batch):
         interval_bounds(of_every_layer(), images, classes + 9, eps=0.1)
     with pytest.raises(ValueError, match=r"precision must be one of \['float64', 'float32'\], got 'bfloat16'"):
         interval_bounds(of_every_layer(), images, classes, eps=0.1, precision="bfloat16")
+
+
+def test_a_model_without_a_row_of_logits_is_refused():
+    images, classes = data.examples("mnist", 2)
+    model = nn.Sequential(nn.Conv2d(1, 10, 28)).eval()
+    with pytest.raises(ValueError, match=r"must return logits \(N, K\) for 2 images, got \(2, 10, 1, 1\)"):
+        interval_bounds(model, images, classes, eps=0.1)
