@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -161,7 +162,9 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_does(folder, capsys):
     (folder / "stops.py").write_text(MINE + STOPS)
     command = ["report", "stops.py:stops", "photos", *PLAIN, "--methods", "saliency"]
     (folder / "stop").touch()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest's processes ignore it
     assert main(command) == 130
+    signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err.endswith("labkit report: stopped; the same command goes on from where it was\n")
     assert not (folder / "report.html").exists()
     assert list((folder / "cache").rglob("*.safetensors"))  # what it had done

@@ -29,6 +29,12 @@ def test_a_sentence_may_wrap_and_a_number_may_not():
     assert re.findall(r"<td(.*?)>", found._repr_html_()) == ["", ' class="words sentence"']
 
 
+def test_an_interval_and_a_count_stay_whole_where_a_narrow_cell_wraps():
+    found = table(["network", "leaves"], [["a", "87.6% (86.1 to 89.0) of 2,000"]])
+    assert "87.6% (86.1\u00a0to\u00a089.0) of\u00a02,000" in found._repr_html_()
+    assert "87.6% (86.1 to 89.0) of 2,000" in str(found), "printed, it can be copied"
+
+
 def test_a_column_of_words_is_marked_from_its_header_down_and_one_of_numbers_is_not():
     rows = [["a", "cat", "none", 3], ["b", "dog", "+0.1", 0.5], ["c", "2 cats", "12%", "none"]]
     found = table(["", "seen", "change", "count"], rows)._repr_html_()
