@@ -50,13 +50,10 @@ def _mostly_words(column: Sequence[str]) -> bool:
 def _cell(text: str, words: bool) -> str:
     """A number has a true minus, a few words stay together where there is room; a sentence is set as one."""
     text = re.sub(r"^-(?=[\d.])", "−", text)
-    text = re.sub(r"\([^()]*\)|\bof \d", _unbroken, text) if len(text) <= SHORT else text
-    return f"<td{_classes(words=words, sentence=len(text) > SHORT)}>{html.escape(text)}</td>"
-
-
-def _unbroken(part: re.Match[str]) -> str:
-    """An interval in brackets, or "of" and its number, stays on one line where a narrow cell must wrap."""
-    return part[0].replace(" ", "\u00a0")
+    inner = html.escape(text)
+    if len(text) <= SHORT:  # an interval in brackets, and "of" with its number, stay whole where a cell must wrap
+        inner = re.sub(r"\([^()]*\)|\bof \d[\d,]*", r'<span class="whole">\g<0></span>', inner)
+    return f"<td{_classes(words=words, sentence=len(text) > SHORT)}>{inner}</td>"
 
 
 def _classes(**named: bool) -> str:

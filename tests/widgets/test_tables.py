@@ -29,9 +29,10 @@ def test_a_sentence_may_wrap_and_a_number_may_not():
     assert re.findall(r"<td(.*?)>", found._repr_html_()) == ["", ' class="words sentence"']
 
 
-def test_an_interval_and_a_count_stay_whole_where_a_narrow_cell_wraps():
+def test_an_interval_and_a_count_are_marked_to_stay_whole_where_a_cell_wraps():
     found = table(["network", "leaves"], [["a", "87.6% (86.1 to 89.0) of 2,000"]])
-    assert "87.6% (86.1\u00a0to\u00a089.0) of\u00a02,000" in found._repr_html_()
+    cell = '87.6% <span class="whole">(86.1 to 89.0)</span> <span class="whole">of 2,000</span>'
+    assert f"<td>{cell}</td>" in found._repr_html_()
     assert "87.6% (86.1 to 89.0) of 2,000" in str(found), "printed, it can be copied"
 
 
