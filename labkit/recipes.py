@@ -88,8 +88,8 @@ RECIPES = {
         | {"attack": {"eps": 8 / 255, "steps": 2, "step_size": 5 / 255}},
         begin_with="cifar10",
     ),
-    # The two below have not been run to their end, so no weights come with labkit. They train networks above for
-    # longer, with an average of the weights, and with an alternating flip or TRADES.
+    # The two below train networks above for longer, with an average of the weights, and with an alternating flip or
+    # TRADES. Neither they nor cifar10-robust have been run to their end, so no weights of these come with labkit.
     "cifar10-longer": Recipe(
         "cifar10",
         partial(models.cifar10, dropout=(0.0, 0.0, 0.0)),
