@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from labkit.core import check_batch, check_counts
+from labkit.core import check_batch, check_counts, laid_out
 from labkit.data import ImageSet
 
 Pair = tuple[int, int]  # down, across
@@ -137,8 +137,8 @@ def layer_outputs(
 def _batches(model: nn.Module, pixels: Tensor, layer: str, batch_size: int) -> Iterator[Tensor]:
     for batch in pixels.split(batch_size):
         with torch.no_grad():
-            output = run(model, batch, [layer])[layer]
-        yield output
+            output = run(model, laid_out(batch), [layer])[layer]
+        yield output.contiguous()
 
 
 def pixels_of(images: Tensor | ImageSet) -> Tensor:

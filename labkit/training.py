@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, pad
 
 from labkit.adversarial_training import attacked, moved_apart
 from labkit.certified_training import Bounded, bounded_loss, check_bounds, eps_and_kappa
-from labkit.core import Progress, check_choice, check_counts, check_positive, check_within
+from labkit.core import Progress, check_choice, check_counts, check_positive, check_within, laid_out
 from labkit.data import ImageSet
 from labkit.extras import needs
 from labkit.files import replacing
@@ -202,7 +202,7 @@ def one_cycle(progress: float, warmup: float) -> float:
     return progress / warmup if progress < warmup else (1 - progress) / (1 - warmup)
 
 
-def evaluate(model: nn.Module, images: ImageSet, *, batch_size: int = 500) -> Evaluation:
+def evaluate(model: nn.Module, images: ImageSet, *, batch_size: int = 100) -> Evaluation:
     """Loss and accuracy on a whole set; the model's mode is left as it was.
 
     Raises:
@@ -215,14 +215,14 @@ def evaluate(model: nn.Module, images: ImageSet, *, batch_size: int = 500) -> Ev
     return Evaluation(cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).float().mean().item())
 
 
-def predict(model: nn.Module, images: Float[Tensor, "n c h w"], *, batch_size: int = 500) -> Float[Tensor, "n k"]:
+def predict(model: nn.Module, images: Float[Tensor, "n c h w"], *, batch_size: int = 100) -> Float[Tensor, "n k"]:
     """Logits (N, K) float32 of images (N, C, H, W), in eval mode, without gradients, a batch at a time."""
     training = [module for module in model.modules() if module.training]
     device = next((p.device for p in model.parameters()), images.device)
     model.eval()
     try:
         with torch.inference_mode():
-            return torch.cat([model(batch.to(device)) for batch in images.split(batch_size)]).float()
+            return torch.cat([model(laid_out(batch.to(device))) for batch in images.split(batch_size)]).float()
     finally:
         for module in training:
             module.training = True

@@ -6,9 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.core import check_logits, log_odds, value_and_grad
-
-CHUNK = 100  # images at a time on a CPU: what a few layers write for them stays in its caches
+from labkit.core import CHUNK, check_logits, laid_out, log_odds, value_and_grad
 
 
 def log_odds_gradient(
@@ -25,8 +23,7 @@ def loss_gradient(
 
     The loss takes logits (N, K) and the labels, and returns (N,).
     """
-    on_cpu = images.device.type == "cpu"
-    if on_cpu and len(images) > CHUNK:
+    if images.device.type == "cpu" and len(images) > CHUNK:
         chunks = zip(*(each.split(CHUNK) for each in (images, *labels)), strict=True)
         values, logits, gradients = zip(*(loss_gradient(model, loss, *chunk) for chunk in chunks), strict=True)
         return torch.cat(values), torch.cat(logits), torch.cat(gradients)
@@ -35,8 +32,7 @@ def loss_gradient(
         logits = model(pixels)
         return loss(logits, *labels), logits
 
-    start = images.contiguous(memory_format=torch.channels_last) if on_cpu else images
-    (values, logits), gradient = value_and_grad(of_pixels, start, has_aux=True)
+    (values, logits), gradient = value_and_grad(of_pixels, laid_out(images), has_aux=True)
     return values, logits.detach(), gradient
 
 
@@ -45,11 +41,8 @@ def logits_of(
     model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"] | None = None
 ) -> Float[Tensor, "n k"]:
     """The logits, without a gradient; classes that are not among the K are refused."""
-    if images.device.type == "cpu":
-        parts = images.contiguous(memory_format=torch.channels_last).split(CHUNK)
-        logits = torch.cat([model(part) for part in parts])
-    else:
-        logits = model(images)
+    at_once = CHUNK if images.device.type == "cpu" else len(images)
+    logits = torch.cat([model(laid_out(part)) for part in images.split(at_once)])
     if classes is not None:
         check_logits(logits, classes)
     return logits

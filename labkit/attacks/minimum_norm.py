@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from labkit.attacks._gradient import logits_of
 from labkit.attacks._norms import NORMS
 from labkit.attacks.pgd import pgd_loop
-from labkit.core import check_batch, check_choice, check_counts, check_logits, check_positive, check_within
+from labkit.core import check_batch, check_choice, check_counts, check_positive, check_within
 
 ATTACKS = ("fgsm", "pgd")
 
@@ -121,7 +122,4 @@ def _search(
 
 
 def _succeeded(model: nn.Module, images: Tensor, classes: Tensor, *, targeted: bool) -> Tensor:
-    with torch.no_grad():
-        logits = model(images)
-    check_logits(logits, classes)
-    return (logits.argmax(1) == classes) == targeted
+    return (logits_of(model, images, classes).argmax(1) == classes) == targeted

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.attacks._gradient import log_odds_gradient
+from labkit.attacks._gradient import log_odds_gradient, logits_of
 from labkit.attacks._norms import NORMS
 from labkit.core import Progress, check_batch, check_choice, check_counts, check_eps, check_positive, last_of, log_odds
 
@@ -144,7 +144,6 @@ def _random_start(images: Tensor, eps: float, norm: str, seed: int) -> Tensor:
 
 def _outcome(model: nn.Module, images: Tensor, classes: Tensor, targeted: bool) -> tuple[Tensor, Tensor]:
     """How far the attack got with each image, (N,) log-odds of what it wants, and whether it succeeded, (N,) bool."""
-    with torch.no_grad():
-        logits = model(images)
+    logits = logits_of(model, images)
     odds = log_odds(logits, classes).to(images.dtype)
     return (odds if targeted else -odds), (logits.argmax(1) == classes) == targeted

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.attribution._versions import broadcast, over_versions
-from labkit.core import check_batch, check_counts, importance, log_odds
+from labkit.core import check_batch, check_counts, importance, laid_out, log_odds
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _curve(
     blanks = broadcast(fill, images, "fill")
 
     def probability(some: Tensor, labels: Tensor) -> Tensor:
-        return log_odds(model(some), labels).sigmoid()
+        return log_odds(model(laid_out(some)), labels).sigmoid()
 
     rows = []
     for chosen in torch.arange(len(images), device=images.device).split(batch_size):

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.core import Progress, check_batch, check_classes, check_counts, check_logits, check_within
+from labkit.core import Progress, check_batch, check_classes, check_counts, check_logits, check_within, laid_out
 from labkit.evaluation.intervals import difference_interval
 
 FEWEST = 5  # images of a class, for anything to be said of it
@@ -110,7 +110,7 @@ def find_shortcuts(
     check_counts(batch_size=batch_size)
     check_within(0, 1, ends="()", least=least)
     classes = _classes_with_enough(labels)
-    logits = torch.cat([model(batch) for batch in images.split(batch_size)])
+    logits = torch.cat([model(laid_out(batch)) for batch in images.split(batch_size)])
     check_logits(logits, labels)
     if names is not None and len(names) < logits.shape[1]:
         raise ValueError(f"names must be those of {logits.shape[1]} classes, got {len(names)}")

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.attacks.universal_perturbation import UniversalPerturbations
-from labkit.core import check_batch, check_counts, check_logits
+from labkit.core import check_batch, check_counts, check_logits, laid_out
 from labkit.evaluation.intervals import wilson_interval
 
 
@@ -83,4 +83,4 @@ def universality(
 
 def _predict(model: nn.Module, images: Tensor, batch_size: int) -> Tensor:
     with torch.no_grad():
-        return torch.cat([model(batch) for batch in images.split(batch_size)])
+        return torch.cat([model(laid_out(batch)) for batch in images.split(batch_size)])
