@@ -1,6 +1,7 @@
 """Top images: what a unit of a network likes best, out of a whole set."""
 
 from dataclasses import dataclass
+from typing import overload
 
 import torch
 from jaxtyping import Float, Int64
@@ -8,9 +9,12 @@ from torch import Tensor, nn
 
 from labkit.core import check_counts
 from labkit.data import ImageSet
-from labkit.features._spans import spans
+from labkit.features._spans import Spans, spans
 from labkit.features.receptive_field import rectangles
 from labkit.layers import layer_outputs, pixels_of
+
+Unit = int | tuple[int, int, int]
+Best = tuple[Tensor, Tensor, Tensor]  # values, places and indices of the images that are the strongest so far
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +36,39 @@ class TopImages:
     patches: list[Float[Tensor, "c height width"]]
 
 
+@overload
 def top_images(
     model: nn.Module,
     images: Float[Tensor, "n c h w"] | ImageSet,
     layer: str,
     *,
-    unit: int | tuple[int, int, int],
+    unit: Unit,
     k: int = 20,
     batch_size: int = 64,
-) -> TopImages:
+) -> TopImages: ...
+
+
+@overload
+def top_images(
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"] | ImageSet,
+    layer: str,
+    *,
+    unit: list[Unit],
+    k: int = 20,
+    batch_size: int = 64,
+) -> list[TopImages]: ...
+
+
+def top_images(
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"] | ImageSet,
+    layer: str,
+    *,
+    unit: Unit | list[Unit],
+    k: int = 20,
+    batch_size: int = 64,
+) -> TopImages | list[TopImages]:
     """The k images of a set for which a unit is most active, and the patch of each that the unit sees.
 
     Args:
@@ -49,12 +77,12 @@ def top_images(
             activations and the k best so far.
         layer: its name, such as "conv1"; inside a block with dots, such as "block2.0.conv_dw".
         unit: a channel, which counts with its maximum over all positions; (channel, row, column) for one neuron of it;
-            or a unit of a dense layer.
+            or a unit of a dense layer. A list of them takes a single pass through the network.
         k: how many images.
         batch_size: images that are run at a time.
 
     Returns:
-        A TopImages. Of images with the same activation, the earlier comes first.
+        A TopImages; of a list of units, one for each. Of images with the same activation, the earlier comes first.
 
     Raises:
         ValueError: bad shape, dtype or range; model in training mode; unknown layer or unit (the message lists what
@@ -66,20 +94,30 @@ def top_images(
     pixels = pixels_of(images)
     outputs = layer_outputs(model, images, layer, batch_size)
     check_counts(most=len(pixels), k=k)
-    best: tuple[Tensor, Tensor, Tensor] | None = None  # values, places and indices
+    units = unit if isinstance(unit, list) else [unit]
+    best: list[Best | None] = [None] * len(units)
     start = 0
     for output in outputs:
-        values, places = _strongest(output, unit, layer)
         indices = torch.arange(start, start + len(output), device=output.device)
         start += len(output)
-        if best is not None:
-            pairs = zip(best, (values, places, indices), strict=True)
-            values, places, indices = (torch.cat(pair) for pair in pairs)
-        values, order = values.sort(descending=True, stable=True)
-        best = values[:k], places[order[:k]], indices[order[:k]]
-    assert best is not None  # there is an image
-    values, places, indices = best
+        found = [(*_strongest(output, each, layer), indices) for each in units]
+        best = [_best_of(k, *pair) for pair in zip(best, found, strict=True)]
     seen = spans(model, layer, (pixels.shape[2], pixels.shape[3]))
+    results = [_with_patches(pixels, seen, layer, *each) for each in best if each]
+    return results if isinstance(unit, list) else results[0]
+
+
+def _best_of(k: int, so_far: Best | None, found: Best) -> Best:
+    """The k strongest of both, of equal values the earlier ones."""
+    parts = zip(so_far, found, strict=True) if so_far else zip(found, strict=True)
+    values, places, indices = (torch.cat(part) for part in parts)
+    values, order = values.sort(descending=True, stable=True)
+    return values[:k], places[order[:k]], indices[order[:k]]
+
+
+def _with_patches(
+    pixels: Tensor, seen: Spans, layer: str, values: Tensor, places: Tensor, indices: Tensor
+) -> TopImages:
     boxes = rectangles(seen, [tuple(place) or 0 for place in places.tolist()], layer)
     patches = [
         pixels[index, :, top : top + height, left : left + width].clone()

@@ -13,7 +13,7 @@ from labkit.plot.bars import attack, breakdown, confidences
 from labkit.plot.charts import confidence_histogram, curves, descent, dots, lines, reliability, runs, scatter
 from labkit.plot.colors import palette
 from labkit.plot.drawing import percent
-from labkit.plot.encoding import dark_glass, png, webp
+from labkit.plot.encoding import dark_glass, png, webp, webp_and_glass
 from labkit.plot.galleries import framed, images, predictions, regions
 from labkit.plot.layers import channels, forward_pass, kernels
 from labkit.plot.maps import beside, heat, occluded, overlaid, signed
@@ -56,5 +56,6 @@ __all__ = [
     "signed",
     "sliding",
     "webp",
+    "webp_and_glass",
     "windows",
 ]

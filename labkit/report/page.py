@@ -79,10 +79,10 @@ def _address(kind: str, content: bytes) -> str:
 
 def _chart(chart: Chart) -> str:
     """A figure with the glass that darkens it on a dark page."""
-    png = plot.png(chart.figure)
+    data, glass = plot.webp_and_glass(chart.figure)
     width, height = (round(100 * inches) for inches in chart.figure.get_size_inches())
-    source, alt = _address("webp", plot.webp(png)), html.escape(chart.alt)
-    return f'<img src="{source}" alt="{alt}" width="{width}" height="{height}">{plot.dark_glass(png)}'
+    source, alt = _address("webp", data), html.escape(chart.alt)
+    return f'<img src="{source}" alt="{alt}" width="{width}" height="{height}">{glass}'
 
 
 def _kind(block: object) -> str:

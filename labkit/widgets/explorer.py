@@ -71,13 +71,12 @@ def explore(
     def frame(*values: Any) -> tuple[str, int]:
         chosen = dict(zip(choices, values, strict=True))
         try:
-            png = plot.png(figure_function(**chosen))
+            data, glass = plot.webp_and_glass(figure_function(**chosen))
             text = describe(**chosen)
         except Exception as error:
             error.add_note(f"explore was drawing {_label(chosen)}")
             raise
-        data = plot.webp(png)
-        return _image(data, f"{text} ({_label(chosen)})".strip(), plot.dark_glass(png)), len(data)
+        return _image(data, f"{text} ({_label(chosen)})".strip(), glass), len(data)
 
     combinations = list(itertools.product(*choices.values()))
     frames, total = [], 0

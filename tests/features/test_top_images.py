@@ -28,6 +28,15 @@ def test_a_channel_counts_with_its_maximum_over_positions(network, images, batch
     assert torch.allclose(at_positions, found.values, atol=1e-5)
 
 
+def test_several_units_are_found_as_each_alone(network, images):
+    units = [9, (9, 3, 12), 30]
+    several = top_images(network, images, "relu4", unit=units, k=5, batch_size=7)
+    for unit, found in zip(units, several, strict=True):
+        alone = top_images(network, images, "relu4", unit=unit, k=5, batch_size=7)
+        assert torch.equal(found.indices, alone.indices)
+        assert torch.equal(found.rectangles, alone.rectangles)
+
+
 def test_one_neuron_and_a_dense_unit(network, images):
     neuron = top_images(network, images, "relu4", unit=(9, 3, 12), k=5)
     expected = activations(network, images, "relu4")[:, 9, 3, 12].sort(descending=True)

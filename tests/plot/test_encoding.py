@@ -36,6 +36,11 @@ def test_a_large_photograph_loses_what_nobody_sees():
     assert np.abs(read(smaller) - read(photograph)).mean() < 5
 
 
+def test_without_the_png_between_picture_and_glass_are_the_same():
+    png = plot.png(plot.heat(torch.eye(8)[None]))
+    assert plot.webp_and_glass(plot.heat(torch.eye(8)[None])) == (plot.webp(png), plot.dark_glass(png))
+
+
 def test_the_glass_has_a_hole_over_each_image_and_colour_bar():
     figure = plot.heat(torch.rand(2, 8, 8))
     glass = plot.dark_glass(plot.png(figure))
