@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,48 @@ def replacing(path: Path | str) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path | str) -> Iterator[Path]:
+    """A folder that takes the place of another, whole or not at all.
+
+    What the block puts into the empty folder it is given becomes `path` when the block ends. If the block raises,
+    `path` is what it was. No system call swaps two folders everywhere, so for a moment there is none: a process that is
+    killed leaves the old folder, the new one or no folder at that path, never a mixture, and the next call removes what
+    it left beside it.
+
+    Args:
+        path: the folder to make or to replace.
+
+    Yields:
+        An empty folder of the same name, in a hidden one beside it, that no other process and no other thread uses.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".partial-*-{path.name}"):
+        if not _is_running(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    scratch = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    new, old = scratch / "new" / path.name, scratch / "old"
+    new.mkdir(parents=True)
+    try:
+        yield new
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:

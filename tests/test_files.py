@@ -1,12 +1,13 @@
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from labkit.files import digest_of, read_json, replacing, sha256, write_bytes, write_json
+from labkit.files import digest_of, read_json, replacing, replacing_folder, sha256, write_bytes, write_json
 
 
 def test_a_file_is_replaced_when_the_block_ends_and_not_before(tmp_path):
@@ -57,6 +58,85 @@ def test_a_process_that_is_killed_half_way_leaves_the_old_file(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", script, str(path)]).returncode != 0
     assert path.read_bytes() == b"old"
+
+
+def write_folder(folder, **files):
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+def texts(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_folder_is_replaced_when_the_block_ends_and_not_before(tmp_path):
+    path = tmp_path / "deep" / "folder"
+    with replacing_folder(path) as new:
+        assert new.name == "folder"
+        write_folder(new, a="1", b="1")
+        assert not path.exists()
+    assert texts(path) == {"a": "1", "b": "1"}
+    with replacing_folder(str(path)) as new:
+        write_folder(new, a="2")
+        assert texts(path) == {"a": "1", "b": "1"}
+    assert texts(path) == {"a": "2"}  # nothing of the old one stays
+    assert os.listdir(path.parent) == ["folder"]
+
+
+def test_an_exception_leaves_the_old_folder_and_nothing_else(tmp_path):
+    write_folder(tmp_path / "folder", a="old")
+
+    def half():
+        with replacing_folder(tmp_path / "folder") as new:
+            write_folder(new, a="new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half()
+    assert texts(tmp_path / "folder") == {"a": "old"}
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+KILLED = """
+import os, pathlib, shutil, signal, sys
+from labkit.files import replacing_folder
+
+def die(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+path, when = sys.argv[1:]
+rename = pathlib.Path.rename
+with replacing_folder(path) as new:
+    (new / "a").write_text("new")
+    if when == "before":
+        die()
+    if when == "between":  # the old one is away, the new one not in its place
+        pathlib.Path.rename = lambda one, other: rename(one, other) if one == pathlib.Path(path) else die()
+    if when == "after":
+        shutil.rmtree = die
+"""
+
+
+@pytest.mark.parametrize(("when", "there"), [("before", {"a": "old"}), ("between", None), ("after", {"a": "new"})])
+def test_a_killed_process_leaves_one_folder_or_none_and_the_next_call_clears_up(tmp_path, when, there):
+    path = tmp_path / "folder"
+    write_folder(path, a="old")
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path), when]).returncode == -signal.SIGKILL
+    assert (texts(path) if path.exists() else None) == there
+    assert len(os.listdir(tmp_path)) == 1 + (there is not None)
+    with replacing_folder(path) as new:
+        write_folder(new, a="next")
+    assert texts(path) == {"a": "next"}
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_what_another_process_is_making_is_left_alone(tmp_path):
+    theirs = tmp_path / f".partial-{os.getppid()}-12345678-folder"
+    theirs.mkdir()
+    with replacing_folder(tmp_path / "folder"):
+        pass
+    assert theirs.exists()
 
 
 def test_threads_that_write_one_file_do_not_meet(tmp_path):

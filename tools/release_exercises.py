@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from labkit.files import replacing_folder
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -71,8 +73,8 @@ def main(names: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         release(Path(folder), names)
         for name in names:
-            shutil.rmtree(ROOT / "exercises" / name, ignore_errors=True)
-            shutil.copytree(Path(folder) / name, ROOT / "exercises" / name)
+            with replacing_folder(ROOT / "exercises" / name) as new:
+                shutil.copytree(Path(folder) / name, new, dirs_exist_ok=True)
             print(f"exercises: {name}")
 
 

@@ -10,8 +10,6 @@ kept as scripts, which it may load: ``labFiles["NAME"] = "..."``, gzipped and in
 import base64
 import fnmatch
 import hashlib
-import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from labkit.files import as_script
+from labkit.files import as_script, replacing_folder
 from tools.environment import javascript
 
 VENDOR = Path(__file__).parents[2] / "book/_assets/vendor"
@@ -59,17 +57,11 @@ PACKAGES = (
 
 
 def main() -> None:
-    VENDOR.parent.mkdir(exist_ok=True)
-    # Built beside its final place and moved there in one step: killed half-way, it leaves no half-filled folder.
-    with tempfile.TemporaryDirectory(dir=VENDOR.parent, prefix="vendor-") as scratch:
-        ready = Path(scratch) / "vendor"
+    with replacing_folder(VENDOR) as ready, tempfile.TemporaryDirectory() as downloads:
         for package in PACKAGES:
             print(f"assets: {package.name} {package.version}", flush=True)
-            unpack(fetch(package, Path(scratch)), package, ready / package.folder)
+            unpack(fetch(package, Path(downloads)), package, ready / package.folder)
         (ready / ".complete").touch()
-        if VENDOR.exists():
-            shutil.rmtree(VENDOR)
-        os.replace(ready, VENDOR)
 
 
 def fetch(package: Package, folder: Path) -> Path:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from labkit.files import digest_of
+from labkit.files import digest_of, replacing_folder
 from tools.environment import javascript
 from tools.website.fetch_assets import VENDOR, as_script
 
@@ -58,13 +58,9 @@ def _keep(folder: Path, made_from: Iterable[Path], make: Callable[[Path], None])
     if stamp.exists() and stamp.read_text() == state:
         return
     print(f"live lab: {folder.name}", flush=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as scratch:
-        ready = Path(scratch) / folder.name
-        ready.mkdir()
+    with replacing_folder(folder) as ready:
         make(ready)
         (ready / STAMP).write_text(state)
-        shutil.rmtree(folder, ignore_errors=True)
-        ready.rename(folder)
 
 
 def pack_networks(folder: Path) -> None:
