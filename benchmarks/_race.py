@@ -24,7 +24,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from labkit.files import write_json
+
 REPORTS = Path(__file__).parents[1] / "_build/benchmarks"
+MISSED = 3  # a benchmark's exit code where all ran and agreed, and something is slower than wanted
 
 
 class Run(NamedTuple):
@@ -175,6 +178,10 @@ def _time(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
+class NotMeasured(Exception):
+    """Raised by a section that cannot run here, with the reason; no fault of the benchmark."""
+
+
 class Options(NamedTuple):
     rounds: int
     quick: bool
@@ -204,24 +211,33 @@ def run(
         rounds: how often each contender is timed by default.
 
     Raises:
-        SystemExit: a contender or a section failed, results differ, or, without --quick, one is slower than wanted.
+        SystemExit: 1 where a contender or a section failed or results differ; MISSED where all went well, but, without
+            --quick, something is slower than wanted.
     """
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=rounds, help=f"how often each is timed; by default {rounds}")
     parser.add_argument("--only", nargs="+", choices=sections, default=list(sections), help="sections to run")
     parser.add_argument("--quick", action="store_true", help="one round of tiny sizes, to see that it runs")
+    parser.add_argument("--outcome", type=Path, help="a JSON file for what failed, was missed and was not measured")
     chosen = parser.parse_args(arguments)
     options = Options(1 if chosen.quick else chosen.rounds, chosen.quick)
-    missed: list[str] = []
+    outcome: dict[str, list[str]] = {"failed": [], "missed": [], "not measured": []}
     for name in chosen.only:
         try:
             for each in sections[name](options):
-                missed += each.wrong if options.quick else each.wrong + each.slow
+                outcome["failed"] += each.wrong
+                outcome["missed"] += [] if options.quick else each.slow
+        except NotMeasured as reason:
+            outcome["not measured"].append(f"section {name}: {reason}")
         except Exception as error:
             traceback.print_exc()
-            missed.append(f"section {name} failed: {type(error).__name__}: {error}")
-    if missed:
-        sys.exit("\n" + "\n".join(missed))
+            outcome["failed"].append(f"section {name} failed: {type(error).__name__}: {error}")
+    for kind, lines in outcome.items():
+        print(*(f"\n{kind}: {line}" for line in lines), sep="", end="\n" if lines else "", flush=True)
+    if chosen.outcome:
+        write_json(chosen.outcome, outcome, indent=1)
+    if outcome["failed"] or outcome["missed"]:
+        sys.exit(1 if outcome["failed"] else MISSED)
 
 
 def alone(function: Callable[[], Run]) -> Run:

@@ -4,10 +4,7 @@ Both begin from nothing in every round, so that labkit-grade's start (it solves 
 lets the canary fly) counts. nbgrader runs submissions one after the other in one process; labkit-grade takes as many
 workers as there are processors. A single submission says how long one waits for a page of feedback. Memory is what the
 machine has less of while they run, and work is the time of its processors, whoever used it: leave it alone meanwhile;
-its load before the first round is printed.
-
-`python -m benchmarks.grading NAME SUBMISSIONS OF_THEM_WITH_NBGRADER` for other than 50 of saliency_and_smoothgrad, 10
-of them with nbgrader, which needs the same time for each.
+its load before the first round is printed. nbgrader gets fewer submissions: it needs the same time for each.
 """
 
 import csv
@@ -19,14 +16,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 
+from benchmarks._race import NotMeasured, Options, Race, run
 from labkit.grading.sandbox.box import Boxes
 from labkit.grading.sandbox.bubblewrap import BoxError
 
 ROOT = Path(__file__).parents[1]
+NAME, SUBMISSIONS, WITH_NBGRADER = "saliency_and_smoothgrad", 50, 10
 WANTED = 10  # times nbgrader's throughput
 MARKERS = re.compile(r"^[ \t]*### (BEGIN|END) SOLUTION[^\n]*\n?", re.MULTILINE)
 
@@ -73,7 +73,7 @@ def measured(command: list, folder: Path) -> Figures:
         done.set()
         watcher.join()
     if finished.returncode:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{finished.stderr[-2000:]}")
+        raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{finished.stderr[-2000:]}")
     return time.perf_counter() - begin, worked() - work, (before - min(least)) / 1e6
 
 
@@ -98,7 +98,7 @@ def ours(folder: Path, name: str, count: int) -> Figures:
     most = re.search(r"of ([\d.]+)\)", total)[1]
     wrong = [row["student"] for row in rows if row[total] != most]
     if len(rows) != count or wrong:
-        sys.exit(f"labkit-grade: {len(rows)} rows, not all points for {wrong}")
+        raise RuntimeError(f"labkit-grade: {len(rows)} rows, not all points for {wrong}")
     return figures
 
 
@@ -113,33 +113,34 @@ def nbgrader(folder: Path, name: str, count: int) -> Figures:
         notebooks = [notebook for found in book.assignment_submissions(name) for notebook in found.notebooks]
         right = [notebook for notebook in notebooks if notebook.code_score == notebook.max_code_score]
         if len(right) != count:
-            sys.exit("nbgrader: not all points for honest work")
+            raise RuntimeError("nbgrader: not all points for honest work")
     return figures
 
 
-def main() -> None:
-    name, count, fewer = "saliency_and_smoothgrad", 50, 10
-    if len(sys.argv) > 1:
-        name, count, fewer = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+def section(options: Options) -> Iterator[Race]:
     try:
         Boxes()
     except BoxError as error:
-        print(f"not measured: {error}")
-        return
+        raise NotMeasured(str(error)) from None
+    count, fewer = options.size(SUBMISSIONS, 1), options.size(WITH_NBGRADER, 1)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # nbgrader calls alembic
-    print(f"{name}, {len(os.sched_getaffinity(0))} processors, load {os.getloadavg()[0]:.1f}\n")
+    print(f"{NAME}, {len(os.sched_getaffinity(0))} processors, load {os.getloadavg()[0]:.1f}\n")
     print(f"{'':<20}{'submissions':>12}{'seconds':>9}{'work s':>8}{'a minute':>10}{'memory MB':>11}")
     rates = {}
     for what, number in (("nbgrader autograde", fewer), ("labkit-grade, one", 1), ("labkit-grade", count)):
         with tempfile.TemporaryDirectory() as folder:
-            course(Path(folder), name, number)
+            course(Path(folder), NAME, number)
             work = nbgrader if what == "nbgrader autograde" else ours
-            seconds, work_done, memory = work(Path(folder), name, number)
+            seconds, work_done, memory = work(Path(folder), NAME, number)
         rates[what] = 60 * number / seconds
         print(f"{what:<20}{number:>12}{seconds:>9.1f}{work_done:>8.1f}{rates[what]:>10.1f}{memory:>11.0f}", flush=True)
     ratio = rates["labkit-grade"] / rates["nbgrader autograde"]
-    print(f"\nlabkit-grade: {ratio:.1f} x the throughput, wanted {WANTED} x")
+    told = f"labkit-grade: {ratio:.1f} x nbgrader's throughput, wanted {WANTED} x"
+    print(f"\n{told}")
+    yield Race({}, slow=[told] if ratio < WANTED else [])
 
+
+SECTIONS = {"submissions": section}
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, SECTIONS, rounds=1)

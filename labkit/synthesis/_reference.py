@@ -13,17 +13,21 @@ class Reference:
     """What the reference images of one label look like to the compared layers, and which is nearest."""
 
     def __init__(self, model: nn.Module, reference: ImageSet, label: int, layers: Iterable[str], per_neuron: bool):
-        parts, dense = [], set()
+        images, dense = reference.images[reference.labels == label], set()
+        self.values: dict[str, Tensor] = {}  # (R, D), filled in place: a list of parts, joined, would be held twice
+        self.squares: dict[str, Tensor] = {}  # (R,)
         with torch.no_grad():
-            for batch in reference.images[reference.labels == label].split(250):
-                values, _ = layer_values(model, batch, layers)
-                parts.append({name: value.flatten(1) for name, value in values.items()})
+            for rows in torch.arange(len(images)).split(250):
+                values, _ = layer_values(model, images[rows], layers)
                 dense = {name for name, value in values.items() if value.ndim == 2}
-        self.values = {}
-        for name in layers:  # one layer after the other, so that no more than one is held twice
-            self.values[name] = torch.cat([part.pop(name) for part in parts])  # (R, D)
+                for name, value in values.items():
+                    flat = value.flatten(1)
+                    if name not in self.values:
+                        self.values[name] = flat.new_empty(len(images), flat.shape[1])
+                        self.squares[name] = flat.new_empty(len(images))
+                    self.values[name][rows] = flat
+                    self.squares[name][rows] = flat.square().sum(1)
         self.per_neuron = dense if per_neuron else set()
-        self.squares = {name: value.square().sum(1) for name, value in self.values.items()}
         self.columns = {name: self.values[name].T.contiguous().sort(dim=1).values for name in self.per_neuron}  # (D, R)
 
     def nearest(self, name: str, values: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ import time
 import pytest
 import torch
 
-from benchmarks._race import Race, Run, race, relative_difference, run
+from benchmarks._race import MISSED, NotMeasured, Race, Run, race, relative_difference, run
+from labkit.files import read_json
 
 
 def slept(seconds):
@@ -74,20 +75,48 @@ def test_a_section_that_fails_leaves_the_others(capsys):
     def good(options):
         yield race("after", {"a": slept(1)}, options.rounds)
 
-    with pytest.raises(SystemExit, match="section bad failed: RuntimeError: in the middle"):
+    with pytest.raises(SystemExit) as ended:
         run("What.", {"bad": bad, "good": good}, ["--rounds", "1"])
+    assert ended.value.code == 1
     out = capsys.readouterr().out
+    assert "failed: section bad failed: RuntimeError: in the middle" in out
     assert "before" in out
     assert "after" in out
 
 
-def test_quick_judges_no_time_but_every_result():
+def test_quick_judges_no_time_but_every_result(capsys):
     def section(options):
         yield Race({}, slow=["too slow"])
 
     run("What.", {"one": section}, ["--quick"])
-    with pytest.raises(SystemExit, match="too slow"):
+    assert "too slow" not in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
         run("What.", {"one": section}, [])
+    assert ended.value.code == MISSED
+    assert "missed: too slow" in capsys.readouterr().out
+
+
+def test_the_outcome_is_written_whatever_came_of_the_sections(tmp_path):
+    def missed(options):
+        yield Race({}, slow=["too slow"])
+
+    def wrong(options):
+        yield Race({}, wrong=["differs"])
+
+    def impossible(options):
+        yield Race({})
+        raise NotMeasured("no sandbox")
+
+    sections = {"missed": missed, "wrong": wrong, "impossible": impossible}
+    with pytest.raises(SystemExit) as ended:
+        run("What.", sections, ["--outcome", str(tmp_path / "new/outcome.json")])
+    assert ended.value.code == 1
+    assert read_json(tmp_path / "new/outcome.json") == {
+        "failed": ["differs"],
+        "missed": ["too slow"],
+        "not measured": ["section impossible: no sandbox"],
+    }
+    run("What.", sections, ["--only", "impossible"])  # what cannot be measured here is no failure
 
 
 @pytest.mark.parametrize(("contenders", "rounds"), [({}, 1), ({"a": slept(1)}, 0)])
