@@ -20,7 +20,7 @@ from tools.environment import javascript
 from tools.environment.debian import install
 from tools.test_outcomes import worth_a_look
 from tools.website.build_book import INDEX, build_book
-from tools.website.chromium import find_chromium
+from tools.website.chromium import HEADLESS, find_chromium
 
 ROOT = Path(__file__).parents[1]
 REPORTS = ROOT / "_build" / "check"  # what pytest wrote of each step, as JUnit's XML
@@ -234,10 +234,10 @@ def pages() -> bool | str:
 def browser_tests() -> bool | str:
     if not INDEX.exists():
         return "the book was not built"
-    if find_chromium() is None:
-        reason = install("chromium")
-        if reason or find_chromium() is None:
-            return f"no Chromium here ({reason or 'installed, but not found'})"
+    both = find_chromium(whole=True) and (shutil.which(HEADLESS) or "CHROMIUM" in os.environ)
+    reason = None if both else install("chromium", HEADLESS)
+    if find_chromium(whole=True) is None:
+        return f"no Chromium here ({reason or 'installed, but not found'})"
     return two_at_a_time("browser tests", "--dist=loadgroup", "-m", "browser", "--durations=5", *TWICE)
 
 

@@ -2,9 +2,13 @@
 
 import re
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.book.browsing import AXE, BOOK, EVERY_IMPACT, OVERFLOW, inside, served
 from tools.website.fetch_assets import VENDOR
@@ -23,6 +27,7 @@ READ_BY_AXE = {page for page in PAGES if not page.startswith(tuple(GENERATED))}
 for group in GENERATED.values():
     READ_BY_AXE.update(group[::8], sorted(group, key=lambda page: (BOOK / page).stat().st_size)[-1:])
 
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 HEAVIEST, MOST_REQUESTS = 2_500_000, 20  # bytes and files, for a chapter that is the first page a reader opens
 
 WITHOUT_ALT = """() => [...document.querySelectorAll("img")]
@@ -55,26 +60,80 @@ SETTLED = """slider => {
 }"""
 
 
-@contextmanager
-def opened(browser, address, *, width=1280, scheme="light"):
-    """A tab on one page, and afterwards a failure for all that went wrong while it was open."""
-    problems = []
-    own = address.partition("/_build/")[0] if address.startswith("file:") else "/".join(address.split("/")[:3])
+# Once through the page, so that all is loaded that a reader comes by; then whether it is there.
+READ = """async () => {
+    for (let top = 0; top < document.documentElement.scrollHeight; top += 600) {
+        window.scrollTo({ top, behavior: "instant" });
+        await new Promise((seen) => requestAnimationFrame(() => setTimeout(seen)));
+    }
+    window.scrollTo({ top: 0, behavior: "instant" });
+}"""
+LOADED = "() => [...document.images].every((image) => image.complete || !image.checkVisibility())"
+
+
+class Watched(NamedTuple):
+    """A tab, what its page has asked for, and what went wrong."""
+
+    tab: Page
+    requests: set[str]
+    problems: list[str]
+
+
+def watched(browser, own):
+    """A new tab, for pages whose addresses begin so."""
     # Without motion, so that no colour is measured on its way to another one.
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
-    )
-    context.set_default_timeout(60_000)
-    tab = context.new_page()
-    tab.on("request", lambda request: inside(request.url, own) or problems.append(f"outside host: {request.url}"))
+    tab = browser.new_context(viewport=WIDE, color_scheme="light", reduced_motion="reduce").new_page()
+    tab.context.set_default_timeout(60_000)
+    requests, problems = set(), []
+
+    def asked(request):
+        requests.add(request.url.partition("#")[0])
+        if not inside(request.url, own):
+            problems.append(f"outside host: {request.url}")
+
+    tab.on("request", asked)
     tab.on("requestfailed", lambda request: problems.append(f"failed request: {request.url[:200]}"))
     tab.on("response", lambda response: response.status >= 400 and problems.append(f"missing: {response.url}"))
     tab.on("console", lambda message: message.type == "error" and problems.append(f"console: {message.text}"))
     tab.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+    return Watched(tab, requests, problems)
+
+
+@contextmanager
+def opened(browser, address):
+    """A tab on one page, and afterwards a failure for all that went wrong while it was open."""
+    own = address.partition("/_build/")[0] if address.startswith("file:") else "/".join(address.split("/")[:3])
+    tab, _, problems = watched(browser, own)
     tab.goto(address, wait_until="load")
     yield tab
-    context.close()
+    tab.context.close()
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(scope="module")
+def spare():
+    """The tab that the page before has left: a new one costs as much as a page. One with a failure is not kept."""
+    return []
+
+
+@pytest.fixture
+def visit(browser, spare):
+    @contextmanager
+    def go(page):
+        """As `opened`, from disk, and what the page asks for."""
+        found = spare.pop() if spare else watched(browser, BOOK.as_uri().partition("/_build/")[0])
+        tab, requests, problems = found
+        tab.goto("about:blank")
+        tab.emulate_media(color_scheme="light")
+        tab.set_viewport_size(WIDE)
+        requests.clear()
+        problems.clear()
+        tab.goto((BOOK / page).as_uri(), wait_until="load")
+        yield tab, requests
+        assert not problems, "\n".join(problems)
+        spare.append(found)
+
+    return go
 
 
 def move_sliders(tab):
@@ -113,10 +172,25 @@ def test_the_book_is_there():
     assert all(len(group) > 30 for group in GENERATED.values()), "generated pages have moved"
 
 
+def weighs_little(tab, requests):
+    """Read to its end: every file that it needs, most of which it shares with other pages."""
+    tab.evaluate(READ)
+    tab.wait_for_function(LOADED, timeout=60_000)
+    sizes = {address: Path(url2pathname(urlsplit(address).path)).stat().st_size for address in files(requests)}
+    assert sum(sizes.values()) <= HEAVIEST, sorted(sizes.items(), key=lambda each: each[1])[-5:]
+    assert len(sizes) <= MOST_REQUESTS, list(sizes)
+
+
+def files(requests):
+    return [address for address in requests if address.startswith("file:")]
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_page(browser, page):
+def test_page(visit, page):
     """From disk, on a wide screen in light colours, and then on a phone in dark ones."""
-    with opened(browser, (BOOK / page).as_uri()) as tab:
+    with visit(page) as (tab, requests):
+        if page in CHAPTERS:
+            weighs_little(tab, requests)
         assert tab.locator("h1").count() >= 1
         assert tab.evaluate(WITHOUT_ALT) == []
         assert tab.evaluate(OVERFLOW) == []
@@ -127,7 +201,7 @@ def test_page(browser, page):
             assert tab.evaluate(AXE if generated else EVERY_IMPACT, {}) == []
         assert move_sliders(tab) >= (page in CHAPTERS), "every chapter has a slider"
         tab.emulate_media(color_scheme="dark")
-        tab.set_viewport_size({"width": 390, "height": 844})
+        tab.set_viewport_size(PHONE)
         expect(tab.locator("html")).to_have_attribute("data-theme", "dark")
         tab.wait_for_function(REACHABLE, timeout=60_000)  # the theme looks a while after the window has changed
         assert tab.evaluate(OVERFLOW) == []
@@ -189,23 +263,3 @@ def test_search_finds_prose_first_with_excerpts(browser, place):
             finds.locator("a").first.click()
             expect(tab).to_have_url(re.compile(r"/glossary\.html"))
             expect(tab.locator(".bd-article h1")).to_be_visible()
-
-
-@pytest.mark.parametrize("page", CHAPTERS)
-def test_a_chapter_weighs_little(browser, page):
-    """Over HTTP, read to its end: everything that the browser has fetched, of which it shares most with other pages."""
-    with served(BOOK) as address:
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(60_000)
-        tab, responses = context.new_page(), []
-        tab.on("response", lambda response: responses.append(response))
-        tab.goto(f"{address}/{page}", wait_until="networkidle")
-        height = tab.evaluate("document.documentElement.scrollHeight")
-        for top in range(0, height, 600):
-            tab.evaluate("top => window.scrollTo({ top, behavior: 'instant' })", top)
-            tab.wait_for_timeout(30)
-        tab.wait_for_load_state("networkidle")
-        sizes = {response.url: len(response.body()) for response in responses}
-        context.close()
-    assert sum(sizes.values()) <= HEAVIEST, sorted(sizes.items(), key=lambda each: each[1])[-5:]
-    assert len(sizes) <= MOST_REQUESTS, list(sizes)

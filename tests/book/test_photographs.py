@@ -286,7 +286,7 @@ def test_the_camera(browser):
     """Refused, it gives a sentence; allowed, a photo (of Chromium's own moving test picture)."""
     arguments = [*ARGUMENTS, "--use-fake-device-for-media-stream"]
     with (
-        browser.browser_type.launch(executable_path=find_chromium(), args=arguments) as another,
+        browser.browser_type.launch(executable_path=find_chromium(whole=True), args=arguments) as another,
         opened(another, f"{PAGE.as_uri()}#photographs&view=digit&photo=cat", start=False) as tab,
     ):
         start(tab)
