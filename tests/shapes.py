@@ -14,7 +14,8 @@ from importlib.util import decode_source
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
-from jaxtyping import TypeCheckError, jaxtyped
+from beartype.roar import BeartypeCallHintViolation
+from jaxtyping import jaxtyped
 
 KINDS = ("Bool[", "Float[", "Int64[", "Int[", "Num[", "Shaped[", "UInt8[")
 by_beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do where a float is asked for
@@ -22,13 +23,15 @@ by_beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will d
 
 def checked(function):
     """The function, its arguments and what it returns held to its annotations."""
-    strict = jaxtyped(function, typechecker=by_beartype)
+    # One memory of shapes around a function that beartype checks. Binding the arguments to words for an error of
+    # jaxtyping's own, as `jaxtyped(function, typechecker=by_beartype)` does, takes most of the time of a small call.
+    strict = jaxtyped(by_beartype(function), typechecker=None)
 
     @functools.wraps(function)
     def call(*arguments, **options):
         try:
             return strict(*arguments, **options)
-        except TypeCheckError:
+        except BeartypeCallHintViolation:
             with unchecked():
                 function(*arguments, **options)  # raises an error of its own, if it refuses this
             raise

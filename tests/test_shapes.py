@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from jaxtyping import Float, Int64, TypeCheckError
+from beartype.roar import BeartypeCallHintViolation
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from labkit.attribution.saliency import saliency
@@ -22,12 +23,12 @@ def test_what_fits_passes():
 
 @pytest.mark.parametrize("images", [torch.ones(2, 2, 2), torch.ones(2, 1, 2, 2).long()])
 def test_what_is_accepted_against_the_annotation_is_found(images):
-    with pytest.raises(TypeCheckError):
+    with pytest.raises(BeartypeCallHintViolation):
         classified(images)
 
 
 def test_a_result_of_another_shape_is_found():
-    with pytest.raises(TypeCheckError):
+    with pytest.raises(BeartypeCallHintViolation):
         classified(torch.ones(2, 1, 2, 2), scale=-1)
 
 

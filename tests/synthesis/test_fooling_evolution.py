@@ -28,12 +28,11 @@ def confidences(model, images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("encoding", "populations", "steps"), [("direct", 5, 300), ("smooth", 3, 100)])
-def test_every_digit_is_found_with_a_median_confidence_of_four_nines(network, encoding, populations, steps):
-    classes = torch.arange(10).repeat(populations)
-    images = fooling_evolution(network, classes, encoding=encoding, steps=steps)
-    sure = confidences(network, images)[torch.arange(len(classes)), classes]
-    found = sure.view(populations, 10).median(0).values
+@pytest.mark.parametrize(("encoding", "steps"), [("direct", 300), ("smooth", 60)])
+def test_every_digit_is_found_with_a_confidence_of_four_nines(network, encoding, steps):
+    """Each champion of one population; the study takes the median of five."""
+    images = fooling_evolution(network, torch.arange(10), encoding=encoding, steps=steps)
+    found = confidences(network, images).diagonal()
     assert (found >= 0.9999).all(), found
 
 
