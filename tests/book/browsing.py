@@ -22,6 +22,11 @@ AXE = EVERY_IMPACT.replace(
     ".violations\n", '.violations\n    .filter(violation => ["serious", "critical"].includes(violation.impact))\n'
 )
 
+IN_DARK = {"runOnly": ["color-contrast", "scrollable-region-focusable"]}  # what colours can change, and a narrow screen
+
+# Whether every colour has arrived that was on its way to another one.
+AT_REST = "() => document.getAnimations().every(({ playState }) => playState !== 'running')"
+
 
 def inside(address, own):
     return address.startswith((own, "data:", "blob:"))

@@ -14,7 +14,7 @@ from tests.book.browsing import BOOK
 from tools.website.bind_epub import bind_epub
 from tools.website.reading_order import reading_order
 
-pytestmark = pytest.mark.browser  # needs the built book
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("EPUB")]  # needs the built book
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 MATH = "{http://www.w3.org/1998/Math/MathML}math"

@@ -11,7 +11,7 @@ from labkit.lab_network import lab_network, trained_tensors
 from labkit.report.networks import load_network
 from tests.book.lab_page import ask, begin, open_view, opened, verdict
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("lab page")]
 
 UNSEEN = "“Look inside” is left out: the file does not say which pixels a unit sees."
 

@@ -9,7 +9,7 @@ from tests.book.browsing import BOOK
 from tests.book.lab_page import BENCH, SEVEN, begin, digit, draw, eventually, open_view, opened, verdict
 from tools.website.fetch_assets import as_script
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("live lab's failures")]
 expect.set_options(timeout=60_000)
 
 PROVOKED = ("That failed", "The networks stopped", "not enough memory", "Error", "console: ", "failed request")

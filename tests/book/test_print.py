@@ -8,7 +8,7 @@ from pypdf import PdfReader
 from tools.website.chromium import find_chromium
 from tools.website.print_book import print_book
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("print")]
 
 
 @pytest.fixture(scope="module")

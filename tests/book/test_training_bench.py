@@ -9,11 +9,11 @@ from torch import nn
 
 from labkit import data, models
 from labkit.lab_network import lab_network, trained_tensors
-from tests.book.browsing import AXE, BOOK, OVERFLOW, served
+from tests.book.browsing import AXE, BOOK, IN_DARK, OVERFLOW, served
 from tests.book.lab_page import PAGE, eventually, opened, press_until, verdict
 from tools.website.fetch_assets import VENDOR
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("training bench")]
 expect.set_options(timeout=60_000)
 
 PROVOKED = ("is not a network", "it was silent", "enough of it")
@@ -270,5 +270,5 @@ def test_nobody_is_kept_out(bench, scheme):
     for name in ("Train your own", "Challenges"):
         bench.get_by_role("button", name=name).click()
         bench.wait_for_timeout(200)
-        assert bench.evaluate(AXE, {}) == [], name
+        assert bench.evaluate(AXE, IN_DARK if scheme == "dark" else {}) == [], name
         assert bench.evaluate(OVERFLOW) == [], name

@@ -9,7 +9,7 @@ from tests.book.conftest import browser
 from tests.report.conftest import small
 
 __all__ = ["browser"]
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("report")]
 WIDTHS = {"desk": 1100, "phone": 390}
 
 
