@@ -74,6 +74,18 @@ def check_logits(logits: Tensor, classes: Int64[Tensor, " n"]) -> None:
         raise ValueError(f"classes must lie in 0..{count - 1}, got {wrong}")
 
 
+def check_takes(model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"] | None = None) -> None:
+    """Refuse images whose shape or dtype the model does not take, seen on the first; and classes not among its K."""
+    try:
+        with torch.no_grad():
+            logits = model(images[:1])
+    except RuntimeError as error:
+        given = f"images of shape {tuple(images.shape)}, {images.dtype}"
+        raise ValueError(f"the model cannot take {given}: {error}") from error
+    if classes is not None:
+        check_logits(logits.expand(len(images), *logits.shape[1:]), classes)
+
+
 def check_counts(*, least: int = 1, most: int | None = None, **counts: object) -> None:
     """Refuse what is not a whole number from `least` up (to `most`): neither 2.5 nor True is one."""
     accepted = f"from {least} up" if most is None else f"from {least} to {most}"
@@ -121,11 +133,16 @@ def check_eps(eps: object) -> None:
 
 
 CHUNK = 100  # images at a time on a CPU: what a few layers write for them stays in its caches
+PACKAGES = ("torch.nn.", "torchvision.", "timm.", "labkit.")  # whose layers take their inputs in any order in memory
 
 
-def laid_out(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """The same images; on a CPU as its convolutions read them fastest, the channels of a pixel beside each other."""
-    return images.contiguous(memory_format=torch.channels_last) if images.device.type == "cpu" else images
+def laid_out(model: nn.Module, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """The same images; on a CPU as convolutions read them fastest, the channels of a pixel beside each other.
+
+    A network with layers of its own gets them as they are: `x.view(len(x), -1)` in such a layer takes no other order.
+    """
+    known = all(type(module).__module__.startswith(PACKAGES) for module in model.modules())
+    return images.contiguous(memory_format=torch.channels_last) if images.device.type == "cpu" and known else images
 
 
 def class_score(
@@ -228,7 +245,7 @@ def input_gradient(
     found = []
     for part, own in zip(images.split(at_once), classes.split(at_once), strict=True):
         score = partial(_scores, model, own)
-        found.append(value_and_grad(score, laid_out(part))[1])
+        found.append(value_and_grad(score, laid_out(model, part))[1])
     return torch.cat(found).contiguous()
 
 

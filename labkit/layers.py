@@ -137,7 +137,7 @@ def layer_outputs(
 def _batches(model: nn.Module, pixels: Tensor, layer: str, batch_size: int) -> Iterator[Tensor]:
     for batch in pixels.split(batch_size):
         with torch.no_grad():
-            output = run(model, laid_out(batch), [layer])[layer]
+            output = run(model, laid_out(model, batch), [layer])[layer]
         yield output.contiguous()
 
 

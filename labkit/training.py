@@ -222,7 +222,7 @@ def predict(model: nn.Module, images: Float[Tensor, "n c h w"], *, batch_size: i
     model.eval()
     try:
         with torch.inference_mode():
-            return torch.cat([model(laid_out(batch.to(device))) for batch in images.split(batch_size)]).float()
+            return torch.cat([model(laid_out(model, batch.to(device))) for batch in images.split(batch_size)]).float()
     finally:
         for module in training:
             module.training = True

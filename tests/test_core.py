@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from labkit.attacks._gradient import log_odds_gradient
 from labkit.core import (
     check_batch,
     check_choice,
@@ -24,6 +25,7 @@ from labkit.core import (
     log_odds,
     value_and_grad,
 )
+from labkit.training import predict
 
 
 @pytest.fixture
@@ -51,6 +53,28 @@ def test_the_gradient_of_a_linear_model_is_its_weights(linear):
 def test_the_gradient_is_there_inside_no_grad_too(linear):
     with torch.no_grad():
         assert input_gradient(linear, IMAGES, CLASSES).abs().sum() > 0
+
+
+class Viewing(nn.Module):
+    """A convolution whose outputs are flattened by a view, which takes no order in memory but the usual one."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.dense = nn.Conv2d(2, 4, 2), nn.Linear(24, 5)
+
+    def forward(self, images):
+        return self.dense(self.convolution(images).view(len(images), -1))
+
+
+def test_a_network_with_a_view_inside_works_like_one_without():
+    viewing = Viewing().eval()
+    flattening = nn.Sequential(viewing.convolution, nn.Flatten(), viewing.dense).eval()
+    for compute in (input_gradient, log_odds_gradient):
+        for found, expected in zip(
+            compute(viewing, IMAGES, CLASSES), compute(flattening, IMAGES, CLASSES), strict=True
+        ):
+            torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(predict(viewing, IMAGES), predict(flattening, IMAGES))
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def loss_gradient(
         logits = model(pixels)
         return loss(logits, *labels), logits
 
-    (values, logits), gradient = value_and_grad(of_pixels, laid_out(images), has_aux=True)
+    (values, logits), gradient = value_and_grad(of_pixels, laid_out(model, images), has_aux=True)
     return values, logits.detach(), gradient
 
 
@@ -42,7 +42,7 @@ def logits_of(
 ) -> Float[Tensor, "n k"]:
     """The logits, without a gradient; classes that are not among the K are refused."""
     at_once = CHUNK if images.device.type == "cpu" else len(images)
-    logits = torch.cat([model(laid_out(part)) for part in images.split(at_once)])
+    logits = torch.cat([model(laid_out(model, part)) for part in images.split(at_once)])
     if classes is not None:
         check_logits(logits, classes)
     return logits

@@ -12,7 +12,16 @@ from labkit.attacks._gradient import logits_of, loss_gradient
 from labkit.attacks._norms import NORMS
 from labkit.attacks.pgd import pgd
 from labkit.attacks.square import square
-from labkit.core import Progress, check_batch, check_choice, check_counts, check_positive, check_within, log_odds
+from labkit.core import (
+    Progress,
+    check_batch,
+    check_choice,
+    check_counts,
+    check_positive,
+    check_takes,
+    check_within,
+    log_odds,
+)
 
 DRAWS = 10  # of random noise
 NEAR = 0.1  # the part of eps within which a gradient should tell what the loss does
@@ -106,6 +115,7 @@ def audit(
         Athalye, Carlini and Wagner 2018, arXiv:1802.00420; Carlini et al. 2019, arXiv:1902.06705.
     """
     check_batch(model, images, classes)
+    check_takes(model, images, classes)
     check_positive(eps=eps)
     check_choice(NORMS, norm=norm)
     check_counts(least=4, steps=steps)
@@ -213,7 +223,7 @@ class _Trial:
         for _ in range(DRAWS):
             noise = NORMS[self.norm].draw(self.images, self.eps, rng)
             by_noise |= self.fooled((self.images + noise).clamp(0, 1))
-        return self._beaten("random noise", f"{DRAWS} draws of random noise", by_noise, "PGD", often)
+        return self._beaten("random noise", f"random noise, drawn {DRAWS} times,", by_noise, "PGD", often)
 
     def one_step(self, often: Tensor) -> Sign:
         once = self.attacked(steps=1, step_size=self.eps, random_start=False)

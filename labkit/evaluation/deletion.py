@@ -105,7 +105,7 @@ def _curve(
     blanks = broadcast(fill, images, "fill")
 
     def probability(some: Tensor, labels: Tensor) -> Tensor:
-        return log_odds(model(laid_out(some)), labels).sigmoid()
+        return log_odds(model(laid_out(model, some)), labels).sigmoid()
 
     rows = []
     for chosen in torch.arange(len(images), device=images.device).split(batch_size):

@@ -110,7 +110,7 @@ def find_shortcuts(
     check_counts(batch_size=batch_size)
     check_within(0, 1, ends="()", least=least)
     classes = _classes_with_enough(labels)
-    logits = torch.cat([model(laid_out(batch)) for batch in images.split(batch_size)])
+    logits = torch.cat([model(laid_out(model, batch)) for batch in images.split(batch_size)])
     check_logits(logits, labels)
     if names is not None and len(names) < logits.shape[1]:
         raise ValueError(f"names must be those of {logits.shape[1]} classes, got {len(names)}")

@@ -83,4 +83,4 @@ def universality(
 
 def _predict(model: nn.Module, images: Tensor, batch_size: int) -> Tensor:
     with torch.no_grad():
-        return torch.cat([model(laid_out(batch)) for batch in images.split(batch_size)])
+        return torch.cat([model(laid_out(model, batch)) for batch in images.split(batch_size)])

@@ -60,7 +60,7 @@ def worst_examples(
     start = 0
     for batch, own in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         with torch.no_grad():
-            logits = model(laid_out(batch))
+            logits = model(laid_out(model, batch))
         found.append((log_odds(logits, own), torch.arange(start, start + len(own), device=labels.device), logits))
         start += len(own)
         odds, indices, logits = (torch.cat(parts) for parts in zip(*found, strict=True))

@@ -16,8 +16,8 @@ from labkit.core import (
     check_eval,
     check_not_negative,
     check_positive,
+    check_takes,
     check_within,
-    class_score,
     last_of,
     value_and_grad,
 )
@@ -171,11 +171,7 @@ def _begin(
     else:
         raise ValueError(f"start must be a tensor or one of {list(STARTS)}, got {start!r}")
     check_batch(model, begun, classes)
-    try:
-        with torch.no_grad():
-            class_score(model, begun, classes)
-    except RuntimeError as error:
-        raise ValueError(f"the model cannot take images of shape {shape}: {error}") from error
+    check_takes(model, begun, classes)
     return begun, middle
 
 

@@ -61,7 +61,8 @@ def test_at_eps_0_they_are_the_margins(bounds, batch):
 def test_a_batch_norm_is_one_step_with_the_layer_before_it(bias):
     """The bounds are those of the same network whose layers are bounded one by one."""
     torch.manual_seed(0)
-    hidden = nn.Conv2d(1, 4, 3, bias=bias), Normalize((0.3,), (0.5,)), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()
+    norm = nn.BatchNorm2d(4, affine=bias)
+    hidden = nn.Conv2d(1, 4, 3, bias=bias), Normalize((0.3,), (0.5,)), norm, nn.ReLU(), nn.Flatten()
     model = nn.Sequential(*hidden, nn.Linear(144, 5, bias=bias), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3))
     for _ in range(20):
         model(torch.rand(8, 1, 8, 8))
@@ -196,6 +197,10 @@ class FirstPixels(nn.Module):
     ("model", "message"),
     [
         (nn.Sequential(nn.Flatten(), nn.Linear(390, 4), nn.Tanh()).eval(), "no bounds are known for layer '2'"),
+        (
+            nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False), nn.Flatten(), nn.Linear(390, 4)).eval(),
+            "no bounds are known for layer '0', BatchNorm2d.*known: .*BatchNorm with running statistics",
+        ),
         (FirstPixels().eval(), "bounds are known for sequential networks"),
         (of_every_layer().train(), "eval mode"),
     ],
@@ -211,6 +216,10 @@ def test_a_negative_eps_and_an_unknown_class_are_refused(batch):
         interval_bounds(of_every_layer(), images, classes, eps=-0.1)
     with pytest.raises(ValueError, match="classes"):
         interval_bounds(of_every_layer(), images, classes + 9, eps=0.1)
+    with pytest.raises(ValueError, match=r"cannot take images of shape \(3, 1, 15, 13\), torch.float32: .* 2 channels"):
+        interval_bounds(of_every_layer(), images[:, :1], classes, eps=0.1)
+    with pytest.raises(ValueError, match=r"cannot take images of shape \(3, 2, 15, 13\), torch.float64"):
+        interval_bounds(of_every_layer(), images.double(), classes, eps=0.1)
     with pytest.raises(ValueError, match=r"precision must be one of \['float64', 'float32'\], got 'bfloat16'"):
         interval_bounds(of_every_layer(), images, classes, eps=0.1, precision="bfloat16")
 

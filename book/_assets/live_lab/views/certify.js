@@ -13,7 +13,7 @@ const [STEPS, MOST] = [20, 0.4];
 export const certify = {
   name: "certify",
   title: "Prove it",
-  chapter: { path: "attacks/18_a_network_that_resists", title: "A network that resists" },
+  chapter: { path: "attacks/19_what_can_be_proved", title: "What can be proved" },
   settings: { eps: number(0.1, { min: 0, max: MOST }) },
 
   build(bench, settings) {
@@ -83,7 +83,7 @@ export const certify = {
         "the lightest",
       );
       const [other, least] = closest(found.margins);
-      const far = `It is proved for every eps up to ${found.most.toFixed(3)}.`;
+      const far = `The ${digit} is proved for every eps up to ${found.most.toFixed(3)}.`;
       words.proof.textContent =
         least > 0
           ? `Proved: whatever happens to the pixels, none of them changing by more than ${eps.toFixed(2)}, this network ` +
