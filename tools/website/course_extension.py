@@ -1,6 +1,7 @@
 """Sphinx extension of this book: an execution cache that knows labkit, and the pages of the API reference."""
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -37,7 +38,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     ):
         app.setup_extension(f"tools.website.{name}")
     app.connect("config-inited", key_execution_cache)
+    app.connect("config-inited", number_no_captions, priority=900)  # after Jupyter Book's extension for LaTeX
     app.connect("env-before-read-docs", execute_together)
+    app.connect("env-before-read-docs", import_once)
     app.connect("env-before-read-docs", use_all_processors)
     app.connect("source-read", list_modules)
     app.connect("doctree-read", forget_inner_documents, priority=999)
@@ -78,6 +81,11 @@ def key_execution_cache(app: Sphinx, config: Config) -> None:
     forget_old_caches(config.course_state)
 
 
+def number_no_captions(app: Sphinx, config: Config) -> None:
+    """No caption has a number here, and to look for such captions opens all stored pages in every build."""
+    config.numfig = False
+
+
 def execute_together(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Fill the execution cache before the pages are read.
 
@@ -87,6 +95,15 @@ def execute_together(app: Sphinx, env: BuildEnvironment, docnames: list[str]) ->
     if app.config.nb_execution_mode == "cache":
         paths = [Path(path) for path in map(env.doc2path, docnames) if path.endswith(".ipynb")]
         execute_missing(paths, cache=Path(app.config.nb_execution_cache_path), timeout=app.config.nb_execution_timeout)
+
+
+def import_once(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Import what pages are read with before there are several processes, each of which would import it again."""
+    if any(name.startswith("reference/labkit") for name in docnames):
+        for name in modules():
+            importlib.import_module(name)
+    elif any(env.doc2path(name).endswith(".ipynb") for name in docnames):
+        importlib.import_module("labkit.plot")
 
 
 def use_all_processors(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:

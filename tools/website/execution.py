@@ -33,6 +33,10 @@ LOGGER = logging.getLogger(__name__)
 os.environ.setdefault("TQDM_DISABLE", "1")
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
+# What a training step frees is there for the next one, instead of being handed back and fetched anew page by page (see
+# labkit.training.keep_freed_memory; of glibc, others do not read these).
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
 # The kernel that is quiet below an error: each one warns that what it says over TCP is not encrypted.
 os.environ["JUPYTER_PATH"] = str(ROOT / "tools/website/jupyter")
 

@@ -20,8 +20,6 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
-from labkit import plot
-
 VIEW = "application/vnd.jupyter.widget-view+json"
 FRAME = re.compile(
     r'<span class="labkit-figure"><img src="data:image/webp;base64,(?P<data>[^"]+)" alt="(?P<alt>[^"]*)"'
@@ -45,6 +43,8 @@ class frame(nodes.General, nodes.Element):
 
 def shrink_figures(app: Sphinx, doctree: nodes.document) -> None:
     """Give the page each figure of a notebook as WebP, with the glass that darkens it on dark pages."""
+    from labkit import plot  # it imports PyTorch, which takes seconds, and most builds read no page
+
     for node in list(doctree.findall(nodes.image)):
         path = Path(app.env.relfn2path(node["uri"])[1])
         if path.suffix == ".png" and path.parent.name == "jupyter_execute":

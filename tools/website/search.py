@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.util.docutils import new_document
 
 API = "reference/labkit"
 SKIPPED = (nodes.section, nodes.title, nodes.literal_block, nodes.math_block, nodes.raw, nodes.image, nodes.comment)
@@ -28,8 +29,8 @@ class Entry(NamedTuple):
 
 def write_index(app: Sphinx, exception: Exception | None) -> None:
     """Write search-data.js."""
-    if exception or app.builder.name != "html":
-        return
+    if exception or app.builder.name != "html" or not hasattr(app.builder, "_orig_css_files"):
+        return  # where no page was written, it is there
     found = []
     for docname in sorted(app.env.found_docs, key=lambda name: (name.startswith(API), name)):
         tree, address = app.env.get_doctree(docname), app.builder.get_target_uri(docname)
@@ -84,6 +85,14 @@ def names(tree: nodes.document, address: str) -> list[Entry]:
     return found
 
 
+def leave_words_out(app: Sphinx) -> None:
+    """Have Sphinx's own index, which no page searches, hold the pages' titles only: to stem all words takes longer."""
+    if app.builder.name == "html":
+        index: Any = app.builder.index_page  # type: ignore[attr-defined]
+        app.builder.index_page = lambda name, doctree, title: index(name, new_document(""), title)  # type: ignore[attr-defined]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", leave_words_out)
     app.connect("build-finished", write_index)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
