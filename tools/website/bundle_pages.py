@@ -34,6 +34,8 @@ ICON_FACE = re.compile(r"@font-face\{[^}]*(?:Font ?Awesome|Font Awesome\\)[^}]*\
 ICON = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
 USED = re.compile(r'class="[^"]*?\bfa-[^"]*"')
 URL = re.compile(r"""url\((['"]?)(?!data:|#|/|\w+:)([^)'"]+)\1\)""")
+CODE = re.compile(r"<pre>.*?</pre>", re.DOTALL)
+PLAIN = re.compile(r'<span class="(?:nn?|p|w)">([^<]*)</span>')  # names, punctuation, spaces: in the code's own colour
 
 THEMED = re.compile(r"""([^{};]*\[data-theme=["']?(dark|light)["']?\][^{};]*)(\{[^{}]*\})""")
 
@@ -51,6 +53,14 @@ def keep_own(
     context["css_files"] = [file for file in context["css_files"] if file not in styles]
     # The theme's inline scripts tell its version menu and its search, which we have not, where the page is.
     context["script_files"] = [file for file in context["script_files"] if file.filename and file not in scripts]
+
+
+def unwrap_plain_code(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Leave out elements that change nothing: they are a third of a chapter's, and half of a module's source."""
+    if "body" in context:
+        context["body"] = CODE.sub(lambda code: PLAIN.sub(r"\1", code[0]), context["body"])
 
 
 def shared(app: Sphinx) -> tuple[list[Any], list[Any]]:
@@ -150,5 +160,6 @@ def without_script(style: str) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", prepare)
     app.connect("html-page-context", keep_own, priority=900)
+    app.connect("html-page-context", unwrap_plain_code, priority=900)
     app.connect("build-finished", write_bundles, priority=900)  # the theme writes the colours of code then
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
