@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from labkit import data, models
 from labkit.attacks._gradient import log_odds_gradient
 from labkit.core import (
     check_batch,
@@ -75,6 +76,15 @@ def test_a_network_with_a_view_inside_works_like_one_without():
         ):
             torch.testing.assert_close(found, expected)
     torch.testing.assert_close(predict(viewing, IMAGES), predict(flattening, IMAGES))
+
+
+def test_one_channel_in_either_order_has_the_same_gradient():
+    model, (images, classes) = models.load("mnist"), data.examples("mnist", 10)
+    pixels = images.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(class_score(model, pixels, classes).sum(), pixels)
+    found = input_gradient(model, images, classes)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert found.stride() == images.stride()
 
 
 @pytest.mark.parametrize(
