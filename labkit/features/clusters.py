@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +81,7 @@ def clusters(
     check_counts(most=len(points), k=k)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of empty clusters, which are refused below, and of points that are all equal
-        found: Any = KMeans(k, n_init=STARTS, random_state=seed).fit(points)  # type: ignore[arg-type]
+        found = KMeans(k, n_init=STARTS, random_state=seed).fit(points)
         plane = _plane(points, embedding, seed)
     if (different := len(np.unique(found.labels_))) < k:
         raise ValueError(f"k must be at most {different}, the number of different activations, got {k}")

@@ -209,7 +209,7 @@ def other_digits() -> tuple[Float[Tensor, "n 1 28 28"], Int64[Tensor, " n"]]:
     """
     from sklearn.datasets import load_digits  # here: it takes a second
 
-    digits: Any = load_digits()
+    digits = load_digits()
     images = torch.from_numpy(digits.images).float()[:, None] / 16
     return pad(interpolate(images, (20, 20), mode="bilinear"), [4] * 4), torch.from_numpy(digits.target).long()
 

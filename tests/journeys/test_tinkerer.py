@@ -5,6 +5,7 @@ or with none; Python is started without any other packages. So a package that is
 """
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -89,22 +90,65 @@ def tops(name: str) -> Iterator[tuple[str, Path]]:
             yield top, Path(str(distribution(name).locate_file(top)))
 
 
-def run(folders: list[Path], code: str, cwd: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run Python code with nothing but the standard library and these folders."""
-    start = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]!r}; sys.argv[1:] = {list(arguments)!r}\n"
+# Importing PyTorch takes longer than most of what is tried, and all environments link to the same. It is imported once,
+# from the environment without extras, and each run is a fork of that process with folders of its own.
+FORKS = """
+import json, os, sys
+core = json.loads(sys.stdin.readline())
+sys.path.insert(0, core)
+import torch
+sys.path.remove(core)
+for line in sys.stdin:
+    order = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+for number, file in enumerate((os.devnull, order["out"], order["err"])):
+    os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), number)
+os.chdir(order["cwd"])
+sys.path[:0], sys.argv[1:] = order["folders"], order["arguments"]
+exec(order["code"])
+"""
+
+
+@pytest.fixture(scope="module")
+def forks(environment) -> Iterator[subprocess.Popen]:
+    """The process of which each run is a fork: Python without any packages but those of the wheel without extras."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LABKIT_CACHE") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-I", "-S", "-c", start + code],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=kept | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"},
-    )
+    command, settings = [sys.executable, "-I", "-S", "-c", FORKS], {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, bufsize=1, env=kept | settings, **pipes) as process:
+        process.stdin.write(json.dumps(str(environment()[1])) + "\n")
+        yield process
+        process.stdin.close()
 
 
-def labkit(folders: list[Path], cwd: Path, command: str) -> subprocess.CompletedProcess:
-    """Run the installed command as its entry point does."""
-    return run(folders, "from labkit.cli import main; sys.exit(main())", cwd, *shlex.split(command)[1:])
+@pytest.fixture
+def run(forks, tmp_path_factory):
+    """A function: run Python code with nothing but the standard library and these folders."""
+
+    def run(folders: list[Path], code: str, cwd: Path, *arguments: str) -> subprocess.CompletedProcess:
+        said = tmp_path_factory.mktemp("said")
+        out, err = said / "out", said / "err"
+        order = {"folders": [*map(str, folders)], "code": code, "cwd": str(cwd), "arguments": arguments}
+        forks.stdin.write(json.dumps(order | {"out": str(out), "err": str(err)}) + "\n")
+        code = int(forks.stdout.readline())
+        return subprocess.CompletedProcess(arguments, code, out.read_text("utf-8"), err.read_text("utf-8"))
+
+    return run
+
+
+@pytest.fixture
+def labkit(run):
+    """A function: run the installed command as its entry point does."""
+
+    def labkit(folders: list[Path], cwd: Path, command: str) -> subprocess.CompletedProcess:
+        return run(folders, "from labkit.cli import main; sys.exit(main())", cwd, *shlex.split(command)[1:])
+
+    return labkit
 
 
 @pytest.fixture
@@ -120,7 +164,7 @@ def test_the_command_is_installed(wheel):
     assert (wheel / "labkit" / "py.typed").exists()
 
 
-def test_without_extras_what_needs_none_works_and_the_rest_says_what_to_install(environment, photo):
+def test_without_extras_what_needs_none_works_and_the_rest_says_what_to_install(environment, labkit, photo):
     core = environment()
     for command in ("explain photo.jpg --network cifar10 -o map.png", "attack photo.jpg --network cifar10 -o new.png"):
         done = labkit(core, photo, f"labkit {command}")
@@ -138,7 +182,7 @@ def test_without_extras_what_needs_none_works_and_the_rest_says_what_to_install(
         assert "Traceback" not in done.stderr
 
 
-def test_every_module_imports_without_extras(environment, photo):
+def test_every_module_imports_without_extras(environment, run, photo):
     """What an extra brings is imported where it is used; only grading's tools and the export of graphs need theirs."""
     code = """
 import importlib, pkgutil, labkit
@@ -174,7 +218,7 @@ assert segment(model, image, model(image).argmax(1)).shape == (1, 32, 32)
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
-def test_each_extra_alone_is_enough_for_its_part(extra, environment, photo):
+def test_each_extra_alone_is_enough_for_its_part(extra, environment, run, labkit, photo):
     if extra == "segment":
         done = run(environment(extra), SEGMENT, photo)
     else:
@@ -214,13 +258,13 @@ print(summary(model, (3, 48, 64)))
 """
 
 
-def test_a_photo_and_a_network_that_are_not_ours(environment, photo):
+def test_a_photo_and_a_network_that_are_not_ours(environment, run, photo):
     done = run(environment(), OWN, photo)
     assert done.returncode == 0, done.stderr
     assert "Conv2d" in done.stdout
 
 
-def test_a_network_under_the_microscope_from_nothing_but_the_wheel(environment, photo):
+def test_a_network_under_the_microscope_from_nothing_but_the_wheel(environment, labkit, photo):
     """Random weights, since a machine that tests may have no network; the page is one file that asks for nothing."""
     (photo / "photos").mkdir()
     (photo / "photo.jpg").rename(photo / "photos" / "camera.jpg")
@@ -262,7 +306,7 @@ print(audit(model, images, labels, eps=0.05, steps=8, restarts=2, queries=20))
 """
 
 
-def test_a_network_of_ones_own_is_proved_attacked_and_audited(environment, tmp_path):
+def test_a_network_of_ones_own_is_proved_attacked_and_audited(environment, run, tmp_path):
     done = run(environment(), ROBUST, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("ok") == 8, done.stdout
@@ -274,13 +318,13 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("document", [path.name for path in ROOT.glob("*.md") if blocks(path.name, "python")])
-def test_the_python_of_the_documents_runs_as_it_stands(document, environment, photo):
+def test_the_python_of_the_documents_runs_as_it_stands(document, environment, run, photo):
     code = "\n".join(blocks(document, "python"))
     done = run(environment(), code, photo)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_commands_of_the_readme_run_as_they_stand(environment, photo):
+def test_the_commands_of_the_readme_run_as_they_stand(environment, labkit, photo):
     """Those that take seconds; the tests and the studies themselves run the others."""
     commands = re.findall(r"labkit (?:explain|attack) photo\.jpg[^`\n]*", (ROOT / "README.md").read_text("utf-8"))
     assert len(commands) >= 2
