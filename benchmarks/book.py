@@ -26,8 +26,7 @@ BUILT = ROOT / "_build/html"
 
 
 def build(folder: str) -> Run:
-    jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    command = [jupyter_book, "build", "book/", "--path-output", folder]
+    command = [sys.executable, "-m", "tools.website.jupyter_book", "build", "book/", "--path-output", folder]
     environment = os.environ | {"COURSE_EXECUTED": f"{folder}/executed"}
     before = worked()
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
