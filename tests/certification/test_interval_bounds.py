@@ -138,7 +138,7 @@ def test_in_float32_they_are_never_above_those_in_float64_and_hardly_below(seed,
     exact = interval_bounds(model, images, classes, eps=eps)
     fast = interval_bounds(model, images, classes, eps=eps, precision="float32")
     finite = exact.isfinite()
-    assert (fast <= exact).all()
+    assert (fast <= exact + 1e-12).all()  # where they saturate, a last bit of float64; 1e-9 is taken off both
     assert (exact - fast)[finite].amax() < 1e-3 * (1 + exact[finite].abs().amax())
 
 
