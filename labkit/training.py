@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import cross_entropy
 
 from labkit.adversarial_training import attacked, moved_apart
+from labkit.augmentation import cut_out, draw_moves, moved
 from labkit.certified_training import Bounded, bounded_loss, check_bounds, eps_and_kappa
 from labkit.core import Progress, check_choice, check_counts, check_positive, check_within, laid_out
 from labkit.data import ImageSet
@@ -64,6 +65,7 @@ def fit(
     label_smoothing: float = 0.0,
     shift: int = 0,
     flip: bool | str = False,
+    cutout: int = 0,
     average: float = 0.0,
     attack: dict[str, Any] | None = None,
     trades: float | None = None,
@@ -95,6 +97,8 @@ def fit(
         shift: move each image by up to this many pixels, its border mirrored.
         flip: mirror images, left to right: True draws anew in each epoch whether to; "alternating" draws once, and then
             shows each image as it is and mirrored in turns.
+        cutout: the side, in pixels, of a grey square in each image, at a place drawn anew; 0 for none. A part of it may
+            lie outside.
         average: decay of an exponential moving average of the weights, by the step; 0 for none. The average is what is
             tested and what the model holds in the end.
         attack: options of `labkit.attacks.pgd`, for adversarial training: each batch is attacked, and the network
@@ -123,19 +127,21 @@ def fit(
     Source:
         Madry et al. 2018, arXiv:1706.06083, for `attack`; Zhang et al. 2019, arXiv:1901.08573, for `trades`; Gowal et
         al. 2018, arXiv:1810.12715, for `bounds`; Hendrycks, Mazeika and Dietterich 2019, arXiv:1812.04606, for
-        `outliers`; Jordan 2024, arXiv:2404.00498, for the alternating flip.
+        `outliers`; Jordan 2024, arXiv:2404.00498, for the alternating flip; DeVries and Taylor 2017, arXiv:1708.04552,
+        for `cutout`.
     """
     options = {
         "images": len(train), "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "weight_decay": weight_decay, "warmup": warmup,
-        "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "average": average, "attack": attack,
-        "trades": trades, "seed": seed, "bounds": bounds, "clip": clip,
+        "label_smoothing": label_smoothing, "shift": shift, "flip": flip, "cutout": cutout, "average": average,
+        "attack": attack, "trades": trades, "seed": seed, "bounds": bounds, "clip": clip,
         "outliers": 0 if outliers is None else len(outliers),
     }  # fmt: skip
     _check_options(options)
     if outliers is not None:
         train = _with_outliers(train, outliers)
     fabric = fabric or single_process()
+    train = replace(train, images=train.images.to(fabric.device), labels=train.labels.to(fabric.device))
     _lay_out(model, torch.channels_last)  # up to twice as fast on a CPU
     network, optimiser = fabric.setup(Bounded(model) if bounds else model, _optimizer(model, optimizer, weight_decay))
     averaged = copy.deepcopy(model) if average else model
@@ -162,8 +168,8 @@ def fit(
                     logits, margins = network(x, y, eps)
                     loss = bounded_loss(logits, margins, y, kappa)
                 elif trades is not None:
-                    logits, moved = network(x).float().chunk(2)
-                    loss = _loss(logits, y, label_smoothing) + trades * moved_apart(logits, moved)
+                    logits, hard = network(x).float().chunk(2)
+                    loss = _loss(logits, y, label_smoothing) + trades * moved_apart(logits, hard)
                 else:
                     logits = network(x)
                     loss = _loss(logits, y, label_smoothing)
@@ -258,7 +264,7 @@ def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
 
 def _check_options(options: dict[str, Any]) -> None:
     check_counts(epochs=options["epochs"], batch_size=options["batch_size"])
-    check_counts(least=0, shift=options["shift"])
+    check_counts(least=0, shift=options["shift"], cutout=options["cutout"])
     check_counts(least=options["batch_size"], images=options["images"])
     check_choice(("adam", "sgd"), optimizer=options["optimizer"])
     check_positive(learning_rate=options["learning_rate"])
@@ -312,7 +318,6 @@ def _batches(
     train: ImageSet, epoch: int, options: dict[str, Any], fabric: "Fabric", progress: Progress
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """This process's part of each batch of an epoch: number of the step, augmented images, labels."""
-    images, labels = train.images.to(fabric.device), train.labels.to(fabric.device)
     size, shift = options["batch_size"], options["shift"]
     rng = torch.Generator().manual_seed(_mix(options["seed"], epoch))
     alternating = options["flip"] == "alternating"
@@ -320,31 +325,13 @@ def _batches(
     order = torch.randperm(len(train), generator=rng)[: len(train) // size * size].view(-1, size)
     mine = slice(fabric.global_rank, None, fabric.world_size)
     for step, chosen in enumerate(progress(order)):
-        moves = _draw_moves(size, shift, options["flip"] is True, rng)
+        moves = draw_moves(size, shift, options["flip"] is True, rng)
         if alternating:
             moves[:, 2] = mirrored[chosen] ^ (epoch % 2 == 1)
-        moves = moves[mine].to(fabric.device)
-        yield step, _moved(images[chosen[mine]], moves, shift), labels[chosen[mine]]
-
-
-def _draw_moves(n: int, shift: int, flip: bool, rng: torch.Generator) -> Tensor:
-    """(N, 3) int64: how far down and right to look in the padded image, and whether to mirror it."""
-    limits = torch.tensor([2 * shift + 1, 2 * shift + 1, 2 if flip else 1])
-    return (torch.rand(n, 3, generator=rng) * limits).long()
-
-
-def _moved(images: Tensor, moves: Tensor, shift: int) -> Tensor:
-    """Each image (C, H, W) shifted and mirrored as its row of moves says: one lookup of rows and columns."""
-    if not moves.any():
-        return images
-    n, c, h, w = images.shape
-    device = images.device
-    padded = pad(images, [shift] * 4, mode="reflect")
-    rows = moves[:, 0, None] + torch.arange(h, device=device)  # (N, H)
-    columns = moves[:, 1, None] + torch.arange(w, device=device)  # (N, W)
-    columns = torch.where(moves[:, 2, None] == 1, columns.flip(1), columns)
-    each, channel = torch.arange(n, device=device)[:, None, None, None], torch.arange(c, device=device)[:, None, None]
-    return padded[each, channel, rows[:, None, :, None], columns[:, None, None, :]]  # (N, C, H, W)
+        x = moved(train.images[chosen[mine]], moves[mine].to(fabric.device), shift)
+        if options["cutout"]:
+            x = cut_out(x, torch.rand(size, 2, generator=rng)[mine].to(fabric.device), options["cutout"])
+        yield step, x, train.labels[chosen[mine]]
 
 
 def _mix(*numbers: int) -> int:

@@ -136,7 +136,7 @@ def stop_at(epoch: int):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [{}, BOUNDS, {"average": 0.95, "flip": "alternating"}])
+@pytest.mark.parametrize("more", [{}, BOUNDS, {"average": 0.95, "flip": "alternating", "cutout": 8}])
 def test_a_resumed_run_ends_as_if_it_had_not_been_broken_off(digits, tmp_path, more):
     options = {"epochs": 4, "batch_size": 50, "weight_decay": 0.01, "shift": 1, "checkpoint": tmp_path / "a.checkpoint"}
     options |= more
@@ -175,6 +175,7 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
         ({"label_smoothing": 1}, "label_smoothing must lie in [0, 0.99], got 1"),
         ({"warmup": -0.1}, "got -0.1"),
         ({"shift": -1}, "got -1"),
+        ({"cutout": -1}, "cutout must be a whole number from 0 up, got -1"),
         ({"attack": {"steps": 3}}, "with eps at least, got {'steps': 3}"),
         ({"clip": 0}, "clip must be a number above 0, got 0"),
         ({"bounds": {"eps": 0.1}}, "must have eps, ramp and kappa, got {'eps': 0.1}"),
@@ -214,25 +215,9 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing():
     assert one_cycle(0, 0) == 1
 
 
-def test_augmentation_shifts_and_mirrors_whole_images():
-    images = data.examples("cifar10", 6)[0]
-    moves = torch.tensor([[4, 4, 0], [4, 4, 1], [0, 4, 0], [8, 4, 0], [4, 0, 0], [6, 1, 1]])
-    moved = training._moved(images, moves, 4)
-    assert torch.equal(moved[0], images[0])
-    assert torch.equal(moved[1], images[1].flip(2))
-    assert torch.equal(moved[2][:, 4:], images[2][:, :-4])  # looked four rows further up: the image sits lower
-    assert torch.equal(moved[3][:, :-4], images[3][:, 4:])
-    assert torch.equal(moved[4][:, :, 4:], images[4][:, :, :-4])
-    assert torch.equal(moved[5].flip(2)[:, :-2, 3:], images[5][:, 2:, :-3])
-    from torchvision.transforms.v2 import functional  # not at the top: only now is it mended
-
-    padded = functional.pad(images[5], 4, padding_mode="reflect")
-    assert torch.equal(moved[5].flip(2), padded[:, 6:38, 1:33])
-
-
 def test_an_alternating_flip_shows_each_image_once_either_way_in_two_epochs(digits):
     train, _ = digits
-    options = {"seed": 5, "batch_size": 50, "shift": 0, "flip": "alternating"}
+    options = {"seed": 5, "batch_size": 50, "shift": 0, "flip": "alternating", "cutout": 0}
     seen = []  # of each epoch: image -> whether it was mirrored
     for epoch in range(3):
         mirrored = {}
@@ -256,20 +241,6 @@ def test_the_average_lies_between_the_weights_that_it_has_seen():
     assert kept.weight.tolist() == [[pytest.approx(0.9)] * 2]  # a first step moves it by 9 tenths
     training._follow(kept, now, 0.9, step=10_000)
     assert kept.weight.tolist() == [[pytest.approx(0.91)] * 2]  # a late one by a tenth of what is left
-
-
-def test_moves_cover_their_range_evenly():
-    moves = training._draw_moves(9000, 1, True, torch.Generator().manual_seed(0))
-    for column, values in ((0, 3), (1, 3), (2, 2)):
-        counts = moves[:, column].bincount()
-        assert len(counts) == values
-        assert (counts - 9000 / values).abs().max() < 4 * (9000 / values) ** 0.5
-
-
-def test_no_augmentation_leaves_the_very_images():
-    images = data.examples("mnist", 3)[0]
-    moves = training._draw_moves(3, 0, False, torch.Generator())
-    assert training._moved(images, moves, 0) is images
 
 
 def test_evaluate_counts(digits):

@@ -98,7 +98,8 @@ def test_the_robust_network_of_photographs_withstands_what_the_ordinary_one_does
     robust, ordinary = (results()[network]["autoattack"] for network in ("cifar10-robust", "cifar10"))
     assert robust["eps"] == ordinary["eps"] == 8 / 255
     assert robust["images"] >= 2_000
-    assert ordinary["interval"][1] < 0.01 < 0.25 < robust["interval"][0]
+    assert ordinary["interval"][1] < 0.01
+    assert robust["accuracy"] >= 0.36
 
 
 def test_the_certified_network_reaches_what_it_should():
