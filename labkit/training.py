@@ -361,7 +361,7 @@ def _resume(
 ) -> History:
     if path is None or not Path(path).exists():
         return History()
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, weights_only=True, map_location="cpu")  # a GPU may have made it
     if saved["options"] != options:
         changed = [name for name in options if saved["options"].get(name) != options[name]]
         was, now = ({name: each.get(name) for name in changed} for each in (saved["options"], options))

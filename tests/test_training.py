@@ -152,6 +152,15 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_broken_off(digits, tmp_path, m
     assert [path.name for path in tmp_path.iterdir()] == ["a.checkpoint"]
 
 
+def test_a_run_that_began_on_a_gpu_goes_on_without_one(digits, tmp_path, monkeypatch):
+    options = {"epochs": 2, "checkpoint": tmp_path / "a.checkpoint"}
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")  # as a GPU's tensors are marked
+        with pytest.raises(Interrupted):
+            fit(small_network(), *digits, **options, progress=stop_at(2))
+    assert len(fit(small_network(seed=99), *digits, **options).seconds) == 2
+
+
 def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
     path = tmp_path / "a.checkpoint"
     fit(small_network(), *digits, epochs=1, seed=1, checkpoint=path)
