@@ -85,7 +85,8 @@ RECIPES = {
         {"epochs": 100, "batch_size": 256, "optimizer": "sgd", "learning_rate": 0.2, "weight_decay": 5e-4}
         | {"label_smoothing": 0.1, "shift": 4, "flip": "alternating", "cutout": 8, "average": 0.999},
     ),
-    # The same recipe for a residual network with no more weights and 3.5 times the operations.
+    # The same recipe for a residual network with no more weights and 3.5 times the operations. Neither this one nor
+    # the last one below has been run to its end, so no weights of these come with labkit.
     "cifar10-best": Recipe(
         "cifar10",
         models.cifar10_best,

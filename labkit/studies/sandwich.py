@@ -32,7 +32,7 @@ THREATS: dict[str, tuple[float, dict[str, Any]]] = {
     "mnist": (0.3, {"steps": 40, "step_size": 0.01}),
     "cifar10": (8 / 255, {"steps": 20, "step_size": 2 / 255}),
 }
-AFTER_PGD = ("mnist-bn", "mnist-best", "cifar10")  # AutoAttack is given what PGD has left of these: next to nothing
+AFTER_PGD = ("mnist-bn", "mnist-best", "cifar10", "cifar10-longer")  # AutoAttack is given what PGD has left of these: next to nothing
 
 
 def plan(options: Namespace) -> Plan:
@@ -50,7 +50,8 @@ def plan(options: Namespace) -> Plan:
         ("mnist-robust-longer", 10_000, 2_000, 100),
         ("mnist-certified", 10_000, 10_000, 100),
         ("cifar10", 2_000, 2_000, 100),
-        ("cifar10-robust", 10_000, 2_000, 100),
+        ("cifar10-longer", 2_000, 2_000, 100),
+        ("cifar10-robust", 10_000, 1_000, 100),
     ):
         if network not in models.SHIPPED:
             continue
