@@ -32,7 +32,8 @@ THREATS: dict[str, tuple[float, dict[str, Any]]] = {
     "mnist": (0.3, {"steps": 40, "step_size": 0.01}),
     "cifar10": (8 / 255, {"steps": 20, "step_size": 2 / 255}),
 }
-AFTER_PGD = ("mnist-bn", "mnist-best", "cifar10", "cifar10-longer")  # AutoAttack is given what PGD has left of these: next to nothing
+# AutoAttack is given what PGD has left of these: next to nothing.
+AFTER_PGD = ("mnist-bn", "mnist-best", "cifar10", "cifar10-longer")
 
 
 def plan(options: Namespace) -> Plan:
