@@ -14,7 +14,7 @@ from importlib.util import decode_source
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
-from beartype.roar import BeartypeCallHintViolation
+from beartype.roar import BeartypeCallHintForwardRefException, BeartypeCallHintViolation
 from jaxtyping import jaxtyped
 
 KINDS = ("Bool[", "Float[", "Int64[", "Int[", "Num[", "Shaped[", "UInt8[")
@@ -31,6 +31,8 @@ def checked(function):
     def call(*arguments, **options):
         try:
             return strict(*arguments, **options)
+        except BeartypeCallHintForwardRefException:  # of an argument whose type is imported for type checkers only
+            return function(*arguments, **options)
         except BeartypeCallHintViolation:
             with unchecked():
                 function(*arguments, **options)  # raises an error of its own, if it refuses this

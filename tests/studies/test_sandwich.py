@@ -42,7 +42,7 @@ def test_images_that_are_proved_are_not_attacked_and_a_killed_run_goes_on(tmp_pa
 
     settings = {"eps": 0.3, "attacks": [["pgd", {"steps": 5}], ["pgd", {"steps": 20, "seed": 1}]]}
     run = Run("a", Part(settings), {}, argparse.Namespace(), tmp_path / "a.json", tmp_path)
-    monkeypatch.setattr(sandwich, "BATCH", 2)
+    monkeypatch.setattr(sandwich, "BATCH", {"cpu": 2, "cuda": 2})
     monkeypatch.setitem(sandwich.ATTACKS, "pgd", attack)
     with pytest.raises(KeyboardInterrupt):
         sandwich._left(run, network, images, labels, right, proved)
