@@ -9,11 +9,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from labkit.certification._network import (
-    NONLINEAR,
-    Box,
-    Dense,
-    Scale,
-    Step,
     bounded_layers,
     box_around,
     interval_margins,
@@ -22,7 +17,9 @@ from labkit.certification._network import (
     scale_of,
     step_of,
 )
+from labkit.certification._steps import NONLINEAR, Box, Dense, Scale, Step
 from labkit.core import check_positive, check_within
+from labkit.models import ResidualBlock
 
 
 class Bounded(nn.Module):
@@ -78,6 +75,8 @@ def _margins(last: Step, box: Box, classes: Tensor) -> Tensor:
 
 def _step(name: str, layer: nn.Module, images: Tensor) -> Step:
     """A layer as its bounds see it, where the images go into it as (N, C, ...)."""
+    if isinstance(layer, ResidualBlock):
+        raise ValueError(f"training with bounds knows no residual blocks, got layer {name!r}")
     if not (isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d) and layer.training):
         return step_of(name, layer)
     dims, values = (0, *range(2, images.ndim)), images.float()

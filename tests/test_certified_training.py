@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from labkit import data
+from labkit import data, models
 from labkit.attacks.pgd import pgd
 from labkit.certification.interval_bounds import interval_bounds
 from labkit.certified_training import Bounded, bounded_loss, check_bounds, eps_and_kappa, interval_init
@@ -114,6 +114,12 @@ def test_the_network_is_left_as_it_is(digits):
     before = copy.deepcopy(model.state_dict())
     Bounded(model)(digits[0].images[:5], digits[0].labels[:5], 0.1)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_residual_block_is_refused():
+    block = nn.Sequential(models.ResidualBlock(1, 2), nn.Flatten(), nn.Linear(2 * 28 * 28, 10))
+    with pytest.raises(ValueError, match="knows no residual blocks, got layer '0'"):
+        Bounded(block)(torch.rand(2, 1, 28, 28), torch.tensor([3, 4]), 0.1)
 
 
 def test_a_layer_without_bounds_is_refused():

@@ -5,10 +5,6 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from labkit.certification._network import (
-    NONLINEAR,
-    Box,
-    Relu,
-    Step,
     check_certificate,
     finished,
     input_box,
@@ -16,8 +12,8 @@ from labkit.certification._network import (
     least,
     margin_rows,
     steps_of,
-    through,
 )
+from labkit.certification._steps import NONLINEAR, Box, Relu, Step, backward, through
 from labkit.core import Progress, check_choice, check_counts
 
 
@@ -102,14 +98,5 @@ def _refined(steps: list[Step], boxes: list[Box], rows: int) -> Box:
 
 def _below(steps: list[Step], boxes: list[Box], rows: Tensor) -> Tensor:
     """Lower bounds (N, R) of rows (N, R, ...) that weigh the outputs of the last step."""
-    constant = rows.new_zeros(rows.shape[:2])
-    for step, box in zip(reversed(steps), reversed(boxes[: len(steps)]), strict=True):
-        if isinstance(step, NONLINEAR):
-            rows, more = step.below(rows, box)
-        else:
-            shape = box.lower.shape[1:]
-            shift = step.forward(box.lower.new_zeros(1, *shape))
-            more = (rows * shift[:, None]).flatten(2).sum(2)
-            rows = step.back(rows.flatten(0, 1), shape).view(*rows.shape[:2], *shape)
-        constant = constant + more
+    rows, constant = backward(steps, boxes, rows)
     return least(rows, boxes[0]) + constant

@@ -5,15 +5,14 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from labkit.certification._network import (
-    Box,
     bounded_layers,
     check_certificate,
     finished,
     input_box,
     interval_margins,
     steps_of,
-    through,
 )
+from labkit.certification._steps import Box, through
 from labkit.core import check_batch, check_choice, check_counts, check_eps
 
 PRECISIONS = {"float64": torch.float64, "float32": torch.float32}

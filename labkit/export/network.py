@@ -25,7 +25,7 @@ from labkit.export.gradient import with_gradient
 from labkit.extras import needs
 from labkit.files import write_bytes
 from labkit.layers import window_of
-from labkit.models import Normalize
+from labkit.models import Normalize, ResidualBlock
 
 with needs("export"):
     import onnx
@@ -133,13 +133,7 @@ class Graph:
         self.stored: dict[str, TensorProto] = {}
         self.shape, self._stored = shape, stored
         self.activations: list[str] = []
-        now, behind_convolution = "images", False
-        for layer, module in network.named_children():
-            now = self._layer(layer, module, now)
-            behind_convolution |= isinstance(module, nn.Conv2d)
-            if isinstance(module, nn.ReLU) and behind_convolution:
-                self.activations.append(now)
-                behind_convolution = False
+        self._in_turn("", network, "images")
         self.nodes[-1].output[0] = "logits"
 
     def model(self, name: str, outputs: Sequence[str] = ()) -> onnx.ModelProto:
@@ -157,8 +151,24 @@ class Graph:
         model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="labkit")
         return shape_inference.infer_shapes(model)
 
+    def _in_turn(self, path: str, layers: nn.Module, x: str) -> str:
+        """Add the nodes of layers that stand one behind the other; the name of the last output."""
+        behind_convolution = False
+        for name, module in layers.named_children():
+            x = self._layer(f"{path}{name}", module, x)
+            behind_convolution |= isinstance(module, nn.Conv2d)
+            if isinstance(module, nn.ReLU) and behind_convolution:
+                self.activations.append(x)
+                behind_convolution = False
+        return x
+
     def _layer(self, layer: str, module: nn.Module, x: str) -> str:
         """Add the nodes of one layer; the name of its output."""
+        if isinstance(module, ResidualBlock):
+            branches = (module.body, "body"), (module.shortcut, "shortcut")
+            both = [self._in_turn(f"{layer}.{name}.", branch, x) for branch, name in branches]
+            self.activations.append(self._node("Relu", [self._node("Add", both, f"{layer}.sum")], layer))
+            return layer
         if isinstance(module, Normalize):
             centred = self._node("Sub", [x, self._weight(f"{layer}.mean")], f"{layer}.centred")
             return self._node("Div", [centred, self._weight(f"{layer}.std")], layer)
@@ -183,6 +193,8 @@ class Graph:
                 return self._node("Conv", [x, *self._own(layer, module)], layer, **options)
             if isinstance(module, nn.MaxPool2d):
                 return self._node("MaxPool", [x], layer, dilations=window.dilation, **options)
+            if isinstance(module, nn.AvgPool2d) and module.divisor_override is None:
+                return self._node("AveragePool", [x], layer, count_include_pad=module.count_include_pad, **options)
         raise ValueError(f"layer {layer!r} cannot be exported, there is no rule for it: {module}")
 
     def _node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:

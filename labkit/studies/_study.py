@@ -85,7 +85,8 @@ class Run:
         shared: the plan's settings.
         options: the command's.
         output: the card; the part's files lie beside it.
-        cache: for what a killed run should not do twice; the same as long as the shared settings and weights are.
+        cache: for what a killed run should not do twice; the same as long as the shared settings and the weights of the
+            part's networks are.
     """
 
     name: str
@@ -234,7 +235,8 @@ class Study:
         return given
 
     def _run(self, name: str, part: Part, plan: Plan, options: argparse.Namespace, card: dict[str, Any]) -> Run:
-        key = hashlib.sha256(json.dumps([card["settings"], card["weights"]]).encode()).hexdigest()[:12]
+        weights = {network: card["weights"][network] for network in part.networks}
+        key = hashlib.sha256(json.dumps([card["settings"], weights]).encode()).hexdigest()[:12]
         cache = cache_folder() / "studies" / self.name / key
         return Run(name, part, plan.settings, options, options.output, cache)
 

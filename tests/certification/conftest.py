@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from labkit.models import ResidualBlock
+
 
 def network(*layers, seed=0):
     with torch.random.fork_rng():
@@ -26,6 +28,18 @@ def of_every_layer(seed=0):
         layers = [nn.Conv2d(2, 6, 3, dilation=2), norm, nn.ReLU(), nn.MaxPool2d(3, 2, padding=1), block]
         layers += [nn.AvgPool2d(2, ceil_mode=True), nn.Flatten(), nn.Linear(24, 8), nn.ReLU(), nn.Linear(8, 4)]
         return nn.Sequential(*layers).eval()
+
+
+def residual(seed=0):
+    """A network with two residual blocks, one with a shortcut of its own."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        blocks = ResidualBlock(2, 4, stride=2), ResidualBlock(4, 4)
+        for norm in (layer for block in blocks for layer in block.modules() if isinstance(layer, nn.BatchNorm2d)):
+            norm.running_mean.uniform_(-1, 1)
+            norm.running_var.uniform_(0.5, 2)
+            norm.weight.data.uniform_(-1, 1)
+        return nn.Sequential(*blocks, nn.AvgPool2d(3), nn.Flatten(), nn.Linear(16, 4)).eval()
 
 
 @pytest.fixture

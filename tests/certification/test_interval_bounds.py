@@ -10,12 +10,13 @@ from torch import nn
 
 from labkit import data, models
 from labkit.attacks.pgd import pgd
-from labkit.certification._network import Box, Dense, interval_margins, steps_of
+from labkit.certification._network import interval_margins, steps_of
+from labkit.certification._steps import Box, Dense
 from labkit.certification.crown import crown
 from labkit.certification.interval_bounds import interval_bounds, layer_bounds
 from labkit.layers import run
 from labkit.models import Normalize
-from tests.certification.conftest import margins, of_every_layer, within
+from tests.certification.conftest import margins, of_every_layer, residual, within
 
 
 def test_by_hand_on_three_pixels():
@@ -80,12 +81,13 @@ def test_a_batch_norm_is_one_step_with_the_layer_before_it(bias):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("build", [of_every_layer, residual])
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), eps=st.floats(0, 0.3))
-def test_never_above_what_an_image_within_eps_does(seed, eps):
+def test_never_above_what_an_image_within_eps_does(build, seed, eps):
     rng = torch.Generator().manual_seed(seed)
     images, classes = torch.rand(2, 2, 15, 13, generator=rng), torch.randint(4, (2,), generator=rng)
-    model = of_every_layer(seed)
+    model = build(seed)
     found = [interval_bounds(model, images, classes, eps=eps), crown(model, images, classes, eps=eps)]
     found.append(crown(model, images, classes, eps=eps, intermediate="crown"))
     assert (found[0] <= found[1] + 1e-9).all()
@@ -128,13 +130,36 @@ def test_equal_to_their_definition(eps, batch):
         torch.testing.assert_close(found[place], obvious(model, images[[place]], own, eps), atol=1e-6, rtol=1e-8)
 
 
+@pytest.mark.parametrize("bounds", [interval_bounds, crown])
+def test_a_residual_block_with_one_way_only_is_layers_in_turn(bounds, batch):
+    images, classes = batch
+    model = residual()
+    first, second, *rest = model
+    second.body.bn2.weight.data.zero_()  # nothing comes from the body of the second, nor from the first's shortcut
+    second.body.bn2.bias.data.zero_()
+    first.shortcut[1].weight.data.zero_()
+    first.shortcut[1].bias.data.zero_()
+    in_turn = nn.Sequential(*first.body, nn.ReLU(), nn.ReLU(), *rest).eval()
+    for eps in (0.0, 0.01, 0.2):
+        expected = bounds(in_turn, images, classes, eps=eps)
+        torch.testing.assert_close(bounds(model, images, classes, eps=eps), expected, atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("bounds", [interval_bounds, crown])
+def test_at_eps_0_both_ways_are_added_up(bounds, batch):
+    images, classes = batch
+    expected = margins(residual(), images, classes)
+    torch.testing.assert_close(bounds(residual(), images, classes, eps=0.0), expected, atol=1e-6, rtol=0)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("build", [of_every_layer, residual])
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), eps=st.floats(0, 0.3))
-def test_in_float32_they_are_never_above_those_in_float64_and_hardly_below(seed, eps):
+def test_in_float32_they_are_never_above_those_in_float64_and_hardly_below(build, seed, eps):
     rng = torch.Generator().manual_seed(seed)
     images, classes = torch.rand(2, 2, 15, 13, generator=rng), torch.tensor([0, 3])
-    model = of_every_layer(seed)
+    model = build(seed)
     exact = interval_bounds(model, images, classes, eps=eps)
     fast = interval_bounds(model, images, classes, eps=eps, precision="float32")
     finite = exact.isfinite()
