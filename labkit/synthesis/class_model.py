@@ -18,6 +18,7 @@ from labkit.core import (
     check_positive,
     check_takes,
     check_within,
+    laid_out,
     last_of,
     value_and_grad,
 )
@@ -104,7 +105,8 @@ def class_model_steps(
 
     def loss(numbers: Tensor) -> tuple[Tensor, Tensor]:
         images = written.read(numbers)
-        total = _class_loss(model(_viewed(images, jitter, scale, chance)), classes, objective)
+        seen = laid_out(model, _viewed(images, jitter, scale, chance))
+        total = _class_loss(model(seen), classes, objective)
         if tv_weight:
             total = total + tv_weight / images[0].numel() * total_variation(images).sum()
         if l2_weight:
