@@ -5,7 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from labkit.core import check_batch, score_of
+from labkit.core import check_batch, laid_out, score_of
 from labkit.layers import run
 
 
@@ -40,7 +40,7 @@ def grad_cam(
     """
     check_batch(model, images, classes)
     with torch.enable_grad():
-        outputs = run(model, images.detach().requires_grad_(), None if layer is None else [layer, ""])
+        outputs = run(model, laid_out(model, images.detach()).requires_grad_(), None if layer is None else [layer, ""])
         score = score_of(outputs[""], classes)
         watched = list(outputs.values()) if layer is None else [outputs[layer]]
         spatial = [output for output in watched if output.ndim == 4 and output.shape[2:].numel() > 1]
