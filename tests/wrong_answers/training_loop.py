@@ -6,7 +6,7 @@ WRONG = {
         (".mean()", ".sum()", "the mean, not the sum"),
         ("shifted.exp().sum(1).log() - own", "own - shifted.exp().sum(1).log()", "minus the logarithm"),
         (".log() -", ".log2() -", "in bits"),
-        ("logits - logits.amax(1, keepdim=True)", "logits", "holds inf"),
+        ("logits - logits.amax(1, keepdim=True)", "logits", "found inf"),
         (".mean()", ".mean().item()", "no gradient flows"),
         (
             "(shifted.exp().sum(1).log() - own)",

@@ -131,18 +131,18 @@ def shaped(found: Any, shape: tuple[int, ...], what: str, hint: str = "") -> Non
     that(found is not None, f"{what}: nothing came back. Does your function end with a return?")
     is_array = isinstance(found, Tensor | np.ndarray)
     wanted = f"a tensor of shape {' x '.join(map(str, shape))}" if shape else "a tensor that holds a single number"
-    that(is_array, f"{what} should be {wanted}, and is a {type(found).__name__}: {show(found)}")
-    sizes = [" x ".join(map(str, each)) or "that of a single number" for each in (found.shape, shape)]
-    that(tuple(found.shape) == shape, f"{what} has the shape {', expected '.join(sizes)}.", hint)
+    that(is_array, f"{what}: expected {wanted}, got a {type(found).__name__}: {show(found)}")
+    sizes = [f"shape {' x '.join(map(str, each))}" if each else "a single number" for each in (found.shape, shape)]
+    that(tuple(found.shape) == shape, f"{what}: {', expected '.join(sizes)}.", hint)
     numbers = torch.as_tensor(found)
     that(
         not numbers.isnan().any(),
-        f"{what} holds nan (not a number).",
+        f"{what}: found nan (not a number).",
         "It comes from 0 / 0, from inf − inf, and from the root or the logarithm of a number below zero.",
     )
     that(
         not numbers.isinf().any(),
-        f"{what} holds inf (infinity).",
+        f"{what}: found inf (infinity).",
         "It comes from a division by zero, the logarithm of zero, or the exponential of a large number.",
     )
 

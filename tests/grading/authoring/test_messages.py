@@ -71,16 +71,16 @@ def test_other_errors_keep_their_traceback(cell):
 def test_outside_of_a_notebook_the_message_is_whole():
     with pytest.raises(check.CheckFailed, match=r"^two numbers: 3, expected 2. And the mean\?$"):
         check.equal(3.0, 2.0, "two numbers", "And the mean?")
-    with pytest.raises(AssertionError, match=r"^your loss has the shape that of a single number, expected 2 x 3.$"):
+    with pytest.raises(AssertionError, match=r"^your loss: a single number, expected shape 2 x 3.$"):
         check.shaped(torch.tensor(1.0), (2, 3), "your loss")
     with pytest.raises(
-        AssertionError, match=r"^your loss has the shape 2, expected that of a single number. The mean.$"
+        AssertionError, match=r"^your loss: shape 2, expected a single number. The mean.$"
     ):
         check.shaped(torch.zeros(2), (), "your loss", "The mean.")
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [("nan", "holds nan .* 0 / 0"), ("-inf", "holds inf .* logarithm of zero")]
+    ("number", "words"), [("nan", "found nan .* 0 / 0"), ("-inf", "found inf .* logarithm of zero")]
 )
 def test_nan_and_infinity_are_told_apart(number, words):
     with pytest.raises(check.CheckFailed, match=words):
