@@ -85,8 +85,7 @@ RECIPES = {
         {"epochs": 100, "batch_size": 256, "optimizer": "sgd", "learning_rate": 0.2, "weight_decay": 5e-4}
         | {"label_smoothing": 0.1, "shift": 4, "flip": "alternating", "cutout": 8, "average": 0.999},
     ),
-    # The same recipe for a residual network with no more weights and 3.5 times the operations. Neither this one nor
-    # the last one below has been run to its end, so no weights of these come with labkit.
+    # The same recipe for a residual network with no more weights and 3.5 times the operations.
     "cifar10-best": Recipe(
         "cifar10",
         models.cifar10_best,
@@ -103,7 +102,8 @@ RECIPES = {
         | {"attack": {"eps": 8 / 255, "steps": 7, "step_size": 2.5 / 255}},
         begin_with="cifar10",
     ),
-    # The lab's network against a stronger attacker, for longer, with TRADES and an average of the weights.
+    # The lab's network against a stronger attacker, for longer, with TRADES and an average of the weights. It has not
+    # been run to its end, so no weights come with labkit.
     "mnist-robust-longer": Recipe(
         "mnist",
         models.mnist,
