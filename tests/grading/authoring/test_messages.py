@@ -73,9 +73,7 @@ def test_outside_of_a_notebook_the_message_is_whole():
         check.equal(3.0, 2.0, "two numbers", "And the mean?")
     with pytest.raises(AssertionError, match=r"^your loss: a single number, expected shape 2 x 3.$"):
         check.shaped(torch.tensor(1.0), (2, 3), "your loss")
-    with pytest.raises(
-        AssertionError, match=r"^your loss: shape 2, expected a single number. The mean.$"
-    ):
+    with pytest.raises(AssertionError, match=r"^your loss: shape 2, expected a single number. The mean.$"):
         check.shaped(torch.zeros(2), (), "your loss", "The mean.")
 
 
