@@ -11,7 +11,7 @@ WRONG = {
         ("= model(x)", "= model(x).softmax(1)", "probability"),
         ("images.detach().clone().requires_grad_()", "images.requires_grad_()", "turned on gradients"),
         ("return gradient", "images += 0.1; return gradient", "changes the tensor"),
-        ("return gradient", "return gradient[0]", "expected 2 x 1 x 2 x 2"),
+        ("return gradient", "return gradient[0]", "expected shape 2 x 1 x 2 x 2"),
     ],
     "heatmap": [
         (".abs()", "", "take the magnitude"),
