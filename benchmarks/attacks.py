@@ -114,7 +114,7 @@ PARTS_OF_AUTOATTACK = {
 def autoattack(name: str, options: Options) -> Iterator[Race]:
     """Its parts: no fewer images fooled than rounding explains, and no slower.
 
-    In float64 the images are the very same (tests/attacks/test_apgd.py). In float32 the two round differently, and of
+    In float64 the images are the very same (tests/attacks/test_peers.py). In float32 the two round differently, and of
     1,000 digits 17 are fooled by one of them only: 43.6% and 43.5% in all. Of 200 that may be a point.
     """
     torch.set_num_threads(1)
