@@ -37,10 +37,4 @@ def guided_backprop(
 
 
 def _cut_on_the_way_back(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
-    if output.grad_fn is not None:
-        output.grad_fn.register_hook(_without_negatives)
-
-
-def _without_negatives(gradients: tuple[Tensor, ...], _from_above: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Where a ReLU passes a gradient on, it passes it as it is; so the order of the two cuts does not matter."""
-    return tuple(gradient.clamp_(min=0) for gradient in gradients)  # new tensors, which nothing else reads
+    output.register_hook(lambda gradient: gradient.clamp(min=0))
