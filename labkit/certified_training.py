@@ -47,10 +47,17 @@ class Bounded(nn.Module):
             step_of(name, layer)  # refuses what it does not know
 
     def forward(
-        self, images: Float[Tensor, "n c h w"], classes: Int64[Tensor, " n"], eps: float
+        self,
+        images: Float[Tensor, "n c h w"],
+        classes: Int64[Tensor, " n"],
+        eps: float,
+        around: Float[Tensor, "n c h w"] | None = None,
     ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
-        """Logits, and lower bounds of the margins of each image's class (0 at the class itself), within eps."""
-        n, box = len(images), box_around(images, eps)
+        """Logits, and lower bounds of the margins of each image's class (0 at the class itself), within eps.
+
+        With `around`, the bounds are those around these images, and `images` are what an attack has made of them.
+        """
+        n, box = len(images), box_around(images if around is None else around, eps)
         x, radius = torch.cat([images, box.centre]), box.radius  # images and centres of boxes share the affine steps
         *hidden, (last_name, last) = self._layers
         for name, layer in hidden:

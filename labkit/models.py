@@ -283,7 +283,7 @@ TRAINED: dict[str, Callable[[], nn.Sequential]] = {
     "mnist-bn": mnist_bn,
     "mnist-best": mnist_bn,
     "mnist-robust": mnist,
-    "mnist-robust-longer": mnist,
+    "mnist-robust-best": mnist_certified,
     "mnist-certified": mnist_certified,
     "cifar10": cifar10,
     "cifar10-longer": cifar10,

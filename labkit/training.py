@@ -108,7 +108,8 @@ def fit(
             probabilities (TRADES); None learns from the attacked images alone.
         bounds: for certified training: {"eps": ..., "ramp": ..., "kappa": ...}. The network learns from the worst that
             interval bounds allow for any change of the pixels within eps, too. Over this fraction of the training, eps
-            rises from 0, and the weight of the images themselves in the loss falls from 1 to kappa.
+            rises from 0, and the weight of the images themselves in the loss falls from 1 to kappa. With an attack,
+            too, it is the attacked images that have the weight kappa, and the bounds are those around the images.
         clip: the largest norm of the gradient; a longer one is scaled down to it. None leaves it as it is.
         outliers: (M, C, H, W), images of no class, for outlier exposure: the network learns from them too, with the
             same target probability for every class. In the train accuracy they count as wrong.
@@ -126,9 +127,9 @@ def fit(
 
     Source:
         Madry et al. 2018, arXiv:1706.06083, for `attack`; Zhang et al. 2019, arXiv:1901.08573, for `trades`; Gowal et
-        al. 2018, arXiv:1810.12715, for `bounds`; Hendrycks, Mazeika and Dietterich 2019, arXiv:1812.04606, for
-        `outliers`; Jordan 2024, arXiv:2404.00498, for the alternating flip; DeVries and Taylor 2017, arXiv:1708.04552,
-        for `cutout`.
+        al. 2018, arXiv:1810.12715, for `bounds`; De Palma et al. 2024, arXiv:2305.13991, for bounds with an attack
+        (MTL-IBP); Hendrycks, Mazeika and Dietterich 2019, arXiv:1812.04606, for `outliers`; Jordan 2024,
+        arXiv:2404.00498, for the alternating flip; DeVries and Taylor 2017, arXiv:1708.04552, for `cutout`.
     """
     options = {
         "images": len(train), "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
@@ -156,6 +157,7 @@ def fit(
                 done = (epoch + step / steps) / epochs
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate * one_cycle(done, warmup)
+                clean = x
                 if attack:
                     strength = min(1.0, done / warmup) if warmup else 1.0
                     with fabric.autocast():
@@ -165,7 +167,7 @@ def fit(
                 x = x.contiguous(memory_format=torch.channels_last)
                 if bounds:
                     eps, kappa = eps_and_kappa(done, bounds)
-                    logits, margins = network(x, y, eps)
+                    logits, margins = network(x, y, eps, clean)
                     loss = bounded_loss(logits, margins, y, kappa)
                 elif trades is not None:
                     logits, hard = network(x).float().chunk(2)
@@ -283,7 +285,7 @@ def _check_options(options: dict[str, Any]) -> None:
         check_positive(clip=options["clip"])
     if options["bounds"] is not None:
         check_bounds(options["bounds"])
-        if beside := [name for name in ("attack", "outliers", "label_smoothing") if options[name]]:
+        if beside := [name for name in ("trades", "outliers", "label_smoothing") if options[name]]:
             raise ValueError(f"training with bounds knows no {beside[0]}, got {options[beside[0]]!r}")
 
 

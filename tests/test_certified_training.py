@@ -14,7 +14,7 @@ from labkit.training import fit, predict
 BOUNDS = {"eps": 0.1, "ramp": 0.5, "kappa": 0.5}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def digits() -> tuple[data.ImageSet, data.ImageSet]:
     sample = data.sample("mnist", "train")
     return sample.subset(slice(400)), sample.subset(slice(400, 600))
@@ -39,7 +39,7 @@ def small_network(seed: int = 0) -> nn.Sequential:
     return model
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trained(digits) -> nn.Sequential:
     model = small_network()
     fit(model, *digits, epochs=10, batch_size=20, learning_rate=5e-3, bounds=BOUNDS, clip=10.0)
@@ -58,6 +58,32 @@ def test_what_training_sees_are_the_interval_bounds(digits, trained):
     expected = interval_bounds(trained, images, labels, eps=0.07)
     expected[torch.arange(len(labels)), labels] = 0
     assert torch.allclose(margins.double(), expected, atol=1e-4)
+
+
+def test_attacked_images_may_go_through_while_the_bounds_are_those_around_the_images_themselves(digits):
+    """The margins as without an attack, the logits those of the attacked images."""
+    images, labels = digits[1].images[:50], digits[1].labels[:50]
+    model = small_network().eval()
+    attacked = pgd(model, images, labels, eps=0.1, steps=3)
+    logits, margins = Bounded(model)(attacked, labels, 0.1, images)
+    assert torch.allclose(logits, model(attacked), atol=1e-5)
+    assert torch.allclose(margins, Bounded(model)(images, labels, 0.1)[1], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_with_an_attack_less_is_proved_and_more_withstands(digits, trained):
+    """Trained on for both, mostly with attacked images."""
+    many = data.sample("mnist", "train").subset(slice(400, 1400))
+    both = copy.deepcopy(trained)
+    options = {"attack": {"eps": 0.1, "steps": 3, "step_size": 0.05}, "bounds": BOUNDS | {"ramp": 0.1, "kappa": 0.95}}
+    fit(both, *digits, epochs=10, batch_size=20, learning_rate=5e-3, clip=10.0, **options)
+    withstands, held = [], []
+    for model in (trained, both):
+        found = pgd(model, many.images, many.labels, eps=0.1, steps=20)
+        withstands.append((predict(model, found).argmax(1) == many.labels).float().mean())
+        held.append(proved(model, many.images, many.labels, 0.1).float().mean())
+    assert withstands[1] > withstands[0] + 0.02
+    assert 0.1 < held[1] < held[0] - 0.05
 
 
 def test_in_training_batch_norm_is_that_of_the_images(digits):

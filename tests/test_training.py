@@ -193,6 +193,7 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
         ({"trades": 2.0}, "trades=2.0 needs an attack"),
         (ATTACK | {"trades": 0}, "trades must be a number above 0, got 0"),
         (BOUNDS | {"label_smoothing": 0.1}, "training with bounds knows no label_smoothing, got 0.1"),
+        (BOUNDS | ATTACK | {"trades": 1.0}, "training with bounds knows no trades, got 1.0"),
     ],
 )
 def test_bad_options_are_refused(digits, options, said):

@@ -48,7 +48,7 @@ def plan(options: Namespace) -> Plan:
         ("mnist-bn", 10_000, 2_000, 100),
         ("mnist-best", 10_000, 2_000, 100),
         ("mnist-robust", 10_000, 2_000, 10),  # 100 take two hours of one core
-        ("mnist-robust-longer", 10_000, 2_000, 100),
+        ("mnist-robust-best", 10_000, 10_000, 100),
         ("mnist-certified", 10_000, 10_000, 100),
         ("cifar10", 2_000, 2_000, 100),
         ("cifar10-longer", 2_000, 2_000, 100),
