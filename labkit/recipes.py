@@ -71,6 +71,16 @@ RECIPES = {
         | {"bounds": {"eps": 0.35, "ramp": 0.5, "kappa": 0.5}},
         initialise=interval_init,
     ),
+    # The certified network, trained on for both: mostly on attacked images, and a little on bounds. Fewer images are
+    # proved than before, and more of them withstand every attack.
+    "mnist-robust-best": Recipe(
+        "mnist",
+        models.mnist_certified,
+        {"epochs": 12, "batch_size": 100, "learning_rate": 1e-3, "warmup": 0.1, "clip": 10.0, "average": 0.999}
+        | {"attack": {"eps": 0.31, "steps": 10, "step_size": 0.06}}
+        | {"bounds": {"eps": 0.3, "ramp": 0.1, "kappa": 0.8}},
+        begin_with="mnist-certified",
+    ),
     # A modern recipe. It needs no dropout: augmentation keeps so small a network from learning images by heart.
     "cifar10": Recipe(
         "cifar10",
@@ -101,16 +111,6 @@ RECIPES = {
         | {"warmup": 0.2, "shift": 4, "flip": "alternating", "average": 0.999}
         | {"attack": {"eps": 8 / 255, "steps": 7, "step_size": 2.5 / 255}},
         begin_with="cifar10",
-    ),
-    # The certified network, trained on for both: mostly on attacked images, and a little on bounds. Fewer images are
-    # proved than before, and more of them withstand every attack.
-    "mnist-robust-best": Recipe(
-        "mnist",
-        models.mnist_certified,
-        {"epochs": 12, "batch_size": 100, "learning_rate": 1e-3, "warmup": 0.1, "clip": 10.0, "average": 0.999}
-        | {"attack": {"eps": 0.31, "steps": 10, "step_size": 0.06}}
-        | {"bounds": {"eps": 0.3, "ramp": 0.1, "kappa": 0.8}},
-        begin_with="mnist-certified",
     ),
 }
 SCRATCH = "cifar10-scratch"  # NumPy's network has a training loop, and so a recipe, of its own

@@ -48,8 +48,8 @@ def plan(options: Namespace) -> Plan:
         ("mnist-bn", 10_000, 2_000, 100),
         ("mnist-best", 10_000, 2_000, 100),
         ("mnist-robust", 10_000, 2_000, 10),  # 100 take two hours of one core
-        ("mnist-robust-best", 10_000, 10_000, 100),
         ("mnist-certified", 10_000, 10_000, 100),
+        ("mnist-robust-best", 10_000, 10_000, 100),
         ("cifar10", 2_000, 2_000, 100),
         ("cifar10-longer", 2_000, 2_000, 100),
         ("cifar10-best", 2_000, 2_000, 100),
@@ -68,29 +68,49 @@ def plan(options: Namespace) -> Plan:
 
 
 def measure(run: Run) -> dict[str, Any]:
-    """Count the images that are classified correctly, and stay so: by proof, or under attack."""
+    """One part."""
     settings = run.part.settings
-    network = models.load(settings["network"])
-    images, labels = test_images(settings["network"].partition("-")[0], settings["images"])
+    return counted(run, models.load(settings["network"]), settings["network"], settings)
+
+
+def counted(run: Run, network: nn.Module, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Count the images that are classified correctly, and stay so: by proof, or under attack.
+
+    Args:
+        run: what is being measured.
+        network: images (N, C, H, W) -> logits (N, K).
+        name: distinguishes the network from others of the study; it begins with its data set.
+        settings: how many `images`; for a proof or an attack `eps`, for the latter `attacks`, too.
+    """
+    images, labels = test_images(name.partition("-")[0], settings["images"])
     right = predict(network, images).argmax(1) == labels
     if "eps" in settings:
         proved = run.kept(
-            f"{settings['network']} proved {settings['eps']} {len(images)}",
+            f"{name} proved {settings['eps']} {len(images)}",
             lambda: {"proved": (interval_bounds(network, images, labels, eps=settings["eps"]) > 0).all(1)},
         )["proved"]
-        right = _left(run, network, images, labels, right, proved) if "attacks" in settings else proved
+        attacks = settings.get("attacks")
+        right = _left(run, network, images, labels, right, proved, settings) if attacks else proved
     count = int(right.sum())
     low, high = wilson_interval(torch.tensor(count), torch.tensor(len(images)))
     interval = [round(low.item(), 5), round(high.item(), 5)]
     return {"images": len(images), "count": count, "accuracy": round(count / len(images), 5), "interval": interval}
 
 
-def _left(run: Run, network: nn.Module, images: Tensor, labels: Tensor, right: Tensor, proved: Tensor) -> Tensor:
+def _left(
+    run: Run,
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    right: Tensor,
+    proved: Tensor,
+    settings: dict[str, Any],
+) -> Tensor:
     """Which images (N,) are still classified correctly after the attacks; what a killed run attacked is kept.
 
     Each attack is given what the ones before it left.
     """
-    settings, left = run.part.settings, right.clone()
+    left = right.clone()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     there = copy.deepcopy(network).to(device)
     there.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  a third less time on a CPU

@@ -45,10 +45,10 @@ def test_images_that_are_proved_are_not_attacked_and_a_killed_run_goes_on(tmp_pa
     monkeypatch.setattr(sandwich, "BATCH", {"cpu": 2, "cuda": 2})
     monkeypatch.setitem(sandwich.ATTACKS, "pgd", attack)
     with pytest.raises(KeyboardInterrupt):
-        sandwich._left(run, network, images, labels, right, proved)
+        sandwich._left(run, network, images, labels, right, proved, settings)
     assert len(attacked) == 2
     most = 1_000
-    left = sandwich._left(run, network, images, labels, right, proved)
+    left = sandwich._left(run, network, images, labels, right, proved, settings)
     first = pgd(network, images, labels, eps=0.3, steps=5)
     open_at_first = int((right & ~proved).sum())
     open_then = int((right & ~proved & (predict(network, first).argmax(1) == labels)).sum())
@@ -100,6 +100,15 @@ def test_the_robust_network_of_photographs_withstands_what_the_ordinary_one_does
     assert robust["images"] >= 2_000
     assert ordinary["interval"][1] < 0.01
     assert robust["accuracy"] >= 0.36
+
+
+def test_the_network_trained_with_attacks_and_bounds_reaches_what_it_should():
+    """Nine of ten digits, under AutoAttack with its authors' settings."""
+    found = results()["mnist-robust-best"]
+    assert (found["autoattack"]["images"], found["autoattack"]["attacks"]) == (10_000, [["auto", {"steps": 100}]])
+    assert found["autoattack"]["interval"][0] > 0.90
+    assert found["proved"]["accuracy"] >= 0.88
+    assert found["clean"]["accuracy"] >= 0.975
 
 
 def test_the_certified_network_reaches_what_it_should():
