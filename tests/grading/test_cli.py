@@ -361,6 +361,7 @@ def test_the_command_itself_needs_no_pytorch():
     assert done.stdout == "[]\n", done.stderr
 
 
+@pytest.mark.slow
 def test_labkit_can_be_imported_without_what_grading_needs():
     code = "import sys, labkit.grading.authoring.check\n"
     code += "print([name for name in ('click', 'IPython', 'nbgrader', 'distributed') if name in sys.modules])"

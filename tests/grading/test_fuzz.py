@@ -111,6 +111,7 @@ notebooks = st.builds(changed, st.lists(st.tuples(st.sampled_from(PLACES), stran
 notebooks |= st.builds(mutated, st.just(json.dumps(NOTEBOOK).encode()), edits)
 
 
+@pytest.mark.slow
 @MANY
 @given(notebooks)
 def test_notebooks(assignment, tmp_path_factory, content):

@@ -66,6 +66,7 @@ print(json.dumps([[each["name"] for each in page["federated_extensions"]], page[
 """
 
 
+@pytest.mark.slow
 def test_jupyterlab_opens_without_menus_for_instructors():
     """nbgrader is installed for whoever makes the exercises; `make lab` leaves its extension out of the page."""
     (folder,) = re.findall(r"JUPYTER_CONFIG_PATH=\$\(CURDIR\)/(\S+) jupyter lab", (ROOT / "Makefile").read_text())

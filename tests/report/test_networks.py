@@ -69,6 +69,7 @@ def test_networks_of_torchvision_and_timm(name):
     gc.collect()
 
 
+@pytest.mark.slow
 def test_21_000_classes_are_no_more_work_for_the_page():
     model = small(classes=21_000)
     subject = under(model, 16, methods=("occlusion", "saliency"))

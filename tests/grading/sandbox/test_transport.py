@@ -20,6 +20,7 @@ plain_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(plain_values)
 def test_plain_values_come_back_as_they_were(value):
     found = decode(encode(value))

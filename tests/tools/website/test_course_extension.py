@@ -47,6 +47,7 @@ def test_nothing_is_executed_where_the_build_does_not_ask_for_it(extension, tmp_
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_a_stored_page_of_the_api_does_not_hold_what_was_read_before_it(extension, tmp_path):
     pages = tmp_path / "pages"
     pages.mkdir()
