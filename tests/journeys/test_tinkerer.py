@@ -312,6 +312,40 @@ def test_a_network_of_ones_own_is_proved_attacked_and_audited(environment, run, 
     assert done.stdout.count("ok") == 8, done.stdout
 
 
+HARDENED = """
+import torch
+from torch import nn
+from labkit import data
+from labkit.attacks.pgd import pgd
+from labkit.certification.interval_bounds import interval_bounds
+from labkit.certified_training import interval_init
+from labkit.training import fit, predict
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Conv2d(1, 8, 5, stride=3), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10))
+interval_init(model)
+digits = data.sample("mnist", "train").subset(slice(1000))
+test = data.sample("mnist", "test").subset(slice(300))
+fit(
+    model, digits, test, epochs=8, batch_size=20, learning_rate=5e-3, clip=10.0,
+    bounds={"eps": 0.05, "ramp": 0.5, "kappa": 0.5}, attack={"eps": 0.05, "steps": 3},
+)
+proved = (interval_bounds(model, test.images, test.labels, eps=0.05) > 0).all(1)
+attacked = pgd(model, test.images, test.labels, eps=0.05, steps=20)
+withstands = predict(model, attacked).argmax(1) == test.labels
+assert not (proved & ~withstands).any()
+print(int(100 * proved.float().mean()), int(100 * withstands.float().mean()))
+"""
+
+
+def test_a_network_of_ones_own_is_trained_with_bounds_and_attacks(environment, run, tmp_path):
+    """Half of the test digits are proved, and more withstand the attack."""
+    done = run(environment("train"), HARDENED, tmp_path)
+    assert done.returncode == 0, done.stderr
+    proved, withstands = map(int, done.stdout.split())
+    assert 50 < proved < withstands, done.stdout
+
+
 def blocks(document: str, language: str) -> list[str]:
     """The fenced code blocks of a document in this language."""
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.M | re.S)
