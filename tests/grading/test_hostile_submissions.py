@@ -64,6 +64,8 @@ REFUSED = {
 }
 # What such a process says after its own answers cannot be told apart from them: it earns less, if it does that.
 SPOILED = {"bytes_without_end"}
+# On a busy machine, what these processes still hold may stop a call of the same student: it earns less as well.
+HOARDERS = {"memory_bomb_in_many_processes"}
 SECRET = str(tiny.WORDS["temperature"].split()[-1])
 
 
@@ -153,6 +155,9 @@ def test_attack_gains_nothing(batch, name):
         assert _points(row) == 0
     elif name in SPOILED:
         assert (row["status"], _points(row)) == ("open: by hand", 0), row
+    elif name in HOARDERS:
+        assert row["status"] == "open: by hand"
+        assert _points(row) <= tiny.HONEST, row
     else:
         assert (row["status"], _points(row)) == ("open: by hand", tiny.HONEST), row
 
