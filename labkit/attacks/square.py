@@ -59,7 +59,9 @@ def square_steps(
     Under "l2" a bump takes the length that was there colour by colour, as in the paper (algorithm 3) and in its
     authors' code. torchattacks 3.3 gives each colour the length of all of them, as AutoAttack's first version did,
     which leaves less for the rest of the image. On CIFAR-10 that fools a few more: 28 images of 100 against 25, at
-    eps 0.5 after 100 queries.
+    eps 0.5 after 100 queries. A square may also reach the last row and column here, where torchattacks stops one short
+    of them. On digits, whose borders are empty, that costs a few queries: of 400 digits, 3.4% are fooled here and 3.9%
+    there (means of five seeds, eps 1.5, 100 queries).
 
     Source:
         Andriushchenko, Croce, Flammarion and Hein 2019, arXiv:1912.00049.
