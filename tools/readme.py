@@ -84,6 +84,23 @@ def sandwich() -> str:
     return table(("network", "eps", "proved", "AutoAttack leaves", "PGD leaves", "clean"), rows)
 
 
+def seeds() -> str:
+    """What the same recipe comes to with other seeds; that of seed 0 is the shipped network."""
+    from labkit.studies import sandwich
+    from labkit.studies.seeds import results
+
+    columns = {"clean": "clean", "proved": "proved", "autoattack": "AutoAttack leaves"}
+    rows = []
+    for network, others in results().items():
+        shipped = sandwich.results()[network]
+        for kind, title in columns.items():
+            if kind in others[0]:
+                figures = (f"{100 * found[kind]['accuracy']:.2f}%" for found in (shipped, *others))
+                rows.append((f"`{network}`", title, *figures))
+    numbers = range(1, 1 + len(next(iter(results().values()))))
+    return table(("network", "figure", "seed 0", *(f"seed {number}" for number in numbers)), rows)
+
+
 def retraining() -> str:
     """Whether it helps to train on fooling images: means over the seeds, with their 95% intervals."""
     from statistics import mean
@@ -125,6 +142,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "robustness": robustness,
     "sandwich": sandwich,
+    "seeds": seeds,
     "retraining": retraining,
 }
 
