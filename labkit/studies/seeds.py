@@ -35,7 +35,8 @@ MEASURED: dict[str, dict[str, Any]] = {
 
 def plan(options: Namespace) -> Plan:
     """A part a network and seed; seed 0 is that of the shipped weights."""
-    check_counts(seeds=options.seeds)
+    small = {"images": options.images, "epochs": options.epochs}
+    check_counts(seeds=options.seeds, **{name: value for name, value in small.items() if value is not None})
     parts = {}
     for network, kinds in MEASURED.items():
         precision = models.card(network)["precision"]

@@ -27,6 +27,14 @@ def test_a_tiny_study_trains_once_for_all_figures(tmp_path, monkeypatch, capsys)
         STUDY.main(["--output", str(tmp_path / "seeds.json")])
 
 
+@pytest.mark.parametrize("option", ["seeds", "images", "epochs"])
+def test_bad_options_are_refused_before_anything_is_trained(option, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        STUDY.main([f"--{option}", "0", "--output", str(tmp_path / "seeds.json")])
+    assert f"{option} must be a whole number from 1 up, got 0" in capsys.readouterr().err
+    assert not (tmp_path / "seeds.json").exists()
+
+
 def test_everything_was_measured():
     assert list(STUDY.found()) == list(plan(argparse.Namespace(seeds=2, images=None, epochs=None)).parts)
     for network, others in results().items():
