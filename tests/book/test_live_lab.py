@@ -475,13 +475,25 @@ def test_the_button_states_what_is_loaded(browser):
 
 
 def test_reduced_motion_shows_only_the_grown_digit(browser):
-    with opened(browser, reduced_motion="reduce") as tab:
+    watch = """panel => {
+        globalThis.steps = [];
+        const output = panel.querySelector("output");
+        new MutationObserver(() => steps.push(output.textContent)).observe(output, { childList: true });
+    }"""
+
+    def shown(panel, grown):
+        tab.evaluate("steps.length = 0")
+        panel.get_by_role("button", name=f"grow the ideal {grown}").click()
+        eventually(lambda: tab.evaluate("steps.at(-1)") == "80")
+        return tab.evaluate("steps")
+
+    with opened(browser) as tab:
         panel = open_view(tab, "ideal")
-        seen = set()
-        while "80" not in seen:
-            seen.add(panel.locator("output").first.inner_text())
-            tab.wait_for_timeout(20)
-        assert seen == {"0", "80"} or seen == {"80"}
+        panel.evaluate(watch)
+        eventually(lambda: tab.evaluate("steps.at(-1)") == "80")
+        assert len(shown(panel, 5)) > 40, "every step"
+        tab.emulate_media(reduced_motion="reduce")
+        assert shown(panel, 8) == ["0", "80"]
 
 
 def test_the_page_answers_while_the_worker_works(lab):
