@@ -8,6 +8,8 @@ from contextlib import contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Around the import of a package that the extra brings; where it is missing, say what to install.
 
+    The command is for a checkout: on the public index the name labkit belongs to another project.
+
     Args:
         extra: one of the optional dependencies in pyproject.toml.
 
@@ -17,5 +19,5 @@ def needs(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed, and this part of labkit needs it: pip install 'labkit[{extra}]'"
+        message = f"{error.name} is not installed, and this part of labkit needs it: pip install -e '.[{extra}]'"
         raise ModuleNotFoundError(message, name=error.name) from error

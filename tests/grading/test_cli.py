@@ -272,7 +272,7 @@ def test_without_a_package_it_says_what_to_install():
     code += "from labkit.grading.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.returncode == 1
-    assert "pip install 'labkit[grade]'" in done.stderr
+    assert "pip install -e '.[grade]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -178,7 +178,7 @@ def test_without_extras_what_needs_none_works_and_the_rest_says_what_to_install(
     }.items():
         done = labkit(core, photo, f"labkit {command}")
         assert done.returncode == 1, (command, done.stdout)
-        assert f"labkit[{extra}]" in done.stderr.strip().splitlines()[-1], (command, done.stderr)
+        assert f"pip install -e '.[{extra}]'" in done.stderr.strip().splitlines()[-1], (command, done.stderr)
         assert "Traceback" not in done.stderr
 
 
@@ -195,7 +195,7 @@ for module in pkgutil.walk_packages(labkit.__path__, "labkit."):
 """
     done = run(environment(), code, photo)
     assert done.returncode == 0, done.stderr
-    assert [line for line in done.stdout.splitlines() if "pip install 'labkit[" not in line] == []
+    assert [line for line in done.stdout.splitlines() if "pip install -e '.[" not in line] == []
 
 
 USES = {
