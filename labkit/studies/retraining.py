@@ -7,12 +7,13 @@ An arm is one way of training. Every arm learns from all training digits, and in
 with the target probability 1/10 for all ten digits:
 
     baseline         none
-    fooling 80       80 images that fool the baseline, 8 a digit
+    fooling 80       80 images of a search on the baseline, 8 a digit
     control          800 black images and 800 of noise
-    fooling 1,000    1,000 in 2 rounds: 500 that fool the baseline, then 500 that fool the network trained on those
-    fooling 5,000    5,000 in 5 rounds of 1,000, each found on the network of the round before
+    fooling 1,000    1,000 in 2 rounds: 500 of a search on the baseline, then 500 of one on the network trained on those
+    fooling 5,000    5,000 in 5 rounds of 1,000, each of a search on the network of the round before
 
-The 80 and the control are those of jalexvig/cnn_backwork, which never published what came of them. Networks of the same
+A search stops after 60 steps, and its images are used whether they fool the network or not. The 80 and the control are
+those of jalexvig/cnn_backwork, of which no published result is known. Networks of the same
 seed start from the same weights.
 """
 
@@ -45,7 +46,7 @@ ROUNDS: dict[str, list[int]] = {
 }
 RECIPE: dict[str, Any] = {"epochs": 3, "batch_size": 100, "learning_rate": 2e-3}
 SEARCH: dict[str, Any] = {"steps": 200, "confidence": 0.999, "clip": True}  # to measure how hard a network is to fool
-TRAINING_STEPS = 60  # of the search for images to train on, as published, whether they fool or not
+TRAINING_STEPS = 60  # of the search for images to train on, as in that program
 REFERENCE = 100  # training images a digit that the search stays away from; the whole set takes ten times as long
 ANOTHER_SEARCH: dict[str, Any] = {
     "parametrization": "pixels",
