@@ -14,7 +14,7 @@ def draw_moves(n: int, shift: int, flip: bool, rng: torch.Generator) -> Int64[Te
 
 def moved(images: Float[Tensor, "n c h w"], moves: Int64[Tensor, "n 3"], shift: int) -> Float[Tensor, "n c h w"]:
     """Each image (C, H, W) shifted and mirrored as its row of moves says: one lookup of rows and columns."""
-    if not moves.any():
+    if not shift and not moves.any():
         return images
     n, c, h, w = images.shape
     device = images.device

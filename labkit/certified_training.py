@@ -88,6 +88,10 @@ def _step(name: str, layer: nn.Module, images: Tensor) -> Step:
         return step_of(name, layer)
     dims, values = (0, *range(2, images.ndim)), images.float()
     mean = values.mean(dims)
+    if values.numel() == len(mean):
+        raise ValueError(
+            f"batch norm {name!r} in training needs more than one value a channel, got {tuple(images.shape)}"
+        )
     variance = (values.square().mean(dims) - mean.square()).clamp_min(0)
     _keep(layer, mean.detach(), variance.detach() * (values.numel() / (values.numel() - len(mean))))
     scale = scale_of(layer, mean, variance)

@@ -1,11 +1,13 @@
 """What can be said of images, and done to them, without a network: total variation, blur, shifted and scaled views."""
 
+from math import inf
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from labkit.core import check_positive
+from labkit.core import check_positive, check_within
 
 
 def total_variation(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
@@ -57,12 +59,14 @@ def moved(
         scale: 1.1 for a tenth larger; above 0.
 
     Returns:
-        (N, C, H, W). By whole pixels and without a scale nothing is interpolated.
+        (N, C, H, W). By whole pixels and without a scale nothing is interpolated, and the mirror stands on the
+        outermost pixels, which are not repeated; otherwise on the edge of the image, half a pixel further out.
 
     Raises:
-        ValueError: scale is not above 0.
+        ValueError: scale is not above 0; a shift that is not finite.
     """
     check_positive(scale=scale)
+    check_within(-inf, inf, ends="()", down=down, right=right)
     if scale == 1 and down == int(down) and right == int(right):
         return _shifted(images, int(down), int(right))
     height, width = images.shape[2:]
@@ -88,6 +92,13 @@ def _shifted(images: Tensor, down: int, right: int) -> Tensor:
     if not down and not right:
         return images
     height, width = images.shape[2:]
+    down, right = _folded(down, height), _folded(right, width)
     top, left = max(down, 0), max(right, 0)
     padded = pad(images, (left, max(-right, 0), top, max(-down, 0)), mode="reflect")
     return padded[:, :, top - down : top - down + height, left - right : left - right + width]
+
+
+def _folded(shift: int, size: int) -> int:
+    """The shift by less than a line's size that shows the same of the line between two mirrors."""
+    period = 2 * (size - 1)
+    return (shift + size - 1) % period - (size - 1) if period else 0

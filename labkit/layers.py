@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from labkit.core import check_batch, check_counts, laid_out
 from labkit.data import ImageSet
 
+Layer = TypeVar("Layer", bound=nn.Module)
 Pair = tuple[int, int]  # down, across
 
 
@@ -23,7 +25,7 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     """
     found, path = model, []
     for part in str(layer).split("."):
-        known = _children(found)
+        known = children_of(found)
         if part not in known:
             place = f"{'.'.join(path)!r} has" if path else "the network has"
             raise ValueError(f"unknown layer {layer!r}; {place} {', '.join(known) or 'no layers inside it'}")
@@ -37,7 +39,17 @@ def is_sequential(model: nn.Module) -> bool:
     return type(model).forward is nn.Sequential.forward
 
 
-def _children(module: nn.Module) -> dict[str, nn.Module]:
+def is_plain(module: nn.Module, *kinds: type[Layer]) -> TypeGuard[Layer]:
+    """Whether a module is of such a kind and computes what that does: a subclass with a forward of its own may not."""
+    return isinstance(module, kinds) and any(type(module).forward is kind.forward for kind in kinds)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether there are hooks that may change what a module is given or gives."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def children_of(module: nn.Module) -> dict[str, nn.Module]:
     """A module's children by name; unlike named_children, with one that stands at several places at each of them."""
     return {name: child for name, child in module._modules.items() if child is not None}
 
@@ -49,55 +61,55 @@ def run(model: nn.Module, images: Float[Tensor, "n c h w"], keep: Iterable[str] 
         model: any network.
         images: (N, C, H, W).
         keep: the names of the layers; "" is the network itself, whose output are the logits. None keeps every module
-            that is run, and the network.
+            that is run and gives a tensor, and the network.
 
     Returns:
         Name -> output, in the order in which the layers ended; of a layer that runs several times, the last output.
         The network goes on with a copy of what is kept, so that layers that work in place leave it as it was.
 
     Raises:
-        ValueError: an unknown layer (the message lists the known ones), or one that is not run.
+        ValueError: an unknown layer (the message lists the known ones), or one that is not run or gives no tensor.
     """
-    if keep is None:
-        return _outputs(model, images, {name for name, _ in model.named_modules(remove_duplicate=False)})
-    wanted = set(keep)
-    for layer in wanted - {""}:
+    named = set(keep or ())
+    for layer in named - {""}:
         find_layer(model, layer)
-    found = _outputs(model, images, wanted)
-    if missing := sorted(wanted - set(found)):
-        raise ValueError(f"layer {missing[0]!r} is part of the network, but is not run")
+    wanted = named if keep is not None else {name for name, _ in model.named_modules(remove_duplicate=False)}
+    outputs = _outputs(model, images, wanted)
+    found = {name: output for name, output in outputs.items() if isinstance(output, Tensor)}
+    if missing := sorted(named - set(found)):
+        raise ValueError(f"layer {missing[0]!r} is part of the network, but is not run or gives no tensor")
     return found
 
 
-def _outputs(module: nn.Module, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+def _outputs(module: nn.Module, x: Any, wanted: set[str]) -> dict[str, Any]:
     """The outputs of the wanted layers inside a module, and of the module itself where "" is wanted."""
-    if not is_sequential(module):
+    if not is_sequential(module) or has_hooks(module):
         return _watched(module, x, wanted)
     inside: dict[str, set[str]] = defaultdict(set)  # the name of a child -> what is wanted of it
     for name in wanted - {""}:
         child, _, rest = name.partition(".")
         inside[child].add(rest)
-    found: dict[str, Tensor] = {}
-    for name, child in _children(module).items():
+    found: dict[str, Any] = {}
+    for name, child in children_of(module).items():
         here = inside.pop(name, set())
         last = not inside and "" not in wanted
         outputs = _outputs(child, x, here if last else here | {""})
         found |= {f"{name}.{each}" if each else name: outputs[each] for each in outputs if each in here}
         if last:
             return found
-        x = outputs[""].clone() if "" in here else outputs[""]
+        x = _copied(outputs[""]) if "" in here else outputs[""]
     return found | {"": x}
 
 
-def _watched(module: nn.Module, x: Tensor, wanted: set[str]) -> dict[str, Tensor]:
+def _watched(module: nn.Module, x: Any, wanted: set[str]) -> dict[str, Any]:
     """The same of a module that is not a plain sequence, by hooks on what is inside it."""
-    found: dict[str, Tensor] = {}
+    found: dict[str, Any] = {}
 
-    def keep(name: str) -> Callable[[nn.Module, tuple, Tensor], Tensor]:
-        def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+    def keep(name: str) -> Callable[[nn.Module, tuple, Any], Any]:
+        def hook(_module: nn.Module, _inputs: tuple, output: Any) -> Any:
             found.pop(name, None)  # so that the order is that of the last runs
             found[name] = output
-            return output.clone() if isinstance(output, Tensor) else output
+            return _copied(output)
 
         return hook
 
@@ -108,6 +120,10 @@ def _watched(module: nn.Module, x: Tensor, wanted: set[str]) -> dict[str, Tensor
         for hook in hooks:
             hook.remove()
     return found | {"": output} if "" in wanted else found
+
+
+def _copied(output: Any) -> Any:
+    return output.clone() if isinstance(output, Tensor) else output
 
 
 def layer_values(
@@ -200,8 +216,7 @@ class Window:
 
 def window_of(module: nn.Module) -> Window | None:
     """The window of a convolution or pooling of maps; None for any other layer."""
-    forward = type(module).forward  # a subclass with its own may do anything
-    if isinstance(module, nn.Conv2d) and forward is nn.Conv2d.forward:
+    if is_plain(module, nn.Conv2d):
         size, stride, dilation = pair(module.kernel_size), pair(module.stride), pair(module.dilation)
         outside = 0.0 if module.padding_mode == "zeros" else None
         if module.padding == "same":  # an odd total puts one more after than before
@@ -210,10 +225,10 @@ def window_of(module: nn.Module) -> Window | None:
         else:
             padding = _both_sides(0 if isinstance(module.padding, str) else module.padding)
         return Window(size, stride, padding, dilation, outside=outside)
-    if isinstance(module, nn.MaxPool2d) and forward is nn.MaxPool2d.forward:
+    if is_plain(module, nn.MaxPool2d):
         size, stride, dilation = pair(module.kernel_size), pair(module.stride), pair(module.dilation)
         return Window(size, stride, _both_sides(module.padding), dilation, module.ceil_mode, -math.inf)
-    if isinstance(module, nn.AvgPool2d) and forward is nn.AvgPool2d.forward:
+    if is_plain(module, nn.AvgPool2d):
         padding = _both_sides(module.padding)
         fewer = module.ceil_mode or (not module.count_include_pad and padding != ((0, 0), (0, 0)))  # at the edge
         outside = None if fewer else 0.0

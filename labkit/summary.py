@@ -29,10 +29,7 @@ class Summary:
     """A network as a table, one row a layer in the order in which they run."""
 
     rows: tuple[Row, ...]
-
-    @property
-    def parameters(self) -> int:
-        return sum(row.parameters for row in self.rows)
+    parameters: int  # of the whole network, those that layers share counted once
 
     @property
     def neurons(self) -> int:
@@ -92,10 +89,13 @@ def summary(model: nn.Module, image_shape: tuple[int, int, int]) -> Summary:
             module.training = training
     modules = dict(model.named_modules(remove_duplicate=False))
     leaves = {name: output for name, output in outputs.items() if not any(modules[name].children())}
-    return Summary(tuple(_row(name, modules[name], output) for name, output in leaves.items()))
+    return Summary(tuple(_row(name, modules[name], output) for name, output in leaves.items()), _parameters(model))
 
 
 def _row(name: str, layer: nn.Module, output: Tensor) -> Row:
     neurons = output[0].numel() if isinstance(layer, nn.Conv2d | nn.Linear) else 0
-    parameters = sum(p.numel() for p in layer.parameters())
-    return Row(name, type(layer).__name__, tuple(output.shape[1:]), parameters, neurons)
+    return Row(name, type(layer).__name__, tuple(output.shape[1:]), _parameters(layer), neurons)
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())

@@ -47,3 +47,8 @@ def test_a_grey_square_is_cut_out_around_each_centre():
     wanted[2, 5:, 1:5] = True  # centre (7, 3)
     assert torch.equal(covered, wanted)
     assert not images.any()  # left as they were
+
+
+def test_a_row_of_zeros_looks_at_the_corner_of_the_padded_image():
+    image = torch.arange(5.0).expand(1, 1, 5, 5)
+    assert augmentation.moved(image, torch.zeros(1, 3, dtype=torch.int64), 2)[0, 0, 0].tolist() == [2, 1, 0, 1, 2]

@@ -167,3 +167,16 @@ def test_a_layer_without_bounds_is_refused():
 def test_bad_bounds_are_refused(bounds, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         check_bounds(bounds)
+
+
+def test_a_layer_that_stands_at_two_places_is_bounded_at_both(digits):
+    relu = nn.ReLU()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 16), relu, nn.Linear(16, 16), relu, nn.Linear(16, 10))
+    images, labels = digits[0].images[:9], digits[0].labels[:9]
+    assert torch.allclose(Bounded(model)(images, labels, 0.1)[0], model(images), atol=1e-6)
+
+
+def test_batch_norm_of_a_single_value_is_refused(digits):
+    images, labels = digits[0].images[:1], digits[0].labels[:1]
+    with pytest.raises(ValueError, match=r"'6' in training needs more than one value a channel, got \(1, 20\)"):
+        Bounded(small_network().train())(images, labels, 0.1)

@@ -65,7 +65,7 @@ def test_what_a_module_imports_is_declared(file):
 
 
 def test_a_missing_package_is_named_with_the_extra_that_brings_it():
-    message = r"^no_such_package is not installed.*pip install 'labkit\[train\]'$"
+    message = r"^no_such_package is not installed.*pip install -e '\.\[train\]'$"
     with pytest.raises(ModuleNotFoundError, match=message), needs("train"):
         import no_such_package  # noqa: F401
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from skimage.filters import gaussian
@@ -49,6 +50,21 @@ def test_whole_pixels_are_moved_without_interpolation():
     assert torch.equal(there[:, :, 3:, :-2], PHOTOS[:, :, :-3, 2:])
     assert torch.equal(there[:, :, 2, :-2], PHOTOS[:, :, 1, 2:])  # a mirror at the rim
     assert moved(PHOTOS) is PHOTOS
+
+
+@pytest.mark.parametrize("shift", [3, -4, 5, -12, 37])
+def test_whole_pixels_may_be_more_than_the_image_has(shift):
+    images = torch.rand(1, 2, 5, 7, generator=torch.Generator().manual_seed(0))
+    mirrored = torch.from_numpy(np.pad(images.numpy(), ((0, 0), (0, 0), (40, 40), (40, 40)), mode="reflect"))
+    expected = mirrored[:, :, 40 - shift : 45 - shift, 41:48]
+    assert torch.equal(moved(images, down=shift, right=-1), expected)
+    assert torch.equal(moved(images[..., :1], right=shift), images[..., :1])
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_shift_that_is_not_finite_is_refused(value):
+    with pytest.raises(ValueError, match=rf"right must lie in \(-inf, inf\), got {value}"):
+        moved(PHOTOS, right=value)
 
 
 def test_a_scaled_view_moves_points_away_from_the_centre():

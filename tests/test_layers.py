@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from labkit import models
-from labkit.layers import find_layer, is_sequential, run, window_of
+from labkit.layers import find_layer, has_hooks, is_plain, is_sequential, run, window_of
 
 
 class Branches(nn.Module):
@@ -70,6 +70,26 @@ def test_a_module_that_stands_at_two_places_of_a_sequence_is_run_at_both():
     assert torch.equal(found["2"], network(IMAGES))
 
 
+def test_what_is_no_tensor_is_handed_on_but_not_kept():
+    class Last(nn.Module):
+        def forward(self, outputs):
+            return outputs[0][:, -1]
+
+    network = nn.Sequential(nn.Flatten(1, 2), nn.LSTM(5, 3, batch_first=True), Last())
+    found = run(network, IMAGES)
+    assert list(found) == ["0", "2", ""]
+    assert torch.equal(found["2"], network(IMAGES))
+    with pytest.raises(ValueError, match="layer '1' is part of the network, but is not run or gives no tensor"):
+        run(network, IMAGES, ["1"])
+
+
+def test_a_hook_on_a_sequence_takes_part():
+    network = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Flatten())
+    network[0].register_forward_hook(lambda _module, _inputs, output: output + 1)
+    assert (has_hooks(network[0]), has_hooks(network)) == (True, False)
+    assert torch.equal(run(network, IMAGES, ["0", "1"])["1"], network(IMAGES))
+
+
 def test_no_hook_stays_after_an_error():
     network = Branches()
     network.conv = nn.Conv2d(2, 1, 3)
@@ -99,6 +119,20 @@ def test_a_sequence_is_what_runs_its_children_and_nothing_else():
     assert is_sequential(Named())
     assert not is_sequential(Scaled())
     assert not is_sequential(nn.ReLU())
+
+
+def test_a_plain_layer_has_no_forward_of_its_own():
+    class Named(nn.ReLU):
+        """No forward of its own."""
+
+    class Leaky(nn.ReLU):
+        def forward(self, x):
+            return nn.functional.leaky_relu(x)
+
+    assert is_plain(nn.ReLU(), nn.ReLU)
+    assert is_plain(Named(), nn.Linear, nn.ReLU)
+    assert not is_plain(Leaky(), nn.ReLU)
+    assert not is_plain(nn.ReLU6(), nn.ReLU)
 
 
 LAYERS = [

@@ -58,3 +58,24 @@ def test_the_summary_is_a_table_and_leaves_the_network_alone():
 def test_a_summary_of_an_impossible_image_is_refused(shape):
     with pytest.raises(ValueError, match="image"):
         summary(models.mnist(), shape)
+
+
+def test_the_total_is_that_of_the_network():
+    """Weights that two layers share count once, and those outside of all layers count too."""
+
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift, self.lstm, self.fc = nn.Parameter(torch.zeros(100)), nn.LSTM(5, 4), nn.Linear(4, 3)
+
+        def forward(self, images):
+            return self.fc(self.lstm(images[:, 0])[0][:, -1])
+
+    dense = nn.Linear(4, 4)
+    tied = summary(nn.Sequential(nn.Flatten(), dense, nn.ReLU(), dense), (1, 2, 2))
+    assert [row.parameters for row in tied.rows] == [0, 20, 0, 20]
+    assert (tied.parameters, tied.neurons) == (20, 8)
+    reader = summary(Reader(), (1, 6, 5))
+    assert [row.name for row in reader.rows] == ["fc"]  # the LSTM gives several tensors
+    assert reader.parameters == 100 + sum(weights.numel() for weights in nn.LSTM(5, 4).parameters()) + 15
+    assert str(reader).splitlines()[-1].split()[:2] == ["total", f"{reader.parameters}"]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d
 
 from labkit.attribution._patches import Interval, Patches
-from labkit.layers import Pair, Window, is_pointwise, is_sequential, window_of
+from labkit.layers import Pair, Window, children_of, has_hooks, is_plain, is_pointwise, is_sequential, window_of
 from labkit.models import Normalize
 
 LARGEST = 0.5  # share of a layer beyond which computing patches is not worth it
@@ -149,29 +149,29 @@ def run_steps(steps: Iterable[Step], x: Tensor, cleans: dict[Step, Tensor] | Non
 
 def local_steps(model: nn.Module) -> tuple[list[Step], nn.Module]:
     """The steps that a network begins with, and the rest of it."""
-    if not isinstance(model, nn.Sequential) or not is_sequential(model):
+    if not is_plain(model, nn.Sequential) or has_hooks(model):
         return [], model
     steps: list[Step] = []
     for index, child in enumerate(model):
-        inside = steps_of(child)
+        inside = None if any(map(has_hooks, child.modules())) else steps_of(child)
         if inside is None:
-            return steps, model[index:]
+            return steps, nn.Sequential(*list(model)[index:])
         steps += inside
     return steps, nn.Identity()
 
 
 def steps_of(module: nn.Module) -> list[Step] | None:
     """One layer or block as steps; None where it cannot be computed patch by patch."""
-    if isinstance(module, Normalize) or is_pointwise(module):
+    if is_plain(module, Normalize) or is_pointwise(module):
         return [Pointwise(module)]
     window = window_of(module)
     if window is not None and window.outside is not None and not window.ceil:
         return None if getattr(module, "return_indices", False) else [Windowed(module, window)]
     if is_sequential(module):
-        return _chain(module.children())
+        return _chain(children_of(module).values())
     origin, name = type(module).__module__, type(module).__name__
     if origin.startswith("timm.") and name in ("DepthwiseSeparableConv", "InvertedResidual"):
-        body = _chain(module.children())
+        body = _chain(children_of(module).values())
         return [Residual(body)] if body is not None and module.has_skip else body
     if origin.startswith("torchvision.") and name in ("BasicBlock", "Bottleneck"):
         names = ["conv1", "bn1", "relu", "conv2", "bn2", *(["relu", "conv3", "bn3"] if name == "Bottleneck" else [])]

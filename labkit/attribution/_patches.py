@@ -140,6 +140,7 @@ class Patches:
 
 
 def _overlap(start: int, size: int, other: int, other_size: int) -> tuple[slice, slice]:
-    """What two intervals have in common, as a slice of the first and as a slice of the second."""
-    first, last = max(start, other), min(start + size, other + other_size)
+    """What two intervals have in common, as a slice of the first and as a slice of the second; it may be nothing."""
+    first = max(start, other)
+    last = max(first, min(start + size, other + other_size))
     return slice(first - start, last - start), slice(first - other, last - other)

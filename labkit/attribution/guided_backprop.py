@@ -37,4 +37,5 @@ def guided_backprop(
 
 
 def _cut_on_the_way_back(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
-    output.register_hook(lambda gradient: gradient.clamp(min=0))
+    if output.requires_grad:
+        output.register_hook(lambda gradient: gradient.clamp(min=0))

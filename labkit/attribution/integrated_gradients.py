@@ -9,6 +9,7 @@ from labkit.attribution._versions import broadcast, gradients
 from labkit.core import Progress, check_batch, check_counts
 
 
+@torch.no_grad()
 def integrated_gradients(
     model: nn.Module,
     images: Float[Tensor, "n c h w"],

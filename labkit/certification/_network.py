@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
+from torch.nn.utils.parametrize import is_parametrized
 
 from labkit.certification._steps import (
     AveragePool,
@@ -21,7 +22,7 @@ from labkit.certification._steps import (
     through,
 )
 from labkit.core import check_batch, check_not_negative, check_takes
-from labkit.layers import is_sequential
+from labkit.layers import children_of, has_hooks, is_plain, is_sequential
 from labkit.models import Normalize, ResidualBlock
 
 ROUNDING = 1e-9  # taken off every bound, as a fraction of the numbers in it: thousands of times the error of float64
@@ -70,14 +71,20 @@ def bounded_layers(model: nn.Module, path: str = "") -> Iterator[tuple[str, nn.M
     """The layers of a sequential network by name, blocks taken apart, those without effect in eval mode left out.
 
     Raises:
-        ValueError: the network is not sequential.
+        ValueError: the network is not sequential, or a part of it has hooks or parametrizations.
     """
+    for name, module in model.named_modules():
+        if has_hooks(module) or is_parametrized(module):
+            place = repr(name) if name else type(model).__name__
+            raise ValueError(
+                f"bounds are known for layers without hooks and parametrizations, {place} has some; remove them"
+            )
     if not is_sequential(model):
         raise ValueError(f"bounds are known for sequential networks, got {path or 'a '}{type(model).__name__}")
-    for name, layer in model.named_children():
+    for name, layer in children_of(model).items():
         if is_sequential(layer):
             yield from bounded_layers(layer, f"{path}{name}.")
-        elif not isinstance(layer, nn.Dropout | nn.Identity):
+        elif not is_plain(layer, nn.Dropout, nn.Identity):
             yield f"{path}{name}", layer
 
 
@@ -87,25 +94,25 @@ def step_of(name: str, layer: nn.Module) -> Step:
     Raises:
         ValueError: no bounds are known for such a layer; it is named.
     """
-    if isinstance(layer, Normalize):
+    if is_plain(layer, Normalize):
         mean, std = layer.get_buffer("mean"), layer.get_buffer("std")
         return Scale(1 / std, -mean / std)
-    if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d) and layer.running_mean is not None:
+    if is_plain(layer, nn.BatchNorm2d, nn.BatchNorm1d) and layer.running_mean is not None:
         assert layer.running_var is not None
         return scale_of(layer, layer.running_mean, layer.running_var)
-    if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
+    if is_plain(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
         return Convolution(layer)
-    if isinstance(layer, nn.Linear):
+    if is_plain(layer, nn.Linear):
         return Dense(layer)
-    if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) == (1, -1):
+    if is_plain(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) == (1, -1):
         return Flatten()
-    if isinstance(layer, nn.AvgPool2d):
+    if is_plain(layer, nn.AvgPool2d):
         return AveragePool(layer)
-    if isinstance(layer, nn.ReLU):
+    if is_plain(layer, nn.ReLU):
         return Relu()
-    if isinstance(layer, nn.MaxPool2d):
+    if is_plain(layer, nn.MaxPool2d):
         return MaxPool(layer)
-    if isinstance(layer, ResidualBlock):
+    if is_plain(layer, ResidualBlock) and is_plain(layer.relu, nn.ReLU):
         body, shortcut = (
             [step_of(f"{name}.{inner}", each) for inner, each in bounded_layers(way)]
             for way in (layer.body, layer.shortcut)

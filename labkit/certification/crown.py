@@ -83,7 +83,7 @@ def _boxes(steps: list[Step], box: Box, *, rows: int) -> list[Box]:
 
 def _refined(steps: list[Step], boxes: list[Box], rows: int) -> Box:
     """The bounds before a ReLU, made tighter wherever they leave the sign open; image by image, since that differs."""
-    lower, upper = boxes[-1].lower.clone(), boxes[-1].upper.clone()
+    lower, upper = (each.clone(memory_format=torch.contiguous_format) for each in (boxes[-1].lower, boxes[-1].upper))
     for image in range(len(lower)):
         own = [Box(lower=box.lower[image : image + 1], upper=box.upper[image : image + 1]) for box in boxes]
         flat_lower, flat_upper = lower[image].view(-1), upper[image].view(-1)

@@ -36,8 +36,9 @@ def cascade(
 ) -> Cascade:
     """Cascading randomisation: a method's maps, and their correlation with the first, as more layers are randomised.
 
-    The layers are the network's children that have weights; batch norms are randomised with the layer below them. Each
-    gets weights as before its training. The model itself is left as it is.
+    The layers are the network's children that have weights; batch norms are randomised with the layer below them, and
+    parameters of the network's own with the lowest. Each gets weights as before its training; where a module has no way
+    to make such (`reset_parameters`), its own are shuffled. The model itself is left as it is.
 
     Args:
         model: images (N, C, H, W) -> logits (N, K), in eval mode, with its layers as children.
@@ -79,15 +80,26 @@ def randomised(model: nn.Module, *, seed: int = 0) -> Iterator[tuple[str, nn.Mod
     children = [(name, child) for name, child in network.named_children() if list(child.parameters())]
     if not children:
         raise ValueError("cascading randomisation needs a network with layers as children, found none with weights")
+    lowest = children[0][0]
     for name, child in reversed(children):
         with torch.random.fork_rng(devices=[]):  # reset_parameters draws from the global generator only
             torch.set_rng_state(random)
-            for module in child.modules():
-                if callable(reset := getattr(module, "reset_parameters", None)):
-                    reset()
+            for module in [*child.modules(), *([network] if name == lowest else [])]:
+                _forget(module)
             random = torch.get_rng_state()
-        if not isinstance(child, nn.modules.batchnorm._NormBase):
+        if name == lowest or not isinstance(child, nn.modules.batchnorm._NormBase):
             yield name, copy.deepcopy(network).to(home)
+
+
+@torch.no_grad()
+def _forget(module: nn.Module) -> None:
+    """Give a module weights as before its training; where it has no way to make them, shuffle its own."""
+    for reset in ("reset_parameters", "_reset_parameters"):  # the latter is that of attention
+        if callable(way := getattr(module, reset, None)):
+            way()
+            return
+    for weights in module.parameters(recurse=False):
+        weights.copy_(weights.flatten()[torch.randperm(weights.numel())].view_as(weights))
 
 
 def rank_correlation(maps: Float[Tensor, "n h w"], others: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
@@ -95,7 +107,7 @@ def rank_correlation(maps: Float[Tensor, "n h w"], others: Float[Tensor, "n h w"
     ranks = [_mean_ranks(values.flatten(1)) for values in (maps, others)]
     first, second = (rank - rank.mean(1, keepdim=True) for rank in ranks)
     scale = first.norm(dim=1) * second.norm(dim=1)
-    return ((first * second).sum(1) / scale.clamp(min=1)).float()
+    return torch.where(scale > 0, (first * second).sum(1) / scale, 0).float()
 
 
 def _mean_ranks(flat: Tensor) -> Tensor:

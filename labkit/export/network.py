@@ -24,7 +24,7 @@ from labkit import models
 from labkit.export.gradient import with_gradient
 from labkit.extras import needs
 from labkit.files import write_bytes
-from labkit.layers import window_of
+from labkit.layers import children_of, is_plain, window_of
 from labkit.models import Normalize, ResidualBlock
 
 with needs("export"):
@@ -104,7 +104,7 @@ def normalisation(network: nn.Sequential) -> Callable[[str], TensorProto | None]
     """Stored tensors for the layers that normalise, and for nothing else: all other weights are inputs."""
     kept = {
         f"{layer}.{name}": tensor
-        for layer, module in network.named_children()
+        for layer, module in children_of(network).items()
         if isinstance(module, Normalize)
         for name, tensor in module.named_buffers()
     }
@@ -154,7 +154,7 @@ class Graph:
     def _in_turn(self, path: str, layers: nn.Module, x: str) -> str:
         """Add the nodes of layers that stand one behind the other; the name of the last output."""
         behind_convolution = False
-        for name, module in layers.named_children():
+        for name, module in children_of(layers).items():
             x = self._layer(f"{path}{name}", module, x)
             behind_convolution |= isinstance(module, nn.Conv2d)
             if isinstance(module, nn.ReLU) and behind_convolution:
@@ -164,25 +164,25 @@ class Graph:
 
     def _layer(self, layer: str, module: nn.Module, x: str) -> str:
         """Add the nodes of one layer; the name of its output."""
-        if isinstance(module, ResidualBlock):
+        if is_plain(module, ResidualBlock) and is_plain(module.relu, nn.ReLU):
             branches = (module.body, "body"), (module.shortcut, "shortcut")
             both = [self._in_turn(f"{layer}.{name}.", branch, x) for branch, name in branches]
             self.activations.append(self._node("Relu", [self._node("Add", both, f"{layer}.sum")], layer))
             return layer
-        if isinstance(module, Normalize):
+        if is_plain(module, Normalize):
             centred = self._node("Sub", [x, self._weight(f"{layer}.mean")], f"{layer}.centred")
             return self._node("Div", [centred, self._weight(f"{layer}.std")], layer)
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        if is_plain(module, nn.BatchNorm1d, nn.BatchNorm2d):
             names = ("weight", "bias", "running_mean", "running_var")
             inputs = [x, *(self._weight(f"{layer}.{each}") for each in names)]
             return self._node("BatchNormalization", inputs, layer, epsilon=module.eps)
-        if isinstance(module, nn.ReLU):
+        if is_plain(module, nn.ReLU):
             return self._node("Relu", [x], layer)
-        if isinstance(module, nn.Dropout):
+        if is_plain(module, nn.Dropout):
             return self._node("Identity", [x], layer)
-        if isinstance(module, nn.Flatten):
+        if is_plain(module, nn.Flatten):
             return self._node("Flatten", [x], layer)
-        if isinstance(module, nn.Linear):
+        if is_plain(module, nn.Linear):
             return self._node("Gemm", [x, *self._own(layer, module)], layer, transB=1)
         window = window_of(module)
         if window is not None and window.outside is not None and not window.ceil:

@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 from torch.nn import functional as F
 
-from labkit.layers import POINTWISE, Pair, Window, find_layer, is_pointwise, window_of
+from labkit.layers import POINTWISE, Pair, Window, children_of, find_layer, is_pointwise, is_sequential, window_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +93,18 @@ class _Tracer(fx.Tracer):
 def _trace(model: nn.Module) -> tuple[fx.Graph, dict[str, fx.Node]]:
     tracer = _Tracer()
     try:
-        return tracer.trace(model), tracer.outputs
+        return tracer.trace(_apart(model)), tracer.outputs
     except (TraceError, TypeError, AttributeError) as error:
         raise ValueError(f"the network's graph cannot be traced: {error}") from error
+
+
+def _apart(module: nn.Module) -> nn.Module:
+    """A copy with the same weights, where a module that stands at several places of a sequence is one at each."""
+    twin = object.__new__(type(module))  # copy.copy refuses modules with parametrizations
+    vars(twin).update(vars(module))
+    if is_sequential(module):
+        vars(twin)["_modules"] = {name: _apart(child) for name, child in children_of(module).items()}
+    return twin
 
 
 # The rules of modules: (Spans) -> Spans.

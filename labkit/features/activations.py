@@ -75,7 +75,7 @@ def all_activations(
         with torch.no_grad():
             outputs = run(model, batch, layers if is_sequential(model) else None)
         for name, output in outputs.items():
-            if name not in layers or not isinstance(output, Tensor) or (channel_mean and output.ndim != 4):
+            if name not in layers or (channel_mean and output.ndim != 4):
                 continue
             found.setdefault(name, []).append(_mean_map(output, name) if channel_mean else output)
     return {name: torch.cat(parts) for name, parts in found.items()}

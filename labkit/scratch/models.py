@@ -71,7 +71,7 @@ def from_torch(model: Any) -> Network:
     """
     layers: dict[str, Layer] = {}
     rng = np.random.default_rng(0)
-    for name, layer in model.named_children():
+    for name, layer in model._modules.items():  # named_children leaves out a layer that has been there before
         match type(layer).__name__:
             case "Normalize":
                 own = Normalize(_to_numpy(layer.mean).ravel(), _to_numpy(layer.std).ravel())  # (1, C, 1, 1) -> (C,)

@@ -65,3 +65,25 @@ def test_networks_without_positions():
     images, classes = data.examples("mnist", 1)
     with pytest.raises(ValueError, match="the network has none"):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 10)).eval(), images, classes)
+
+
+def test_layers_that_give_several_tensors_are_passed_over():
+    class Reader(nn.Module):
+        """Reads the rows of an image one after the other."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv, self.lstm, self.fc = (
+                nn.Conv2d(1, 1, 3, padding=1),
+                nn.LSTM(28, 4, batch_first=True),
+                nn.Linear(4, 3),
+            )
+
+        def forward(self, images):
+            return self.fc(self.lstm(self.conv(images)[:, 0])[0][:, -1])
+
+    model, images = Reader().eval(), data.examples("mnist", 2)[0]
+    classes = torch.tensor([0, 1])
+    assert torch.equal(grad_cam(model, images, classes), grad_cam(model, images, classes, layer="conv"))
+    with pytest.raises(ValueError, match=r"layer 'lstm' .* is not run or gives no tensor"):
+        grad_cam(model, images, classes, layer="lstm")

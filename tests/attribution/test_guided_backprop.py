@@ -47,3 +47,17 @@ def test_hooks_are_gone_even_after_an_error():
     with pytest.raises(ValueError, match=r"0\.\.9, got 10"):
         guided_backprop(model, images, torch.tensor([10]))
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_relu_that_no_pixel_reaches_is_left_alone():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale, self.relu = nn.Parameter(torch.tensor(2.0), requires_grad=False), nn.ReLU()
+
+        def forward(self, images):
+            return images.flatten(1) * self.relu(self.scale)
+
+    images, classes = data.examples("mnist", 2)
+    found = guided_backprop(Scaled().eval(), images, classes)
+    assert torch.equal(found, saliency(Scaled().eval(), images, classes))

@@ -62,3 +62,10 @@ def test_bad_options(options):
     images, classes = data.examples("mnist", 1)
     with pytest.raises(ValueError, match=rf"{next(iter(options))} must .* got"):
         integrated_gradients(models.load("mnist"), images, classes, **options)
+
+
+def test_the_map_holds_no_graph():
+    images, classes = data.examples("mnist", 2)
+    baseline = torch.zeros_like(images).requires_grad_()
+    found = integrated_gradients(models.load("mnist"), images.requires_grad_(), classes, baseline=baseline, steps=2)
+    assert not found.requires_grad

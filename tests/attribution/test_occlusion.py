@@ -82,6 +82,54 @@ def test_equals_the_plain_loop_whatever_the_layers(layers):
     assert_equals_plain_loop(model, images, classes % 5, (4, 3), (3, 2), fill=0.0)
 
 
+def test_a_layer_that_stands_at_two_places_is_run_at_both():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        relu = nn.ReLU()
+        block = nn.Sequential(nn.Conv2d(1, 4, 3), relu, nn.Conv2d(4, 4, 3), relu)
+        model = nn.Sequential(block, nn.Flatten(), nn.Linear(4 * 24 * 24, 3)).eval()
+    images, _ = data.examples("mnist", 1)
+    assert_equals_plain_loop(model, images, torch.tensor([0]), (4, 4), (8, 8))
+
+
+@pytest.mark.parametrize("place", ["", "0", "0.1"])
+def test_hooks_take_part(place):
+    def clear_a_corner(_module, _inputs, output):
+        output = output.clone()
+        output[..., :8, :8] = 0
+        return output
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        block = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+        model = nn.Sequential(block, nn.AdaptiveAvgPool2d(9), nn.Flatten(), nn.Linear(4 * 81, 3)).eval()
+    hooked = model.get_submodule(place)
+    hooked.register_forward_hook(clear_a_corner if place else lambda _module, _inputs, output: 2 * output)
+    images, _ = data.examples("mnist", 1)
+    assert_equals_plain_loop(model, images, torch.tensor([0]), (4, 4), (8, 8))
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 6, 0), (5, 9, 1)])
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_a_window_may_fall_into_the_gaps_that_a_stride_leaves(kernel, stride, padding, window):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        convolution = nn.Conv2d(1, 4, kernel, stride, padding)
+        features = convolution(torch.zeros(1, 1, 30, 30)).numel()
+        model = nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), nn.Linear(features, 3)).eval()
+        images = torch.rand(1, 1, 30, 30)
+    assert_equals_plain_loop(model, images, torch.tensor([0]), (window, window), (1, 1))
+
+
+def test_a_sequence_may_have_a_constructor_of_its_own():
+    class Small(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 26 * 26, 3))
+
+    images, _ = data.examples("mnist", 1)
+    assert_equals_plain_loop(Small().eval(), images, torch.tensor([0]), (4, 4), (8, 8))
+
+
 def test_a_model_that_is_no_sequence_is_asked_about_every_image():
     network = models.load("mnist")
 

@@ -65,5 +65,5 @@ def test_bad_options(options, message):
 def test_without_opencv_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     images, classes = data.examples("mnist", 1)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'labkit\[segment\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[segment\]'"):
         segment(models.load("mnist"), images, classes)

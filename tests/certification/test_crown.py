@@ -124,3 +124,11 @@ def test_no_image_within_eps_is_below_the_bound_of_a_max_pooling(options):
         corners = image + 0.2 * torch.randint(-1, 2, (2_000, 1, 6, 7), generator=rng)
         logits = model(corners.clamp(0, 1)).detach()
         assert ((logits[:, :1] - logits)[:, 1:] >= found[1:] - 1e-5).all()
+
+
+def test_the_order_in_memory_changes_nothing(batch):
+    images, classes = batch
+    model = of_every_layer()
+    expected = crown(model, images, classes, eps=0.05, intermediate="crown")
+    images, model = (each.to(memory_format=torch.channels_last) for each in (images, model))
+    torch.testing.assert_close(crown(model, images, classes, eps=0.05, intermediate="crown"), expected)

@@ -15,7 +15,7 @@ from labkit.certification._steps import Box, Dense
 from labkit.certification.crown import crown
 from labkit.certification.interval_bounds import interval_bounds, layer_bounds
 from labkit.layers import run
-from labkit.models import Normalize
+from labkit.models import Normalize, ResidualBlock
 from tests.certification.conftest import margins, of_every_layer, residual, within
 
 
@@ -56,6 +56,19 @@ def test_at_eps_0_they_are_the_margins(bounds, batch):
     torch.testing.assert_close(
         bounds(model, images, classes, eps=0), margins(model, images, classes), atol=1e-6, rtol=0
     )
+
+
+@pytest.mark.parametrize("bounds", [interval_bounds, crown])
+def test_a_layer_that_stands_at_several_places_counts_at_each(bounds, batch):
+    torch.manual_seed(0)
+    relu, dense = nn.ReLU(), nn.Linear(16, 16)
+    block = nn.Sequential(dense, relu)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(390, 16), relu, dense, relu, block, block, nn.Linear(16, 4)).eval()
+    expected = margins(model, *batch)
+    torch.testing.assert_close(bounds(model, *batch, eps=0), expected, atol=1e-6, rtol=0)
+    assert list(layer_bounds(model, batch[0], eps=0)) == [
+        *("input", "0", "1", "2", "3", "4", "5.0", "5.1", "6.0", "6.1", "7")
+    ]
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -218,6 +231,31 @@ class FirstPixels(nn.Module):
         return images.flatten(1)[:, :4]
 
 
+class Leaky(nn.ReLU):
+    def forward(self, x):
+        return nn.functional.leaky_relu(x, -0.5)
+
+
+class Doubled(nn.Identity):
+    def forward(self, x):
+        return 2 * x
+
+
+def with_other_relu():
+    block = ResidualBlock(2, 2)
+    block.relu = nn.Tanh()
+    return block
+
+
+def with_hook(layer):
+    layer.register_forward_hook(lambda _module, _inputs, output: output / 2)
+    return layer
+
+
+def with_norm(weight_norm):
+    return nn.Sequential(nn.Flatten(), weight_norm(nn.Linear(390, 4)), nn.BatchNorm1d(4))
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -227,6 +265,16 @@ class FirstPixels(nn.Module):
             "no bounds are known for layer '0', BatchNorm2d.*known: .*BatchNorm with running statistics",
         ),
         (FirstPixels().eval(), "bounds are known for sequential networks"),
+        (nn.Sequential(Leaky(), nn.Flatten(), nn.Linear(390, 4)).eval(), "no bounds are known for layer '0', Leaky"),
+        (
+            nn.Sequential(Doubled(), nn.Flatten(), nn.Linear(390, 4)).eval(),
+            "no bounds are known for layer '0', Doubled",
+        ),
+        (nn.Sequential(with_other_relu(), nn.Flatten(), nn.Linear(390, 4)).eval(), "no bounds are known for layer '0'"),
+        (nn.Sequential(nn.Sequential(with_hook(nn.ReLU())), nn.Flatten()).eval(), "without hooks .*'0.0' has some"),
+        (with_hook(nn.Sequential(nn.Flatten(), nn.Linear(390, 4))).eval(), "without hooks .* Sequential has some"),
+        (with_norm(nn.utils.parametrizations.weight_norm).eval(), "without hooks and parametrizations, '1' has some"),
+        (with_norm(nn.utils.spectral_norm).eval(), "without hooks and parametrizations, '1' has some"),
         (of_every_layer().train(), "eval mode"),
     ],
 )

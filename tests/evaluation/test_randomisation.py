@@ -17,6 +17,8 @@ def test_rank_correlation_is_spearmans():
     assert rank_correlation(maps, maps.exp()).tolist() == pytest.approx([1] * 4)
     assert rank_correlation(maps, -maps).tolist() == pytest.approx([-1] * 4)
     assert rank_correlation(maps, torch.ones(4, 6, 7)).tolist() == [0] * 4
+    two = torch.tensor([[[0.0, 1.0]]])
+    assert rank_correlation(two, two).tolist() == pytest.approx([1])
 
 
 def test_ever_more_layers_are_randomised():
@@ -33,6 +35,28 @@ def test_ever_more_layers_are_randomised():
         assert not any(module.training for module in network.modules())
     assert names == ["fc", "conv6", "conv5", "conv4", "conv3", "conv2", "conv1"]
     assert all(torch.equal(tensor, trained[key]) for key, tensor in model.state_dict().items())
+
+
+class Attention(nn.Module):
+    """A batch norm first, and weights that no layer has a way to make again."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.attention, self.fc = nn.BatchNorm2d(1), nn.MultiheadAttention(4, 2), nn.Linear(4, 3)
+        self.block = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)))
+        self.token = nn.Parameter(torch.rand(1, 4))
+        for weights in self.parameters():
+            nn.init.uniform_(weights)
+
+
+def test_in_the_end_all_weights_are_random():
+    model = Attention().eval()
+    names, networks = zip(*randomised(model), strict=True)
+    assert names == ("block", "fc", "attention", "norm")
+    for name, weights in networks[-1].named_parameters():
+        assert not torch.equal(weights, model.get_parameter(name)), name
+    assert torch.equal(networks[-2].token, model.token)
+    assert torch.equal(networks[-1].token.sort().values, model.token.sort().values)  # shuffled
 
 
 def test_randomising_draws_nothing_from_the_global_generator():

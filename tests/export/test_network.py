@@ -147,7 +147,7 @@ def test_without_onnx_it_says_what_to_install(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("labkit.export.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ImportError, match=r"pip install 'labkit\[export\]'"):
+    with pytest.raises(ImportError, match=r"pip install -e '\.\[export\]'"):
         importlib.import_module("labkit.export.network")
 
 
@@ -178,3 +178,22 @@ def test_graphs_with_their_weights_as_inputs(batch_norm):
     weights = torch.randn(30, 10, generator=torch.Generator().manual_seed(1))
     found = run(gradient, images=images, weights=weights, **given)
     torch.testing.assert_close(found["gradient"], pytorch_gradient(model, images, weights), atol=1e-5, rtol=0)
+
+
+def test_a_layer_that_stands_at_two_places_is_written_at_both():
+    relu = torch.nn.ReLU()
+    dense = [torch.nn.Linear(*sizes) for sizes in ((36, 8), (8, 8), (8, 3))]
+    model = torch.nn.Sequential(torch.nn.Flatten(), dense[0], relu, dense[1], relu, dense[2])
+    images = torch.rand(4, 1, 6, 6)
+    graph = network.open_graphs(model, (1, 6, 6))[0].SerializeToString()
+    found = run(graph, images=images, **model.state_dict())
+    torch.testing.assert_close(found["logits"], model(images).detach(), atol=1e-5, rtol=0)
+
+
+def test_a_layer_with_a_forward_of_its_own_is_refused():
+    class Leaky(torch.nn.ReLU):
+        def forward(self, x):
+            return torch.nn.functional.leaky_relu(x)
+
+    with pytest.raises(ValueError, match=r"layer '1' cannot be exported.*Leaky"):
+        network.open_graphs(torch.nn.Sequential(torch.nn.Flatten(), Leaky()), (1, 6, 6))

@@ -145,6 +145,19 @@ def test_a_channel_sees_what_its_positions_see_together_and_a_dense_layer_sees_e
     assert receptive_field(network, "1", unit=(6, 1), image_size=(28, 28)).tolist() == [24, 4, 3, 3]
 
 
+def test_a_layer_that_stands_at_several_places_sees_what_it_sees_at_each():
+    relu, conv = nn.ReLU(), nn.Conv2d(1, 1, 3)
+    network = nn.Sequential(conv, relu, nn.Sequential(conv, relu)).eval()
+    for layer, size in {"0": 3, "1": 3, "2.0": 5, "2.1": 5}.items():
+        assert receptive_field(network, layer, unit=(1, 2), image_size=(9, 9)).tolist() == [1, 2, size, size]
+    assert network[2][1] is relu
+
+
+def test_weights_may_be_parametrized():
+    network = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 1, 3))).eval()
+    assert receptive_field(network, "0", unit=(1, 2), image_size=(9, 9)).tolist() == [1, 2, 3, 3]
+
+
 def test_a_unit_that_sees_only_padding_sees_nothing():
     network = nn.Sequential(nn.Conv2d(1, 1, 1, padding=2)).eval()
     assert receptive_field(network, "0", unit=(0, 3), image_size=(4, 4)).tolist() == [0, 0, 0, 0]
@@ -246,6 +259,9 @@ class Strange(nn.Module):
         (models.mnist(), {"unit": (0, 28)}, r"rows 0\.\.27 and columns 0\.\.27 in layer 'conv1', got \(0, 28\)"),
         (models.mnist(), {"unit": (-1, 0)}, r"got \(-1, 0\)"),
         (models.mnist(), {"unit": (1, 2, 3, 4)}, r"got \(1, 2, 3, 4\)"),
+        (models.mnist(), {"unit": (-1, 2, 3)}, r"got \(-1, 2, 3\)"),
+        (models.mnist(), {"unit": -1}, "unit must be a channel, .*, got -1"),
+        (models.mnist(), {"unit": (0.5, 0)}, r"got \(0.5, 0\)"),
         (models.mnist(), {"image_size": (0, 28)}, r"image_size must be .* got \(0, 28\)"),
         (models.mnist(), {"layer": "pool2", "image_size": (3, 3)}, "too small: a window of 2 meets 1"),
         (nn.Sequential(Strange()), {"layer": "0"}, "no rule for what 'roll' sees"),

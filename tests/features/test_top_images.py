@@ -81,6 +81,16 @@ def test_a_planted_image_is_found_and_equal_ones_come_in_order():
     assert torch.equal(found.patches[0], torch.ones(1, 3, 3))
 
 
+def test_a_layer_that_stands_at_two_places():
+    relu = nn.ReLU()
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), relu, nn.Conv2d(2, 2, 3), relu).eval()
+    images = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for layer, size in (("1", 3), ("3", 5)):
+        found = top_images(network, images, layer, unit=0, k=2)
+        assert found.rectangles[:, 2:].tolist() == [[size, size]] * 2
+        assert torch.allclose(found.values, activations(network, images, layer)[found.indices, 0].amax((1, 2)))
+
+
 def test_k_may_be_the_whole_set_which_may_be_an_image_set(network):
     sample = data.sample("cifar10").subset(slice(10))
     found = top_images(network, sample, "relu1", unit=0, k=10)

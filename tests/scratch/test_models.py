@@ -53,6 +53,14 @@ def test_from_torch_on_shipped_networks(name, dtype, tolerance):
     assert_same_network(models.load(name), dtype, tolerance)
 
 
+def test_from_torch_takes_a_layer_at_each_of_its_places():
+    relu = nn.ReLU()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 8), relu, nn.Linear(8, 8), relu, nn.Linear(8, 3))
+    images = torch.rand(4, 1, 6, 6)
+    logits = scratch.from_torch(model).forward(images)
+    np.testing.assert_allclose(logits, model(images).detach(), rtol=0, atol=1e-6)
+
+
 def test_from_torch_copies_the_weights():
     model = untrained("mnist")
     network = scratch.from_torch(model)
