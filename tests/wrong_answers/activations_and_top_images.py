@@ -22,7 +22,7 @@ WRONG = {
         ("[places // width, places % width]", "[places % width, places // width]", "wrong way round"),
         ("    places = places[indices]\n", "    places = places[:k]\n", "sort them along"),
         ("maps.shape[3]", "maps.shape[2]", "WIDTH"),
-        (", torch.stack([places // width, places % width], dim=1)", "", "three things"),
+        (", torch.stack([places // width, places % width], dim=1)", "", "tuple of three"),
     ],
     "patch": [
         ("    return image", "    image", "return"),

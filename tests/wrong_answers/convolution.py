@@ -20,6 +20,11 @@ WRONG = {
             "def convolve2d(i, k, padding=0, stride=1): a = right(i, k, padding, stride); i += 1; return a",
             "has changed",
         ),
+        (
+            "from scipy.signal import correlate\n\ndef convolve2d(image, kernel, padding=0, stride=1):\n"
+            "    return correlate(np.pad(image, padding), kernel, 'valid')[::stride, ::stride]",
+            "it calls scipy.signal",
+        ),
     ],
     "dark-to-bright": [
         ("dark_to_bright = np.ones((3, 3))", "flat white image"),

@@ -21,7 +21,7 @@ WRONG = {
         (" + weight / nearest(images, reference)", "", "the second part"),
     ],
     "keep-score": [
-        ("    return torch", "    torch", "three things"),
+        ("    return torch", "    torch", "tuple of three"),
         ("torch.where(risen, p, best)", "p", "just p"),
         ("torch.where(risen, 0, waited + 1)", "waited + 1", "begins at 0 again"),
         ("p > best", "p >= best", "not a rise"),
@@ -31,7 +31,7 @@ WRONG = {
     ],
     "search": [
         ("    return images, restarts", "    images, restarts", "return"),
-        ("return images, restarts", "return images", "two things"),
+        ("return images, restarts", "return images", "tuple of two"),
         ("x.detach() - step_size", "x.detach() + step_size", "less likely"),
         ("gradient.sign()", "gradient", "the sign"),
         (".clamp(0, 1)", "", "clip to"),

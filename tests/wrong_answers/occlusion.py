@@ -24,7 +24,7 @@ WRONG = {
         (".softmax(1)", ".softmax(0)", "over the classes"),
         ("probabilities[:, label]", "probabilities.max(1).values", "probability of the label"),
         ("    with torch.no_grad():\n", "    if True:\n", "carry gradients"),
-        (", probabilities.argmax(1).view(\n        rows, columns\n    )", "", "two maps"),
+        (", probabilities.argmax(1).view(\n        rows, columns\n    )", "", "tuple of two maps"),
         (".view(rows, columns), probabilities", ".view(columns, rows), probabilities", "down and across|at the place"),
         ("probabilities.argmax(1).view", "probabilities.amax(1).view", "whole numbers"),
     ],

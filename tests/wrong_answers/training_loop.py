@@ -23,6 +23,11 @@ WRONG = {
             "return nn.CrossEntropyLoss()(logits, labels)",
             "it calls Cr",
         ),
+        (
+            "return (shifted.exp().sum(1).log() - own).mean()",
+            "return -logits.log_softmax(1)[torch.arange(len(labels)), labels].mean()",
+            "it calls log_softmax",
+        ),
         (".mean()", "", "the mean over the images"),
         (".mean()", ".mean().detach()", "no gradient flows"),
         ("shifted[torch.arange(len(labels)), labels]", "shifted[:, labels[0]]", "Which logit"),
@@ -43,7 +48,7 @@ WRONG = {
     ],
     "fit": [
         ("    return model.eval(), losses", "", "return"),
-        ("    return model.eval(), losses", "    return model.eval()", "two things"),
+        ("    return model.eval(), losses", "    return model.eval()", "tuple of two"),
         ("            model.zero_grad()\n", "", "gradients add up"),
         ("p -= ", "p += ", "LESS probable"),
         ("p -= learning_rate * p.grad", "p = p - learning_rate * p.grad", "in place"),
@@ -57,6 +62,12 @@ WRONG = {
             "        losses.append(total / len(images))",
             "            losses.append(loss.item())",
             "What|one for each|Weigh",
+        ),
+        (
+            "            with torch.no_grad():\n                for p in model.parameters():\n"
+            "                    p -= learning_rate * p.grad\n",
+            "            torch.optim.SGD(model.parameters(), learning_rate).step()\n",
+            "it calls torch.optim",
         ),
     ],
     "accuracy": [

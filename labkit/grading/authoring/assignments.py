@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LONGEST_PARSED = 20_000  # characters; what is longer is no figure's cell, and may take long to parse
-LONGEST_NAME = 200
+from labkit.grading.authoring.mentions import answered, bindings, parsed
+
+LONGEST_NAME = 200  # characters
 HIDDEN = "### BEGIN HIDDEN TESTS"
 
 
@@ -75,15 +76,45 @@ class Assignment:
         first = names.index(True) if True in names else 0
         return [cell.source for cell in self.cells[:first] if cell.kind == "code"]
 
+    @property
+    def asked(self) -> set[str]:
+        """The names that the tasks ask for: what the solution's own cells define."""
+        return set(bindings(cell.source for cell in self.cells if cell.kind == "code" and cell.solution))
+
+    @property
+    def end(self) -> str:
+        """The heading below the last task; "" where there is none."""
+        last = max((place for place, cell in enumerate(self.cells) if cell.name), default=0)
+        return next(filter(None, map(heading, self.cells[last + 1 :])), "")
+
+    def that_count(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells of a student's notebook that answer tasks.
+
+        Below the heading behind the last task everybody may try what they like, other versions of their functions too:
+        nothing there counts. Where a task has no answer above, that is looked for below as well.
+        """
+        ends = [place for place, cell in enumerate(cells) if self.end and heading(cell) == self.end]
+        end = ends[0] if ends else len(cells)
+        asked, above = self.asked, list(cells[:end])
+        done = asked & answered(cell.source for cell in above if cell.kind == "code")
+        if done == asked:
+            return above
+
+        def counts(cell: Cell) -> bool:
+            defined = asked & set(bindings([cell.source])) if cell.kind == "code" else set()
+            return not defined or bool(defined - done)
+
+        return [*above, *filter(counts, cells[end:])]
+
     def to_run(self, cells: Sequence[Cell]) -> list[Cell]:
         """The code cells of a student's notebook that are run before its functions are called.
 
-        All but test cells, which decide nothing, and but those figures of the author's that are as they were and
-        assign no name that occurs elsewhere: nothing can depend on them.
+        Those that count, all but test cells, which decide nothing, and but those figures of the author's that are as
+        they were and assign no name that occurs elsewhere: nothing can depend on them.
         """
         tests = {cell.name for cell in self.tests}
-        code = [cell for cell in cells if cell.kind == "code" and cell.source.strip()]
-        code = [cell for cell in code if not (cell.name in tests or (cell.graded and not cell.solution))]
+        cells = [cell for cell in cells if not (cell.name in tests or (cell.graded and not cell.solution))]
+        code = [cell for cell in self.that_count(cells) if cell.kind == "code" and cell.source.strip()]
         figures = {cell.source.strip() for cell in self.cells if cell.kind == "code" and not cell.name}
         hidden = [cell.source.partition(HIDDEN)[2] for cell in self.tests]  # may ask for a variable
         counts = mentions([*(cell.source for cell in code), *hidden])
@@ -94,6 +125,11 @@ class Assignment:
         code = [cell for cell in self.cells if cell.kind == "code"]
         counts = mentions(cell.source for cell in code)
         return [cell for cell in code if cell.name or not idle(cell, counts)]
+
+
+def heading(cell: Cell) -> str:
+    """The first line of a text that begins with a heading, else ""."""
+    return cell.source.strip().partition("\n")[0] if cell.kind == "markdown" and cell.source[:1] == "#" else ""
 
 
 def mentions(sources: Iterable[str]) -> Counter[str]:
@@ -190,16 +226,6 @@ def _dict(parent: dict[str, Any], name: str) -> dict[str, Any]:
 def _text(value: object) -> str:
     """Text that can be written to a file: without halves of surrogate pairs."""
     return str(value).encode("utf-8", "replace").decode("utf-8")
-
-
-def parsed(source: str) -> ast.Module | None:
-    """The syntax tree, or None where it is not plain Python: magics, mistakes, or is too long to be looked at."""
-    if len(source) > LONGEST_PARSED:
-        return None
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def figure_names(source: str) -> set[str] | None:

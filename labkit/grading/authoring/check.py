@@ -185,7 +185,8 @@ def borrowed(student: Any, function: str, *names: str, lent: Sequence[str] = ())
     Args:
         student: as in hidden checks.
         function: the function that was to be written.
-        names: what else would do the work for it: functions and classes of any module, by their own names.
+        names: what else would do the work for it: functions and classes of any module by their own names, or in full
+            with the module's, "scipy.signal" for all that is in it.
         lent: modules of labkit that it may use beside LENT.
     """
     return _not_own(student.names_in(function), names, (*LENT, *lent))
@@ -207,13 +208,17 @@ def own(function: Callable, *names: str) -> None:
 
 def _not_own(mentioned: set[str], names: Sequence[str], lent: Sequence[str]) -> str | None:
     for name in names:
-        if name in mentioned:
+        if any(_within(each, name) for each in mentioned):
             return f"it calls {name}, and that is what is to be written"
     ours = {name for name in mentioned if name.startswith("labkit.")}
-    ours -= {name for name in ours for module in lent if f"{name}.".startswith(f"{module}.")}
+    ours -= {name for name in ours for module in lent if _within(name, module)}
     longest = max(sorted(ours), key=lambda name: name.count("."), default="")
     name = longest.rpartition(".")[2]
     return f"it calls labkit's own {name}, and that is what is to be written" if name else None
+
+
+def _within(name: str, module: str) -> bool:
+    return f"{name}.".startswith(f"{module}.")
 
 
 def parts(hidden: Callable, student: Any, reference: Any, seed: int) -> Iterator[Part]:

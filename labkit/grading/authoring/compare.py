@@ -82,6 +82,12 @@ def _same(found: Any, expected: Any, tolerance: float, spare: float) -> str | No
         return found.words
     if found is None and expected is not None:
         return "nothing came back: does it end with a return?"
+    if isinstance(found, list | tuple) and _numeric(expected):
+        for item in found:  # the answers to several calls
+            if isinstance(item, Raised):
+                return item.words
+            if item is None:
+                return "None in the place of numbers: does it end with a return?"
     if isinstance(expected, dict):
         return _same_dicts(found, expected, tolerance, spare)
     if isinstance(expected, list | tuple) and not _numeric(expected):
@@ -104,7 +110,7 @@ def _same_lists(found: Any, expected: list | tuple, tolerance: float, spare: flo
     if not isinstance(found, list | tuple):
         return f"{show(found)}, not a {type(expected).__name__}"
     if len(found) != len(expected):
-        return f"{len(found)} things came back, expected {len(expected)}"
+        return f"{len(found)} thing{'s' * (len(found) != 1)} came back, expected {len(expected)}"
     pairs = enumerate(zip(found, expected, strict=True), start=1)
     parts = ((place, _same(mine, right, tolerance, spare)) for place, (mine, right) in pairs)
     return next((f"number {place}: {words}" for place, words in parts if words), None)

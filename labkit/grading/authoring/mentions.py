@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from labkit.grading.authoring.assignments import parsed
-
+LONGEST_PARSED = 20_000  # characters; what is longer may take long to parse
 # What a name stands for: a definition or an assigned value, the full name of an import, or what a cell that is no plain
 # Python mentions.
 Binding = ast.AST | str | frozenset[str]
@@ -70,6 +69,16 @@ def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
             yield from _instructions(inner)
 
 
+def parsed(source: str) -> ast.Module | None:
+    """The syntax tree, or None where it is not plain Python: magics, mistakes, or is too long to be looked at."""
+    if len(source) > LONGEST_PARSED:
+        return None
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
 def bindings(sources: Iterable[str]) -> Bindings:
     """What the names of a notebook stand for, from the text of its cells: nothing is run, so nothing can lie."""
     found: Bindings = {}
@@ -78,6 +87,20 @@ def bindings(sources: Iterable[str]) -> Bindings:
         for name, meant in _bound(tree.body) if tree else _guessed(source):
             found.setdefault(name, []).append(meant)
     return found
+
+
+def answered(sources: Iterable[str]) -> set[str]:
+    """The names that a notebook binds, but for functions that still end in `raise NotImplementedError`."""
+    return {name for name, (*_, last) in bindings(sources).items() if _is_answer(last)}
+
+
+def _is_answer(meant: Binding) -> bool:
+    match meant:
+        case frozenset():  # it may be a mistake of syntax
+            return False
+        case ast.FunctionDef(body=[*_, ast.Raise(exc=ast.expr() as error)]):
+            return not ast.unparse(error).startswith("NotImplementedError")
+    return True
 
 
 def _guessed(source: str) -> Iterator[tuple[str, Binding]]:

@@ -75,6 +75,39 @@ def test_an_authors_figure_is_left_out_where_nothing_can_depend_on_it(tmp_path, 
     assert assignment.to_run([changed]) == [changed], "a student's own is always run"
 
 
+END = Cell("markdown", "## If you want to go on\n\nTry what you like.")
+MEAN, SPREAD, TEMPERATURE = (Cell("code", source, name) for name, source in tiny.WORDS.items())
+EMPTY = Cell("code", "def mean(values):\n    raise NotImplementedError('your turn')", "mean")
+BROKEN = Cell("code", "def mean(values)\n    return 3", "mean")
+OTHER = Cell("code", "def spread(values):\n    return 7")
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "run"),
+    [
+        ([MEAN, SPREAD, TEMPERATURE], [OTHER, Cell("code", "from numpy import mean")], []),
+        ([MEAN, SPREAD, TEMPERATURE], [Cell("code", "import time\ntime.sleep(9)")], []),
+        ([EMPTY, SPREAD, TEMPERATURE], [Cell("code", "two = 2"), OTHER, MEAN], ["two = 2", MEAN.source]),
+        ([BROKEN, SPREAD, TEMPERATURE], [OTHER, MEAN], [MEAN.source]),
+        ([EMPTY], [SPREAD, MEAN, TEMPERATURE], [SPREAD.source, MEAN.source, TEMPERATURE.source]),
+        ([SPREAD], [Cell("code", f"{MEAN.source}\n{OTHER.source}")], [f"{MEAN.source}\n{OTHER.source}"]),
+        ([Cell("code", MEAN.source, "check-mean"), SPREAD, TEMPERATURE], [MEAN], [MEAN.source]),
+    ],
+    ids=["all answered", "a long one", "an answer", "a mistake", "nothing above", "all in one", "in a test cell"],
+)
+def test_what_stands_below_the_last_heading_counts_only_where_an_answer_is_missing(tmp_path, above, below, run):
+    book = tiny.solution()
+    book.cells += tiny.new_markdown_cell(END.source), tiny.new_code_cell("# your workbench")
+    tiny.write(book, tmp_path / "tiny.ipynb")
+    assignment = read_assignment(tmp_path / "tiny.ipynb")
+    assert assignment.asked == {"mean", "spread", "temperature"}
+    found = assignment.to_run([*above, END, Cell("code", "%pip list"), *below])
+    kept = [cell.source for cell in above if cell.name != "check-mean"]
+    assert [cell.source for cell in found] == kept + (["%pip list", *run] if run else [])
+    without = assignment.to_run([*above, Cell("markdown", "# Mine"), *below])
+    assert [cell.source for cell in without] == kept + [cell.source for cell in below], "the heading is gone"
+
+
 def test_figure_names():
     assert figure_names("a, b = 1, 2\nc = [x for x in d]\nplot.images(a)") == {"a", "b", "c"}
     for source in (

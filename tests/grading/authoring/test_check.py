@@ -39,13 +39,20 @@ DIFFERENT = [
     (np.ones(2), np.array([1, np.nan]), r"at \[1\]: 1, expected nan"),
     ([[1, 2], [3]], np.ones((2, 2)), "is not an array"),
     ([1, 2, 3], [1, 2, 4], r"at \[2\]: 3, expected 4"),
-    ((torch.ones(2),), (torch.ones(2), 1), "1 things came back, expected 2"),
+    ((torch.ones(2),), (torch.ones(2), 1), "1 thing came back, expected 2"),
     ((torch.ones(2), 2), (torch.ones(2), 1), "number 2: 2, expected 1"),
     ({"a": 1}, {"b": 1}, "keys"),
     ({"a": 1}, {"a": 2}, "at 'a': 1, expected 2"),
     (7, {"a": 2}, "not a dict"),
     (Raised("ValueError", "no"), 1, "it stops with ValueError: no"),
     (1j, 1.0, "of kind complex128"),
+    (
+        [3, Raised("NameError", "there is no function f")],
+        [3, 4],
+        "^tried: it stops with NameError: there is no function f",
+    ),
+    ([None, None], [3, 4], "^tried: None in the place of numbers: does it end with a return"),
+    ((Raised("ValueError", "no"), [3]), [[3], [4]], "^tried: it stops with ValueError: no"),
 ]
 
 
