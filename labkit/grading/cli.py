@@ -46,7 +46,7 @@ ABOVE_0 = click.FloatRange(0, min_open=True)
     help="Take in marks that the marking page wrote; may be repeated.",
 )
 @click.option("--roster", type=FILE, help="Moodle's grading worksheet or Canvas' gradebook: filled in, to be imported.")
-@click.option("--due", metavar="DATE", help='When it was due: "2026-11-20 18:00".')
+@click.option("--due", metavar="DATE", help='When it was due: "2026-11-20 18:00"; --roster has the dates.')
 @click.option("--late", metavar="RULE", help='What a day costs: "10%/day" of the points, or "2/day" (points).')
 @click.option("--extension", "extensions", multiple=True, metavar="NAME=DAYS", help="More time for a student; is kept.")
 @click.option("--replay", nargs=2, metavar="STUDENT TASK", help="Show the comparisons behind a mark again, and stop.")
@@ -88,7 +88,10 @@ def main(
         limits = Limits(cell=cell_seconds, call=call_seconds, total=total_seconds, memory=int(memory * 2**30))
         path = find_assignment(assignment)
         wanted = read_assignment(path)
-        found = find_submissions(submissions, wanted.name)
+        if out.resolve() == submissions.resolve():
+            raise ValueError(f"{out} holds the submissions: --out must be another folder, which may lie in it")
+        own = [Path(each) for each in (out, roster, gradebook, *merge) if each]
+        found = find_submissions(submissions, wanted.name, leave_out=own)
         if not found:
             raise ValueError(f"there is no submission in {submissions}: no notebook, no folder, no zip of a student")
         records = Records(out, wanted, limits)
@@ -111,7 +114,7 @@ def main(
         if plan.done:
             click.echo(f"{len(plan.done)} of {len(found)} are graded already", err=True)
         if scheduler:
-            results = schedule.on_cluster(settings, plan.missing, scheduler=scheduler)
+            results = schedule.on_cluster(settings, plan.missing, scheduler=scheduler, known=plan.tasks)
         else:
             results = schedule.on_this_machine(settings, plan.missing, workers=workers, known=plan.tasks)
         known = dict(plan.done)

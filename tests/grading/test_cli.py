@@ -15,16 +15,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from labkit.grading.authoring.assignments import AssignmentError, read_assignment
+from labkit.grading.authoring.assignments import read_assignment
 from labkit.grading.cli import main
-from labkit.grading.marking.marking import Marker
 from labkit.grading.marking.orders import Settings
-from labkit.grading.marking.results import Answer
 from labkit.grading.marking.schedule import Markers
-from labkit.grading.marking.submissions import Submission, find_submissions
-from labkit.grading.sandbox.box import Boxes
+from labkit.grading.marking.submissions import Submission
 from labkit.grading.sandbox.bubblewrap import BoxError
-from labkit.grading.sandbox.limits import Limits
 from tests.grading import tiny
 from tests.grading.test_interruptions import wait
 
@@ -258,6 +254,19 @@ def test_mistakes_are_answered_in_words(course, change, message, monkeypatch):
     assert message in done.output
 
 
+def test_what_the_command_is_given_is_no_submission(course):
+    place = course / "submissions"
+    (place / "graded").mkdir()
+    for name in ("worksheet.txt", "gradebook.db", "marks.json"):
+        (place / name).write_text("")
+    options = ["--roster", "worksheet.txt", "--gradebook", "gradebook.db", "--merge", "marks.json", "--out", "graded"]
+    options = [word if word.startswith("--") else str(place / word) for word in options]
+    done = CliRunner().invoke(main, [*words(course)[:2], *options, "--replay", "nobody", "mean"])
+    assert "no student is called 'nobody'; there are ada, bob, eve, half" in " ".join(done.output.split())
+    done = CliRunner().invoke(main, [*words(course)[:2], "--out", str(place)])
+    assert "--out must be another folder" in " ".join(done.output.split())
+
+
 @pytest.mark.parametrize("limit", ["--cell-seconds", "--call-seconds", "--total-seconds", "--memory"])
 @pytest.mark.parametrize("value", ["0", "-1"])
 def test_a_limit_is_above_zero(course, limit, value):
@@ -274,85 +283,6 @@ def test_without_a_package_it_says_what_to_install():
     assert done.returncode == 1
     assert "pip install -e '.[grade]'" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-BROKEN = {
-    "the solution itself fails": ("check-mean", "reference.mean(values)", "reference.mean(values) + 1"),
-    "check.here 0 times": ("check-mean", "check.here(hidden, globals())", ""),
-    "stops at 'spread'": ("spread", "def spread", "raise RuntimeError\n\ndef spread"),
-}
-
-
-@pytest.mark.parametrize("message", BROKEN)
-def test_a_wrong_assignment_is_found_before_anybody_is_graded(tmp_path, message):
-    name, old, new = BROKEN[message]
-    book = tiny.solution()
-    assert old in tiny.cell(book, name).source
-    tiny.cell(book, name).source = tiny.cell(book, name).source.replace(old, new)
-    tiny.write(book, tmp_path / "tiny.ipynb")
-    with pytest.raises(AssignmentError, match=message):
-        Marker(read_assignment(tmp_path / "tiny.ipynb"), Boxes(sandbox=False), seed=1)
-
-
-@pytest.fixture(scope="module")
-def marker(boxed, tmp_path_factory):
-    path = tiny.write(tiny.solution(), tmp_path_factory.mktemp("marker") / "tiny.ipynb")
-    assignment = read_assignment(path)
-    with Boxes(assignment.modules, limits=Limits(cell=5, call=2, total=30)) as boxes:
-        yield Marker(assignment, boxes, seed=7)
-
-
-def mark(marker, tmp_path, book):
-    tiny.write(book, tmp_path / "ada" / "tiny.ipynb")
-    (submission,) = find_submissions(tmp_path, "tiny")
-    return marker.mark(submission)
-
-
-@pytest.mark.slow
-def test_partial_credit(marker, tmp_path):
-    book = tiny.honest()
-    tiny.cell(book, "spread").source = "def spread(values):\n    return abs(values).max() - abs(values).min()"
-    result = mark(marker, tmp_path, book)
-    task = result.tasks["check-spread"]
-    wrong = [part.what for part in task.parts if part.words]
-    assert wrong == []  # the same for numbers below zero
-    assert task.points == 3
-    tiny.cell(book, "spread").source = "def spread(values):\n    return max(values.max(), 0) - values.min()"
-    task = mark(marker, tmp_path, book).tasks["check-spread"]
-    assert [part.what for part in task.parts if part.words] == ["numbers below zero"]
-    assert task.points == 2
-
-
-@pytest.mark.slow
-def test_what_students_are_told(marker, tmp_path):
-    book = tiny.honest()
-    tiny.cell(book, "spread").source = "def spread(values):\n    return values.maximum()"
-    tiny.cell(book, "temperature").source = "temperature = 232.8"
-    result = mark(marker, tmp_path, book)
-    assert "AttributeError" in result.tasks["check-spread"].parts[0].words
-    (part,) = result.tasks["check-temperature"].parts
-    assert (part.what, part.words) == ("the value", "232.8 is of kind float64, expected whole numbers (int64)")
-    assert result.by_hand == {"why": Answer(4, "I think so.")}
-    assert result.memory > 10**7
-
-
-@pytest.mark.slow
-def test_another_notebook_is_not_a_zero(marker, tmp_path):
-    result = mark(marker, tmp_path, tiny.notebook([tiny.new_code_cell("x = 1", id="x")]))
-    assert "is it another notebook?" in result.problem
-    assert result.tasks == {}
-
-
-@pytest.mark.slow
-def test_a_slow_function_costs_its_part_only(marker, tmp_path):
-    book = tiny.solved()
-    slow = "import time\n\n\ndef spread(values):\n    if len(values) == 5:\n        time.sleep(60)\n"
-    tiny.cell(book, "spread").source = slow + "    return np.ptp(values)"
-    result = mark(marker, tmp_path, book)
-    parts = {part.what: part.words for part in result.tasks["check-spread"].parts}
-    assert "took longer than 2 seconds" in parts["5 numbers"]
-    assert parts["3 numbers"] is parts["numbers below zero"] is None
-    assert result.total == 6
 
 
 def test_the_command_itself_needs_no_pytorch():

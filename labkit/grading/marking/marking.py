@@ -1,8 +1,9 @@
 """Marking one submission: its functions are called in a box, what they return is compared here.
 
 Why by name of function: nbgrader's cells can be deleted, copied, retyped and relabelled at will, by accident too. What
-a task asks for is a function (or a variable) with a name, wherever it stands, so that is what is looked up in the
-student's process when its cells have run. A test cell in a submission is never run, so nothing in it can matter.
+a task asks for is a function (or a variable) with a name, wherever it stands above the last section, so that is what is
+looked up in the student's process when its cells have run. A test cell in a submission is never run, so nothing in it
+can matter.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from labkit.grading.marking.submissions import Submission, SubmissionError
 from labkit.grading.sandbox.box import Boxes
 from labkit.grading.sandbox.bubblewrap import BoxError
 
+PLACEHOLDERS = ("*Your answer here.*", "YOUR ANSWER HERE")  # what nbgrader puts in the place of an answer
 FAIR = 5  # seeds that are tried until the solution passes its own checks
 
 
@@ -87,13 +89,19 @@ class Marker:
             begin: called with a task's grade_id before it is marked.
             done: called with a task's grade_id and what came of it.
         """
-        result, start = Result(submission.student, notes=list(submission.notes)), time.monotonic()
+        others = ", ".join(submission.others)
+        notes = [*submission.notes, *([f"other notebooks were handed in too: {others}"] if others else [])]
+        result, start = Result(submission.student, notes=notes), time.monotonic()
         try:
             with at_most(self.boxes.limits.cell):
                 cells = submission.cells()
                 code = self.assignment.to_run(cells)
             result.seed = self.seed_for(submission.content)
             self._mark(cells, code, result, known or {}, begin, done)
+            if others and self.assignment.tests and not result.problem and result.total == 0:
+                mine = f"{self.assignment.name}.ipynb"
+                result.problem = f"which notebook counts? Nothing in {mine} earns points; handed in beside it: {others}"
+                result.tasks, result.by_hand = {}, {}
         except SubmissionError as error:
             result.problem = str(error)
         except TooLong as error:
@@ -170,10 +178,26 @@ class Marker:
 
     def _by_hand(self, cells: list[Cell], result: Result) -> None:
         for wanted in self.assignment.by_hand:
-            answers = [cell.source for cell in cells if cell.name == wanted.name]
-            if len(answers) != 1:
-                result.add_notes([f"cell {wanted.name}: there are {len(answers)} of it in the notebook"])
-            result.by_hand[wanted.name] = Answer(wanted.points, "\n\n".join(answers)[:LONGEST_ANSWER])
+            count = sum(cell.name == wanted.name for cell in cells)
+            if count != 1:
+                result.add_notes([f"cell {wanted.name}: there are {count} of it in the notebook"])
+            answer = "\n\n".join(answer_in_words(cells, wanted.name, self.assignment))
+            if answer.strip() in PLACEHOLDERS:
+                result.add_notes([f"cell {wanted.name}: nothing was written in the place of {answer.strip()!r}"])
+            result.by_hand[wanted.name] = Answer(wanted.points, answer[:LONGEST_ANSWER])
+
+
+def answer_in_words(cells: list[Cell], name: str, assignment: Assignment) -> list[str]:
+    """What stands in the cells of this name, and in the student's own text cells below each."""
+    authors = {cell.source.strip() for cell in assignment.cells if not cell.name}
+    found, below = [], False
+    for cell in cells:
+        text = cell.source.strip()
+        if cell.name or (text and text in authors):
+            below = cell.name == name
+        if cell.name == name or (below and text and cell.kind == "markdown"):
+            found.append(cell.source)
+    return found
 
 
 def metadata_notes(cells: list[Cell], assignment: Assignment) -> list[str]:

@@ -3,9 +3,8 @@
 import functools
 import hashlib
 import json
-import re
 import secrets
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,28 +43,27 @@ class Records:
 
     def known(self, submission: Submission, seed: int) -> Result | None:
         """The result of exactly this submission, if it is there."""
-        found = _read(self._path(submission.student))
-        return (
-            self._result(found) if found.get("of") == self._digest(submission, seed, self.assignment.digest) else None
-        )
+        found = self._found(submission)
+        same = found.get("of") == self._digest(submission, seed, self.assignment.digest)
+        return self._result(found, submission) if same else None
 
     def known_tasks(self, submission: Submission, seed: int) -> dict[str, Task]:
         """The tasks of exactly this submission whose checks are as they were when they were marked."""
-        found = _read(self._path(submission.student))
-        result, digests = self._result(found), found.get("tasks")
+        found = self._found(submission)
+        result, digests = self._result(found, submission), found.get("tasks")
         if result is None or not isinstance(digests, dict):
             return {}
         now = self._digests(submission, seed)
         return {name: task for name, task in result.tasks.items() if now.get(name, "") == digests.get(name)}
 
-    def latest(self, student: str) -> Result | None:
+    def latest(self, submission: Submission) -> Result | None:
         """The last result of a student, whatever it was made of."""
-        return self._result(_read(self._path(student)))
+        return self._result(self._found(submission), submission)
 
-    def about(self, student: str) -> str:
+    def about(self, submission: Submission) -> str:
         """Words on how a student's record came about."""
-        found = _read(self._path(student))
-        return f"labkit {found.get('version', '?')}, code {found.get('labkit', '?')}, {self._path(student)}"
+        found = self._found(submission)
+        return f"labkit {found.get('version', '?')}, code {found.get('labkit', '?')}, {self._latest(submission)}"
 
     def keep(self, submission: Submission, seed: int, result: Result) -> None:
         """Write a result down; one that is not final is shown, and tried again by the next run."""
@@ -77,11 +75,14 @@ class Records:
             "tasks": self._digests(submission, seed) if result.final else {},
             "result": result.as_dict(),
         }
-        write_json(self._path(submission.student), content, indent=1)
+        write_json(self._path(submission.key), content, indent=1)
 
-    def _result(self, found: dict[str, Any]) -> Result | None:
+    def _found(self, submission: Submission) -> dict[str, Any]:
+        return _read(self._latest(submission))
+
+    def _result(self, found: dict[str, Any], submission: Submission) -> Result | None:
         try:
-            return result_from(found["result"])
+            return replace(result_from(found["result"]), student=submission.student)
         except (TypeError, KeyError, AttributeError):
             return None
 
@@ -91,11 +92,16 @@ class Records:
         code = "\0".join(cell.source for cell in self.assignment.cells if cell.kind == "code" and cell not in tests)
         return {cell.name: self._digest(submission, seed, f"{code}\0{cell.source}\0{cell.points}") for cell in tests}
 
-    def _path(self, student: str) -> Path:
-        return self.folder / "results" / f"{slug(student)}.json"
+    def _path(self, key: str) -> Path:
+        return self.folder / "results" / f"{key}.json"
+
+    def _latest(self, submission: Submission) -> Path:
+        """Where the last record of a student is; an earlier version of labkit may have written it."""
+        path = self._path(submission.key)
+        return self._path(submission.former) if submission.former and not path.exists() else path
 
     def _digest(self, submission: Submission, seed: int, checks: str) -> str:
-        words = f"{self._conditions} {seed} {submission.student} {submission.digest} {checks}"
+        words = f"{self._conditions} {seed} {submission.key} {submission.digest} {checks}"
         return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
 
 
@@ -103,12 +109,6 @@ class Records:
 def code_digest() -> str:
     """A digest of the installed labkit: its version and every line of its code."""
     return digest_of([Path(labkit.__file__).parent], "*.py")[:16]
-
-
-def slug(student: str) -> str:
-    """A file name for any student's name: readable, and its own."""
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", student).strip("-")[:40]
-    return f"{readable or 'student'}-{hashlib.sha256(student.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -121,9 +121,9 @@ class Markers:
             raise (AssignmentError if words["failed"] == "AssignmentError" else BoxError)(words["words"])
         return marking
 
-    def mark(self, submission: Submission) -> Result:
-        """Mark one submission, with nothing else beside it."""
-        (result,) = mark_all(self, [submission], workers=1)
+    def mark(self, submission: Submission, known: dict[str, Task] | None = None) -> Result:
+        """Mark one submission, all but the tasks that are known, with nothing else beside it."""
+        (result,) = mark_all(self, [submission], workers=1, known={submission.student: known or {}})
         return result
 
 
@@ -221,13 +221,20 @@ def on_this_machine(
         yield from mark_all(markers, submissions, workers=workers or processors or 1, known=known)
 
 
-def on_cluster(settings: Settings, submissions: Iterable[Submission], *, scheduler: str) -> Iterator[Result]:
+def on_cluster(
+    settings: Settings,
+    submissions: Iterable[Submission],
+    *,
+    scheduler: str,
+    known: Mapping[str, dict[str, Task]] | None = None,
+) -> Iterator[Result]:
     """As `on_this_machine`, on the workers of a Dask cluster; they need labkit and bubblewrap.
 
     Args:
         settings: for the workers.
         submissions: to be marked.
         scheduler: its address, "tcp://host:8786".
+        known: see `mark_all`.
 
     Raises:
         BoxError: a worker cannot make boxes, or they leak; or nobody answers.
@@ -244,8 +251,8 @@ def on_cluster(settings: Settings, submissions: Iterable[Submission], *, schedul
         name = f"labkit-grade-{settings.seed}"
 
         def submit(submission: Submission) -> Any:
-            key = f"{name}-{submission.student}"
-            future = client.submit(mark_on_worker, name, settings, submission.load(), pure=False, key=key)
+            key, done = f"{name}-{submission.student}", (known or {}).get(submission.student, {})
+            future = client.submit(mark_on_worker, name, settings, submission.load(), done, pure=False, key=key)
             students[future] = submission.student
             return future
 
@@ -265,13 +272,13 @@ def on_cluster(settings: Settings, submissions: Iterable[Submission], *, schedul
             client.cancel(list(students))
 
 
-def mark_on_worker(name: str, settings: Settings, submission: Submission) -> Result:
+def mark_on_worker(name: str, settings: Settings, submission: Submission, known: dict[str, Task]) -> Result:
     """On a worker of a cluster: mark one submission, with the server that the worker keeps for that."""
     with needs("grade"):
         from distributed import get_worker
 
     plugins: dict[str, Any] = get_worker().plugins
-    return plugins.setdefault(name, MarkersOfWorker(settings)).mark(submission)
+    return plugins.setdefault(name, MarkersOfWorker(settings)).mark(submission, known)
 
 
 class MarkersOfWorker:
@@ -280,10 +287,10 @@ class MarkersOfWorker:
     def __init__(self, settings: Settings):
         self._markers, self._one_at_a_time = Markers(settings), threading.Lock()
 
-    def mark(self, submission: Submission) -> Result:
+    def mark(self, submission: Submission, known: dict[str, Task]) -> Result:
         """Mark one submission; a second one waits."""
         with self._one_at_a_time:
-            return self._markers.mark(submission)
+            return self._markers.mark(submission, known)
 
     def teardown(self, worker: object) -> None:
         """Called when the worker ends."""

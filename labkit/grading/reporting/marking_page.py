@@ -1,4 +1,4 @@
-"""The marking page: all answers in words side by side, in one file that needs no network and no server.
+"""The marking page: all answers in words side by side, in one file that needs no internet connection and no server.
 
 What is typed there is written into a file beside it (where the browser can), or exported; `labkit grade --merge FILE`
 takes it in. The page's own script is the only one that may run: its digest stands in the page's security policy.
@@ -55,8 +55,8 @@ def _data(assignment: Assignment, found: list[Standing]) -> dict[str, Any]:
                 "answers": {name: answer.answer for name, answer in each.result.by_hand.items()},
                 "marks": {
                     name: {
-                        "points": each.marks.points_of(each.student, name),
-                        "comment": each.marks.comment_of(each.student, name),
+                        "points": each.marks.points_of(each.key, name),
+                        "comment": each.marks.comment_of(each.key, name),
                     }
                     for name in [*each.result.by_hand, WHOLE]
                 },

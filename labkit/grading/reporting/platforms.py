@@ -1,9 +1,10 @@
 """Learning platforms: who is who in Moodle's and Canvas' own tables, and marks as these import them.
 
-An instructor exports a table (Moodle: the assignment's *Download grading worksheet*; Canvas: *Gradebook, Export*), and
-gets the same table back with grades in it, in the columns that the platform asks for.
+An instructor exports a table (Moodle, in English or German: the assignment's *Download grading worksheet*; Canvas:
+*Gradebook, Export*), and gets the same table back with grades in it, in the columns that the platform asks for.
 """
 
+import calendar
 import csv
 import io
 import re
@@ -13,12 +14,30 @@ from datetime import datetime
 from pathlib import Path
 
 from labkit.files import write_bytes
-from labkit.grading.reporting.table import decoded
+from labkit.grading.reporting.table import read_table
 
+HANDED_IN = "Last modified (submission)"
+GERMAN = {  # what Moodle's columns are called there
+    "Identifier": "ID",
+    "Full name": "Vollständiger Name",
+    "Email address": "E-Mail-Adresse",
+    "Grade": "Bewertung",
+    HANDED_IN: "Zuletzt geändert (Abgabe)",
+    "Feedback comments": "Feedback als Kommentar",  # codespell:ignore
+}
 MOODLE_NEEDS = ("Identifier", "Full name", "Grade")
+MOODLE_NEEDS_IN_GERMAN = tuple(GERMAN[name] for name in MOODLE_NEEDS)
 CANVAS_NEEDS = ("Student", "ID", "Section")
 CANVAS_KEEPS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Root Account", "Section")
-DATES = ("%A, %d %B %Y, %I:%M %p", "%A, %d %B %Y, %H:%M", "%d %B %Y, %I:%M %p", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M")
+DATES = (
+    "%d %B %Y, %I:%M %p",
+    "%d %B %Y, %H:%M",
+    "%B %d, %Y, %I:%M %p",
+    "%d. %B %Y, %H:%M",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d %H:%M",
+)
+GERMAN_MONTHS = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"  # codespell:ignore
 
 
 @dataclass(frozen=True)
@@ -40,10 +59,14 @@ class Roster:
     header: list[str]
     rows: list[list[str]]
 
+    def column(self, name: str) -> str:
+        """What a column of Moodle's is called in this table, which may be in German."""
+        return name if name in self.header or self.platform != "moodle" else GERMAN.get(name, name)
+
     def cell(self, row: list[str], name: str) -> str:
         """One field of a row, "" if the table has no such column."""
-        place = self.header.index(name) if name in self.header else len(row)
-        return row[place].strip() if place < len(row) else ""
+        name = self.column(name)
+        return row[self.header.index(name)].strip() if name in self.header else ""
 
     def person(self, row: list[str]) -> Person:
         """Who a row is about."""
@@ -53,7 +76,7 @@ class Roster:
                 self.cell(row, "Full name"),
                 self.cell(row, "ID number") or self.cell(row, "Username"),
                 self.cell(row, "Email address"),
-                _date(self.cell(row, "Last modified (submission)")),
+                _date(self.cell(row, HANDED_IN)),
             )
         login = self.cell(row, "SIS Login ID")
         return Person(self.cell(row, "ID"), self.cell(row, "Student"), login, login if "@" in login else "")
@@ -79,14 +102,36 @@ def read_roster(path: Path) -> Roster:
     Raises:
         ValueError: it is another table; says which columns there should be.
     """
-    header, *rows = list(csv.reader(io.StringIO(decoded(path.read_bytes()), newline=""))) or [[]]
-    for platform, needed in (("moodle", MOODLE_NEEDS), ("canvas", CANVAS_NEEDS)):
+    header, rows = read_table(path)
+    needs = (("moodle", MOODLE_NEEDS), ("moodle", MOODLE_NEEDS_IN_GERMAN), ("canvas", CANVAS_NEEDS))
+    for platform, needed in needs:
         if set(needed) <= set(header):
-            return Roster(platform, header, [row for row in rows if any(row)])
+            return Roster(platform, header, rows)
     raise ValueError(
-        f"{path} is neither Moodle's grading worksheet (columns {', '.join(MOODLE_NEEDS)}) nor Canvas' gradebook "
-        f"(columns {', '.join(CANVAS_NEEDS)}); its columns are {', '.join(header) or 'none'}"
+        f"{path} is neither Moodle's grading worksheet (columns {', '.join(MOODLE_NEEDS)}; in German "
+        f"{', '.join(MOODLE_NEEDS_IN_GERMAN)}) nor Canvas' gradebook (columns {', '.join(CANVAS_NEEDS)}); its columns "
+        f"are {', '.join(header) or 'none'}. In any other language, switch Moodle to English before the export"
     )
+
+
+def check_dates(roster: Roster | None) -> None:
+    """That it is known when each student handed in, as `--due` needs it.
+
+    Raises:
+        ValueError: nothing says so, or in a way that cannot be read.
+    """
+    if roster is None or roster.column(HANDED_IN) not in roster.header:
+        raise ValueError(
+            f'--due needs the dates when students handed in: the column "{HANDED_IN}" of Moodle\'s grading worksheet, '
+            'given as --roster. Where there is none, leave --due out and type "days late (by hand)" into grades.csv'
+        )
+    for row in roster.rows:
+        text = roster.cell(row, HANDED_IN)
+        if text not in ("", "-") and _date(text) is None:
+            raise ValueError(
+                f'"{HANDED_IN}" is {text!r}, which cannot be read as a date: "Friday, 20 November 2026, 6:31 PM", '
+                '"Friday, November 20, 2026, 6:31 PM", "Freitag, 20. November 2026, 18:31" and "2026-11-20 18:31" can'
+            )
 
 
 def write_export(
@@ -108,8 +153,8 @@ def write_export(
         ValueError: the table has no column for them.
     """
     if roster.platform == "moodle":
-        columns, keep = {"Grade": grades, "Feedback comments": comments}, roster.header
-        columns = {name: values for name, values in columns.items() if name in roster.header}
+        both = {roster.column("Grade"): grades, roster.column("Feedback comments"): comments}
+        columns, keep = {name: values for name, values in both.items() if name in roster.header}, roster.header
     else:
         name = _canvas_column(roster, assignment)
         columns, keep = {name: grades}, [each for each in CANVAS_KEEPS if each in roster.header] + [name]
@@ -152,6 +197,10 @@ def _sorted(name: str) -> str:
 
 
 def _date(text: str) -> datetime | None:
+    """As Moodle writes it in English, with its months first too, or in German; with the day of the week or without."""
+    text = re.sub(r"^[^\W\d]+, ", "", " ".join(text.split()))
+    months: dict[str, str] = dict(zip(GERMAN_MONTHS.split(), calendar.month_name[1:], strict=True))
+    text = re.sub(r"[^\W\d]+", lambda word: months.get(word[0], word[0]), text)
     for pattern in DATES:
         try:
             return datetime.strptime(text, pattern)

@@ -11,7 +11,7 @@ from pathlib import Path
 from labkit.files import write_bytes
 from labkit.grading.authoring.assignments import Assignment
 from labkit.grading.marking.results import Result
-from labkit.grading.reporting.by_hand import DAYS, heading
+from labkit.grading.reporting.by_hand import DAYS, heading, plain
 from labkit.grading.reporting.marking_page import write_marking_page
 from labkit.grading.reporting.standing import Standing, most
 from labkit.grading.reporting.table import write_table
@@ -46,17 +46,20 @@ def tasks_of(assignment: Assignment, results: list[Result]) -> list[Task]:
         for mark in marks:
             for part in mark.parts:
                 failing[part.what] = failing.get(part.what, 0) + (part.words is not None)
-        most = sorted(((what, count) for what, count in failing.items() if count), key=lambda item: -item[1])
+        failed = sorted(((what, count) for what, count in failing.items() if count), key=lambda item: -item[1])
         points = [mark.points for mark in marks]
         mean = sum(points) / len(points) if points else 0.0
         full, none = sum(p == cell.points for p in points), sum(p == 0 for p in points)
-        found.append(Task(cell.name, cell.points, mean, full, none, most))
+        found.append(Task(cell.name, cell.points, mean, full, none, failed))
     return found
 
 
 def write_grades(path: Path, assignment: Assignment, found: list[Standing]) -> None:
     """grades.csv: a line a student. Columns for marks by hand hold what was given, and are there to be typed into."""
-    header, own = columns(assignment), sorted({name for each in found for name in each.marks.columns.get(each.key, {})})
+    header = columns(assignment)
+    written = set(map(plain, header))  # an earlier version took a column for an own one when its points had changed
+    every = {name for each in found for name in each.marks.columns.get(each.key, {})}
+    own = sorted(name for name in every if plain(name) not in written)
     write_table(path, [*header, *own], ([*_row(assignment, each), *_own(each, own)] for each in found))
 
 
@@ -72,20 +75,19 @@ def columns(assignment: Assignment) -> list[str]:
 
 def _row(assignment: Assignment, one: Standing) -> list[str]:
     result, marks, person = one.result, one.marks, one.person
-    refused = one.status == "cannot be graded"
     tasks = [number(result.tasks[cell.name].points) if result.tasks else "" for cell in assignment.tests]
     by_hand = []
     for cell in assignment.by_hand:
-        points = marks.points_of(one.student, cell.name)
-        by_hand += ["" if points is None else number(points), marks.comment_of(one.student, cell.name)]
+        points = marks.points_of(one.key, cell.name)
+        by_hand += ["" if points is None else number(points), marks.comment_of(one.key, cell.name)]
     days = "late" if math.isnan(one.days_late) else number(one.days_late) if one.days_late else ""
     set_by_hand = marks.days_late.get(one.key)
     late = [days, "" if set_by_hand is None else number(set_by_hand), number(one.taken_off) if one.taken_off else ""]
     who = [one.student, one.key, one.number, person.login if person else "", person.email if person else ""]
-    totals = [*late, "" if refused else number(one.total)]
+    totals = [*late, "" if one.refused else number(one.total)]
     machine = "" if result.problem else number(result.total)
     words = [result.problem, "; ".join(result.notes)]
-    return [*who, one.status, *tasks, *by_hand, marks.comment_of(one.student), machine, *totals, *words]
+    return [*who, one.status, *tasks, *by_hand, marks.comment_of(one.key), machine, *totals, *words]
 
 
 def _own(one: Standing, names: list[str]) -> list[str]:
@@ -129,9 +131,8 @@ def write_pages(folder: Path, assignment: Assignment, found: list[Standing]) -> 
         if path.name not in kept and re.fullmatch(r".+-[0-9a-f]{8}\.html", path.name):
             path.unlink()
     results = [each.result for each in found]
-    graded = [each for each in found if not each.result.problem]
     tasks = sorted(tasks_of(assignment, results), key=lambda task: task.fraction)
-    content = pages.get_template("class.html").render(found=found, graded=graded, tasks=tasks, **common)
+    content = pages.get_template("class.html").render(found=found, tasks=tasks, **common)
     write_bytes(folder / "index.html", content.encode("utf-8", "replace"))
     if assignment.by_hand:
         write_marking_page(folder / "marking.html", assignment, found)
@@ -141,9 +142,9 @@ def summary(assignment: Assignment, found: list[Standing]) -> str:
     """What is printed at the end."""
     results = [each.result for each in found]
     graded = [result for result in results if not result.problem]
-    refused = [result for result in results if result.problem]
+    refused = [each.result for each in found if each.refused]
     of = sum(cell.points for cell in assignment.tests)
-    lines = [f"{assignment.name}: {len(graded)} of {len(results)} submissions graded"]
+    lines = [f"{assignment.name}: {len(found) - len(refused)} of {len(found)} submissions graded"]
     if graded:
         mean = sum(result.total for result in graded) / len(graded)
         lines.append(f"mean {number(mean)} of {number(of)} points")

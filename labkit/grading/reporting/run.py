@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.grading.authoring.assignments import Assignment
-from labkit.grading.marking.records import Records, slug
+from labkit.grading.marking.records import Records
 from labkit.grading.marking.results import Result, Task
-from labkit.grading.marking.submissions import Submission
+from labkit.grading.marking.submissions import Submission, slug
 from labkit.grading.reporting import by_hand, report
 from labkit.grading.reporting.by_hand import Marks
 from labkit.grading.reporting.lateness import parse_due, parse_rule
-from labkit.grading.reporting.platforms import Roster, read_roster, write_export
+from labkit.grading.reporting.platforms import Roster, check_dates, read_roster, write_export
 from labkit.grading.reporting.replay import replay, task_called
 from labkit.grading.reporting.standing import Standing, Terms, standings
 from labkit.grading.reporting.words import title
@@ -60,7 +60,7 @@ def plan(
         stays[each.student] = {
             name: task for name, task in left.items() if each.student not in again or name not in drop
         }
-    before = {each.student: result for each in found if (result := records.latest(each.student))}
+    before = {each.student: result for each in found if (result := records.latest(each))}
     return Plan(done, missing, stays, before)
 
 
@@ -71,7 +71,7 @@ def named(student: str, found: Iterable[Submission]) -> Submission:
         ValueError: none, or more than one.
     """
     every = list(found)
-    same = [each for each in every if student in (each.student, slug(each.student), each.number, each.name)]
+    same = [each for each in every if student in (each.student, each.key, each.number, each.name)]
     if len(same) != 1:
         words = ", ".join(each.student for each in (same or every)[:10])
         raise ValueError(f"{'more than one' if same else 'no'} student is called {student!r}; there are {words}")
@@ -84,12 +84,12 @@ def replayed(records: Records, submission: Submission, task: str) -> Iterator[st
     Raises:
         ValueError: nothing is recorded of it.
     """
-    result = records.latest(submission.student)
+    result = records.latest(submission)
     if result is None:
         raise ValueError(f"nothing is recorded of {submission.student!r}")
     name = task_called(task, result)
     changed = name not in records.known_tasks(submission, records.seed())
-    return replay(result, name, record=records.about(submission.student), changed=changed)
+    return replay(result, name, record=records.about(submission), changed=changed)
 
 
 def terms(roster: Path | None, due: str | None, late: str | None) -> Terms:
@@ -99,6 +99,8 @@ def terms(roster: Path | None, due: str | None, late: str | None) -> Terms:
         ValueError: a table, a date or a rule that cannot be read.
     """
     table = read_roster(roster) if roster else None
+    if due is not None:
+        check_dates(table)
     return Terms(table, parse_rule(late) if late else None, parse_due(due) if due else None)
 
 
@@ -114,22 +116,41 @@ def take_in(
         ValueError: something of it cannot be read. Nothing is written then.
     """
     marks, words = by_hand.load(folder), []
-    known = set(report.columns(assignment))
-    new = by_hand.take_in_table(folder / "grades.csv", assignment, marks, known)
+    keys = {each.former: each.key for each in found if each.former}
+    marks.rename(keys)
+    new = by_hand.take_in_table(folder / "grades.csv", assignment, marks, set(report.columns(assignment)), keys)
     if new:
-        words.append(f"grades.csv: {new} cells were typed in")
-    beside = folder / by_hand.PAGE
-    given: list[Path] = [*([beside] if beside.exists() else []), *pages]
-    for path in dict.fromkeys(given):
-        conflicts = by_hand.take_in_page(path, assignment, marks)
-        words += [f"{path.name} was taken in", *conflicts]
+        words.append(f"grades.csv: {new} {'cell was' if new == 1 else 'cells were'} typed in")
+    beside, given = folder / by_hand.PAGE, list(pages)
+    every: list[Path] = [*([beside] if beside.exists() else []), *given]
+    for path in dict.fromkeys(every):
+        new, replaced = by_hand.take_in_page(path, assignment, marks, keys)
+        if new:
+            words.append(f"{path.name}: {new} {'mark was' if new == 1 else 'marks were'} taken in")
+        elif path in given:
+            words.append(f"{path.name}: nothing in it is new")
+        words += replaced
     for text in extensions:
         student, equals, days = text.rpartition("=")
         if not equals or not days.replace(".", "", 1).isdigit():
             raise ValueError(f'an extension is "NAME=DAYS", got {text!r}')
-        marks.extensions[slug(named(student, found).student)] = float(days)
+        marks.extensions[named(student, found).key] = float(days)
     by_hand.save(folder, marks)
-    return marks, words
+    return marks, [*words, *of_nobody(marks, found)]
+
+
+def of_nobody(marks: Marks, found: Iterable[Submission]) -> Iterator[str]:
+    """Words about marks from before a second student of the same name handed in, kept under the name alone."""
+    same: dict[str, list[Submission]] = {}
+    for each in found:
+        same.setdefault(slug(each.name), []).append(each)
+    for former, students in same.items():
+        if former in marks.students() and len(students) > 1 and former not in {each.key for each in students}:
+            keys = " or ".join(each.key for each in students)
+            yield (
+                f'{by_hand.FILE}: "{former}" has marks from before several of that name handed in; put the key of the '
+                f"one they are for in its place, {keys}"
+            )
 
 
 def write(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from labkit.grading.authoring.assignments import Assignment
-from labkit.grading.marking.records import slug
 from labkit.grading.marking.results import Result
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.reporting.by_hand import Marks
@@ -29,6 +28,7 @@ class Standing:
     """One student."""
 
     result: Result
+    key: str  # see `Submission.key`
     marks: Marks
     person: Person | None
     number: str  # the platform's, "" if nobody knows it
@@ -40,17 +40,18 @@ class Standing:
         return self.result.student
 
     @property
-    def key(self) -> str:
-        return slug(self.result.student)
-
-    @property
     def open(self) -> list[str]:
         """The answers that nobody has marked."""
-        return [name for name in self.result.by_hand if self.marks.points_of(self.student, name) is None]
+        return [name for name in self.result.by_hand if self.marks.points_of(self.key, name) is None]
+
+    @property
+    def refused(self) -> bool:
+        """Whether it cannot be graded, and nobody gave points by hand in spite of that."""
+        return bool(self.result.problem) and not self.marks.total_of(self.key)
 
     @property
     def status(self) -> str:
-        if self.result.problem and not self.marks.total_of(self.student):
+        if self.refused:
             return "cannot be graded"
         return "open: by hand" if self.open else "graded"
 
@@ -59,19 +60,25 @@ class Standing:
         """Points that lateness takes."""
         if self.rule is None or math.isnan(self.days_late):
             return 0.0
-        return self.rule.taken_off(self.result.total + self.marks.total_of(self.student), self.days_late)
+        return self.rule.taken_off(self.result.total + self.marks.total_of(self.key), self.days_late)
 
     @property
     def total(self) -> float:
         """All points, without those that lateness takes."""
-        return round(self.result.total + self.marks.total_of(self.student) - self.taken_off, 2)
+        return round(self.result.total + self.marks.total_of(self.key) - self.taken_off, 2)
 
     @property
     def comments(self) -> str:
         """What was said of each answer, and of the whole: a line each."""
-        said = {name: self.marks.comment_of(self.student, name) for name in self.result.by_hand}
+        said = {name: self.marks.comment_of(self.key, name) for name in self.answers}
         lines = [f"{title(name)}: {comment}" for name, comment in said.items() if comment]
-        return "\n".join([*lines, *filter(None, [self.marks.comment_of(self.student)])])
+        return "\n".join([*lines, *filter(None, [self.marks.comment_of(self.key)])])
+
+    @property
+    def answers(self) -> list[str]:
+        """The names of the answers in words: of all that were handed in, and of all that somebody said something of."""
+        marked = [*self.marks.points.get(self.key, {}), *self.marks.comments.get(self.key, {})]
+        return list(dict.fromkeys([*self.result.by_hand, *filter(None, marked)]))
 
     @property
     def lateness(self) -> str:
@@ -98,13 +105,13 @@ def standings(
     for result in results:
         submission = submissions.get(result.student, Submission(result.student))
         person = terms.roster.find(submission.name or result.student, submission.number) if terms.roster else None
-        key = slug(result.student)
+        key = submission.key
         days = marks.days_late.get(key)
         if days is None:
             handed_in = person.handed_in if person else None
             days = days_late(handed_in, terms.due, submission.late, marks.extensions.get(key, 0.0))
         number = submission.number or (person.number if person else "")
-        found.append(Standing(result, marks, person, number, days, terms.rule))
+        found.append(Standing(result, key, marks, person, number, days, terms.rule))
     return found
 
 

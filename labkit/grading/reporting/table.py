@@ -22,8 +22,9 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
     write_bytes(path, file.getvalue().encode("utf-8-sig"))
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV, whichever program saved it: commas, semicolons or tabs; UTF-8, UTF-16 or Windows' own.
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of a CSV, whichever program saved it: commas, semicolons or tabs; UTF-8, UTF-16 or
+    Windows' own. Every row is as long as the header.
 
     Raises:
         ValueError: it has no header.
@@ -35,7 +36,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
     if not lines:
         raise ValueError(f"{path} is empty: it should be a table with a header")
     header, *rows = lines
-    return [dict(zip(header, [*row, *[""] * len(header)], strict=False)) for row in rows if any(row)]
+    return header, [[*row, *[""] * len(header)][: len(header)] for row in rows if any(row)]
 
 
 def decoded(content: bytes) -> str:

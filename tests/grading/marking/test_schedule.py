@@ -5,6 +5,7 @@ import pytest
 from labkit.grading.authoring.assignments import read_assignment
 from labkit.grading.marking import schedule
 from labkit.grading.marking.orders import READING, Settings
+from labkit.grading.marking.results import Part, Task
 from labkit.grading.marking.schedule import Attempt, Markers, mark_all
 from labkit.grading.marking.submissions import Submission
 from labkit.grading.sandbox.bubblewrap import BoxError
@@ -87,6 +88,19 @@ def test_who_may_be_innocent_is_tried_again_and_never_final(tmp_path, boxed, dea
     assert (found["bob"].total, found["bob"].final) == (tiny.HONEST, True)
     assert found["ada"].final == final
     assert (found["ada"].total if graded else found["ada"].problem) == (tiny.HONEST if graded else schedule.ENDED)
+
+
+@pytest.mark.slow
+def test_a_cluster_marks_no_task_that_is_known(tmp_path, boxed):
+    distributed = pytest.importorskip("distributed")
+    assignment = read_assignment(tiny.write(tiny.solution(), tmp_path / "tiny.ipynb"))
+    everybody = [submission(name, tiny.honest(), tmp_path) for name in ("ada", "bob")]
+    known = {"ada": {"check-mean": Task(1.5, 3, [Part("3 numbers", None)])}}
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    with distributed.LocalCluster(**options) as cluster:
+        address = cluster.scheduler_address
+        results = list(schedule.on_cluster(Settings(assignment, 1), everybody, scheduler=address, known=known))
+    assert {each.student: each.total for each in results} == {"ada": 1.5, "bob": tiny.HONEST}
 
 
 class Gone:

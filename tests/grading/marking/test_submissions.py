@@ -3,7 +3,7 @@ import zipfile
 
 import pytest
 
-from labkit.grading.marking.submissions import SubmissionError, find_submissions
+from labkit.grading.marking.submissions import SubmissionError, find_submissions, slug
 from tests.grading import tiny
 
 
@@ -38,6 +38,8 @@ def students(place):
         (["ada/homework (1).ipynb"], {"ada"}),
         (["ada/TINY.IPYNB", "bob.IpynB"], {"ada", "bob"}),
         (["ada/tiny.ipynb", "ada/draft.ipynb"], {"ada"}),
+        (["tiny-ada/tiny.ipynb", "Tiny_bob/tiny.ipynb"], {"ada", "bob"}),
+        (["ada/homework.ipynb", "ada/._homework.ipynb", "__macosx/ada/._homework.ipynb", ".git/x.ipynb"], {"ada"}),
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, list) else "",  # the order of a set is another each time
 )
@@ -51,6 +53,89 @@ def test_layouts_of_learning_platforms(place, names, expected, zipped):
                 file.write(path, path.relative_to(place))
         place = archive
     assert students(place) == dict.fromkeys(expected, "")
+
+
+@pytest.mark.parametrize(
+    ("names", "student"),
+    [
+        (["lovelaceada_412_9917_tiny.ipynb", "lovelaceada_412_9918_figure.png"], "lovelaceada"),
+        ([f"Ada Lovelace_412_assignsubmission_file_{name}" for name in ("tiny.ipynb", "photo.png")], "Ada Lovelace"),
+        (
+            [
+                f"Ada Lovelace_412_assignsubmission_{name}"
+                for name in ("file_/tiny.ipynb", "onlinetext_/onlinetext.html")
+            ],
+            "Ada Lovelace",
+        ),
+    ],
+    ids=["Canvas", "Moodle without folders", "Moodle with online text"],
+)
+def test_what_a_platform_puts_beside_a_notebook_is_left_alone(place, names, student):
+    notebook(place, names[0], "bob_1_2_tiny.ipynb")
+    (place / names[1]).parent.mkdir(exist_ok=True)
+    (place / names[1]).write_text("no notebook")
+    assert students(place) == {student: "", "bob": ""}
+
+
+def test_what_nobody_handed_in_is_no_student(place):
+    """Not even where it keeps the one folder that everything is in from being seen as such."""
+    notebook(place, "all/ada/tiny.ipynb", "all/bob.ipynb", "all/graded/tiny.ipynb")
+    for name in ("desktop.ini", "all/.gitkeep", "all/worksheet.csv", "all/excel.xlsx", "all/roster.txt", "Thumbs.db"):
+        (place / name).write_text("")
+    found = find_submissions(place, "tiny", leave_out=[place / "all/graded", place / "all/roster.txt"])
+    assert [each.student for each in found] == ["ada", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("name", "student", "words"),
+    [
+        ("ada/tiny.ipynb.txt", "ada", "there is no notebook, only tiny.ipynb.txt"),
+        ("ada/work/tiny.json", "ada", "there is no notebook, only work/tiny.json"),
+        ("ada.tar.gz", "ada.tar.gz", "there is no notebook, only ada.tar.gz"),
+        ("ada_4_7_table.csv", "ada", "there is no notebook, only ada_4_7_table.csv"),
+        ("ada/.ipynb_checkpoints/tiny.ipynb", "ada", "there is no notebook, only .ipynb_checkpoints/tiny.ipynb"),
+    ],
+)
+def test_what_there_is_in_the_place_of_a_notebook_is_named(place, name, student, words):
+    notebook(place, "bob/tiny.ipynb")
+    (place / name).parent.mkdir(parents=True, exist_ok=True)
+    (place / name).write_text("x")
+    assert students(place) == {student: words, "bob": ""}
+
+
+def test_other_notebooks_are_named(place):
+    notebook(place, "ada/tiny.ipynb", "ada/tiny (1).ipynb", "ada/old/x.ipynb", "bob/tiny.ipynb")
+    ada, bob = find_submissions(place, "tiny")
+    assert (ada.problem, ada.others, bob.others) == ("", ("old/x.ipynb", "tiny (1).ipynb"), ())
+    (place / "ada/tiny (1).ipynb").unlink()
+    assert find_submissions(place, "tiny")[0].digest != ada.digest, "it has to be marked anew"
+
+
+def test_a_key_stays_when_a_namesake_hands_in(place):
+    notebook(place, "Ada Lovelace_412_assignsubmission_file_/tiny.ipynb", "bob.ipynb")
+    first, bob = find_submissions(place, "tiny")
+    assert (first.student, first.key) == ("Ada Lovelace", slug("Ada Lovelace (412)"))
+    assert (first.former, bob.key, bob.former) == (slug("Ada Lovelace"), slug("bob"), "")
+    notebook(place, "Ada Lovelace_413_assignsubmission_file_/tiny.ipynb", "Ada Lovelace.ipynb")
+    found = find_submissions(place, "tiny")[:3]
+    assert [each.student for each in found] == [f"Ada Lovelace ({number})" for number in ("no number", "412", "413")]
+    assert [each.key for each in found] == [slug("Ada Lovelace"), first.key, slug("Ada Lovelace (413)")]
+
+
+def test_names_of_github_classroom(place):
+    notebook(place, "saliency-and-smoothgrad-ada/tiny.ipynb", "saliency_and_smoothgrad_bob.ipynb")
+    found = find_submissions(place, "saliency_and_smoothgrad")
+    assert [(each.student, each.key) for each in found] == [("ada", slug("ada")), ("bob", slug("bob"))]
+    assert found[0].former == slug("saliency-and-smoothgrad-ada"), "as it was known before"
+
+
+def test_a_file_name_for_any_name():
+    names = ["ada", "Ada", "Ada Lovelace (412)", "../../etc/passwd", "", "名前", "x" * 300, "\ud800"]
+    slugs = [slug(name) for name in names]
+    assert len(set(slugs)) == len(names)
+    assert slugs[2].startswith("Ada-Lovelace-412-")
+    assert slugs[3].startswith("etc-passwd-")
+    assert all(part.isascii() and "/" not in part and len(part) < 60 for part in slugs)
 
 
 def test_a_zip_for_each_student_in_a_zip(place):
@@ -76,9 +161,8 @@ def test_what_cannot_be_graded_is_named(place):
     assert found["good"] == ""
     assert "which notebook counts" in found["two"]
     assert "more than once: twice, twice.ipynb" in found["twice"]
-    assert "no notebook" in found["none"]
-    assert "no notebook" in found["empty"]
-    assert "no notebook" in found["empty too"]
+    assert found["none"] == "there is no notebook, only essay.pdf"
+    assert found["empty"] == found["empty too"] == "there is no notebook"
     assert "is a link" in found["link"]
 
 

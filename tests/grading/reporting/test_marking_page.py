@@ -8,10 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from labkit.grading.authoring.assignments import read_assignment
-from labkit.grading.marking.records import slug
 from labkit.grading.marking.results import Answer, Result, Task
-from labkit.grading.marking.submissions import Submission
-from labkit.grading.reporting import run
+from labkit.grading.marking.submissions import Submission, slug
+from labkit.grading.reporting import by_hand, run
 from labkit.grading.reporting.lateness import Rule
 from labkit.grading.reporting.standing import Terms
 from tests.book.browsing import AXE, OVERFLOW, inside
@@ -40,7 +39,8 @@ def write(tmp_path):
 
     def go(*pages):
         marks, words = run.take_in(tmp_path, assignment, FOUND, pages, ())
-        marks.days_late[BOB] = DAYS_LATE
+        marks.set_days_late(BOB, DAYS_LATE, "a test")
+        by_hand.save(tmp_path, marks)
         run.write(tmp_path, assignment, results, FOUND, marks, TERMS)
         return words
 
@@ -126,9 +126,11 @@ def test_marks_go_from_the_page_to_the_table_and_back(visit, write, tmp_path):
         found = saved(tab, path)
         expect(state(tab)).to_have_text("open answers: 1")
     base = {"points": None, "comment": ""}
+    first, second = (mark["why"]["when"] for mark in found["marks"].values())
+    assert first < second, "so that the merge knows each from one that is typed again later"
     assert found["marks"] == {
-        ADA: {"why": {"points": 3, "comment": "Say why.", "base": base}},
-        BOB: {"why": {"points": 2.5, "comment": "Say why.", "base": base}},
+        ADA: {"why": {"points": 3, "comment": "Say why.", "base": base, "when": first}},
+        BOB: {"why": {"points": 2.5, "comment": "Say why.", "base": base, "when": second}},
     }
 
     with visit() as tab:  # another browser, before anything was merged
@@ -139,7 +141,7 @@ def test_marks_go_from_the_page_to_the_table_and_back(visit, write, tmp_path):
         expect(state(tab)).to_have_text("open answers: 1; not saved yet")
         assert saved(tab, tmp_path / "again.json") == found
 
-    assert write(path) == ["saved.json was taken in"]
+    assert write(path) == ["saved.json: 2 marks were taken in"]
     marks = json.loads((tmp_path / "marks.json").read_text(encoding="utf-8"))
     assert marks["points"] == {ADA: {"why": 3}, BOB: {"why": 2.5}}
     assert marks["comments"] == {ADA: {"why": "Say why."}, BOB: {"why": "Say why."}}
@@ -268,7 +270,7 @@ def test_a_browser_that_asks_where_to_save_writes_the_same_file_again(visit, wri
         first, second = tab.evaluate("window.files")
     assert list(json.loads(first)["marks"]) == [slug("Eve")]
     (tmp_path / "saved.json").write_text(second, encoding="utf-8")
-    assert write(tmp_path / "saved.json") == ["saved.json was taken in"]
+    assert write(tmp_path / "saved.json") == ["saved.json: 2 marks were taken in"]
     assert [rows(tmp_path)[name]["why (by hand, of 4)"] for name in ANSWERS] == ["", "2", "1"]
 
 

@@ -5,12 +5,12 @@ from datetime import datetime
 
 import pytest
 
-from labkit.grading.marking.records import slug
 from labkit.grading.marking.results import Result, Task
-from labkit.grading.marking.submissions import Submission
+from labkit.grading.marking.submissions import Submission, slug
+from labkit.grading.reporting import run
 from labkit.grading.reporting.by_hand import Marks
 from labkit.grading.reporting.lateness import Rule, days_late, parse_due, parse_rule
-from labkit.grading.reporting.platforms import read_roster, write_export
+from labkit.grading.reporting.platforms import check_dates, read_roster, write_export
 from labkit.grading.reporting.standing import Terms, standings
 
 MOODLE = """Identifier,"Full name","ID number","Email address",Status,Grade,"Maximum Grade","Grade can be changed",\
@@ -26,6 +26,13 @@ CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,tiny (9917),Other (3),Fi
 "Lovelace, Ada",412,S1,ada@x.org,A,,5,50
 "Kovalevsky, Maxim",413,S2,max,A,3,,30
 """
+
+
+GERMAN = (
+    'ID;"Vollständiger Name";E-Mail-Adresse;Status;Bewertung;Bestwertung;"Zuletzt geändert (Abgabe)";'
+    '"Feedback als Kommentar"\n'  # codespell:ignore
+    'Teilnehmer/in412;"Ada Lovelace";ada@x.org;"Zur Bewertung abgegeben";;20,00;"Freitag, 6. März 2026, 18:31";\n'
+)
 
 
 @pytest.fixture
@@ -69,8 +76,53 @@ def test_canvas_gets_the_columns_that_it_needs(table, tmp_path):
 
 
 def test_another_table_is_refused(table):
-    with pytest.raises(ValueError, match="its columns are name, points"):
+    with pytest.raises(ValueError, match=r"its columns are name, points\. .*switch Moodle to English"):
         table("name,points\nada,3\n")
+
+
+def test_a_german_worksheet_saved_by_a_german_excel(table, tmp_path):
+    roster = table(GERMAN)
+    ada = roster.find("Ada Lovelace", "412")
+    assert (ada.email, ada.handed_in) == ("ada@x.org", datetime(2026, 3, 6, 18, 31))
+    assert write_export(tmp_path / "out.csv", roster, "tiny", {"412": 17.25}, {"412": "Good."}) == 1
+    (row,) = read(tmp_path / "out.csv")
+    assert list(row) == roster.header
+    assert (row["Bewertung"], row[roster.header[-1]]) == ("17.25", "Good.")
+
+
+def test_an_english_worksheet_saved_by_a_german_excel(table):
+    roster = table('Identifier;"Full name";Grade\nParticipant 412;Ada Lovelace;\n')
+    assert roster.find("ada lovelace", "").number == "412"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Friday, 20 November 2026, 6:31 PM",
+        "Friday, November 20, 2026, 6:31 PM",
+        "Friday, November 20, 2026, 6:31\u202fPM",
+        "Freitag, 20. November 2026, 18:31",
+        "2026-11-20 18:31",
+    ],
+)
+def test_dates_of_moodle(table, text):
+    roster = table(MOODLE.replace("Friday, 20 November 2026, 5:55 PM", text))
+    check_dates(roster)
+    assert roster.find("", "412").handed_in == datetime(2026, 11, 20, 18, 31)
+    assert roster.find("", "414").handed_in is None
+
+
+def test_a_date_of_which_nothing_can_come_is_refused(table, tmp_path):
+    roster = table(MOODLE.replace("Friday, 20 November 2026, 5:55 PM", "27/11/2026, 18:31"))
+    with pytest.raises(ValueError, match="is '27/11/2026, 18:31', which cannot be read as a date"):
+        check_dates(roster)
+    no_dates = table(MOODLE.replace("Last modified (submission)", "Online text"))
+    for roster in (None, table(CANVAS), no_dates):
+        with pytest.raises(ValueError, match="--due needs the dates when students handed in"):
+            check_dates(roster)
+    with pytest.raises(ValueError, match="--due needs the dates"):
+        run.terms(None, "2026-11-20", "10%/day")
+    assert run.terms(None, None, "10%/day").rule == Rule(10, True)
 
 
 def test_two_students_of_the_same_name_are_two(table):

@@ -3,8 +3,8 @@ import csv
 import pytest
 
 from labkit.grading.authoring.assignments import read_assignment
-from labkit.grading.marking.records import slug
 from labkit.grading.marking.results import Answer, Part, Result, Task
+from labkit.grading.marking.submissions import slug
 from labkit.grading.reporting import report
 from labkit.grading.reporting.by_hand import Marks
 from labkit.grading.reporting.platforms import read_roster
@@ -131,6 +131,33 @@ def test_summary(assignment, found):
     assert "to be marked by hand: why (4); 3 answers are open" in words
     assert "cannot be graded: half: -broken" in words
     assert "\x1b" not in report.summary(assignment, standings([Result("\x1b[31mred", problem="x")], Marks(), {}))
+
+
+def test_points_by_hand_for_what_cannot_be_graded_are_shown(assignment, tmp_path):
+    marks = Marks()
+    marks.give(slug("half"), "why", 3, "test")
+    marks.say(slug("half"), "why", "Read from the PDF.", "test")
+    marks.say(slug("none"), "", "Come and see me.", "test")
+    results = [result("ada"), Result("half", problem="there is no notebook"), Result("none", problem="it is broken")]
+    found = standings(results, marks, {})
+    report.write_pages(tmp_path, assignment, found)
+    half, none = ((tmp_path / "feedback" / f"{slug(name)}.html").read_text() for name in ("half", "none"))
+    for words in ("marked by hand only", "there is no notebook", "<strong>3</strong> of 11", "Read from the PDF."):
+        assert words in half
+    assert "cannot be graded" not in half
+    assert "This notebook cannot be graded." in none
+    assert "Come and see me." in none
+    assert "points" not in none.partition("<main>")[2]
+    index = (tmp_path / "index.html").read_text()
+    assert "2 of 3 submissions graded" in index
+    students = index.partition("<h2>Students</h2>")[2]
+    assert [name for name in ("ada", "half", "none") if slug(name) in students] == ["ada", "half"]
+    assert found[1].comments == "why: Read from the PDF."
+    words = report.summary(assignment, found)
+    assert "2 of 3 submissions graded" in words
+    assert "cannot be graded: none" in words
+    assert "cannot be graded: half" not in words
+    assert "mean 7 of 7 points" in words
 
 
 def test_nobody_graded(assignment, tmp_path):

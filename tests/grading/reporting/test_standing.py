@@ -2,9 +2,8 @@ import math
 
 import pytest
 
-from labkit.grading.marking.records import slug
 from labkit.grading.marking.results import Answer, Result, Task
-from labkit.grading.marking.submissions import Submission
+from labkit.grading.marking.submissions import Submission, slug
 from labkit.grading.reporting.by_hand import Marks
 from labkit.grading.reporting.lateness import Rule
 from labkit.grading.reporting.standing import Terms, standings

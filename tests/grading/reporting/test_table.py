@@ -12,7 +12,7 @@ def test_what_is_written_is_read(tmp_path):
     content = (tmp_path / "t.csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")
     assert b'"Ada","1.5"' in content
-    assert [list(row.values()) for row in read_table(tmp_path / "t.csv")] == ROWS
+    assert read_table(tmp_path / "t.csv") == (["name", "points", "words"], ROWS)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,15 @@ def test_what_spreadsheets_save_is_read(tmp_path, encoding, delimiter):
     with (tmp_path / "t.csv").open("w", encoding=encoding, newline="") as file:
         writer = csv.writer(file, delimiter=delimiter)
         writer.writerows([["name", "points"], ["Zoë", "2,5"], ["", ""]])
-    assert read_table(tmp_path / "t.csv") == [{"name": "Zoë", "points": "2,5"}]
+    assert read_table(tmp_path / "t.csv") == (["name", "points"], [["Zoë", "2,5"]])
+
+
+def test_every_row_is_as_long_as_the_header(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1\n1,2,3\n")
+    assert read_table(tmp_path / "t.csv") == (["a", "b"], [["1", ""], ["1", "2"]])
+    (tmp_path / "t.csv").write_text("")
+    with pytest.raises(ValueError, match="is empty"):
+        read_table(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])

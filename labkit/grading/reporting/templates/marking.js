@@ -1,4 +1,4 @@
-// The script of the marking page. The page is opened from the disk and needs neither a server nor a network.
+// The script of the marking page. The page is opened from the disk and needs neither a server nor the internet.
 //
 // The page's data name the students, their answers and the marks given so far. What a person types becomes a change of
 // a mark. All changes together are kept by the browser as a draft, and go into a file when the person saves them;
@@ -68,9 +68,9 @@ function currentMark(student, taskName) {
  *  @param {Student} student @param {Task} task
  *  @param {Partial<Mark>} typed */
 function changeMark(student, task, typed) {
-  const { points, comment } = currentMark(student, task.name);
+  const base = student.marks[task.name] ?? OPEN;
   changes[student.key] ??= {};
-  changes[student.key][task.name] = { points, comment, ...typed, base: student.marks[task.name] ?? OPEN };
+  changes[student.key][task.name] = { ...currentMark(student, task.name), ...typed, base, when: Date.now() };
   noteChange();
 }
 

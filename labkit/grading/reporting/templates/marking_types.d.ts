@@ -6,9 +6,11 @@ export interface Mark {
   comment: string;
 }
 
-/** A mark that was typed into the page, and the one it replaces: the merge sees by it what was given elsewhere. */
+/** A mark that was typed into the page, and the one it replaces: the merge sees by it what was given elsewhere. By the
+ *  time it tells a mark that was typed again from one that it has taken in before. */
 export interface Change extends Mark {
   base?: Mark;
+  when?: number; // milliseconds since 1970
 }
 
 /** By the student's key and the task's name. */
