@@ -8,6 +8,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,11 +123,15 @@ def attack(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="labkit attack", description=attack.__doc__)
     _add_picture(parser)
     parser.add_argument("--to", metavar="CLASS", help="name or number of the class to be seen (default: any other)")
-    parser.add_argument("--eps", type=float, default=4, help="the largest change of a pixel, of 255 (default: 4)")
+    parser.add_argument(
+        "--eps", type=float, default=4, help="the largest change of a pixel, of 255, rounded down (default: 4)"
+    )
     parser.add_argument("--steps", type=int, default=40, help="gradient steps (default: 40)")
-    parser.add_argument("-o", "--output", type=Path, default=Path("attacked.png"), help="the picture that is written")
+    parser.add_argument("-o", "--output", type=Path, default=Path("attacked.png"), help="the PNG that is written")
     parser.add_argument("--figure", type=Path, help="write before, difference and after as a figure too")
     options = parser.parse_args(arguments)
+    if options.output.suffix.lower() != ".png":
+        raise ValueError(f"--output must end in .png, the format that keeps every pixel as it is, got {options.output}")
 
     import torch
     from PIL import Image
@@ -139,7 +144,7 @@ def attack(arguments: Sequence[str]) -> int:
     before = _probabilities(model, image)
     start = int(before.argmax())
     goal = start if options.to is None else _class_number(options.to, names)
-    settings = {"eps": options.eps / 255, "steps": options.steps, "targeted": options.to is not None}
+    settings = {"eps": options.eps // 1 / 255, "steps": options.steps, "targeted": options.to is not None}
     changed = pgd(model, image, torch.tensor([goal]), progress=tqdm, **settings)
     pixels = (changed * 255).round().to(torch.uint8)  # as a PNG keeps it
     after = _probabilities(model, pixels.float() / 255)
@@ -178,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     width = max(map(len, COMMANDS))
     listed = "\n".join(f"  {name:<{width}}  {command.__doc__}" for name, command in COMMANDS.items())
     parser.epilog = f"commands:\n{listed}\n\nlabkit COMMAND --help says more."
+    parser.add_argument("--version", action="version", version=f"labkit {version('labkit')}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
     if not arguments:
         parser.print_help()
@@ -200,7 +206,9 @@ def _module(name: str):
 
 def _add_picture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("picture", type=Path, help="an image file; its central square is used")
-    parser.add_argument("--network", default="efficientnet_lite0", help="(default: efficientnet_lite0)")
+    parser.add_argument(
+        "--network", default="efficientnet_lite0", help="one of labkit's own (default: efficientnet_lite0)"
+    )
 
 
 def _load(network: str, picture: Path) -> "tuple[nn.Sequential, Tensor, tuple[str, ...]]":

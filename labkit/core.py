@@ -3,7 +3,8 @@
 import inspect
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial, wraps
 from math import inf, nan
 from numbers import Integral, Real
@@ -84,6 +85,12 @@ def check_takes(model: nn.Module, images: Float[Tensor, "n c h w"], classes: Int
         raise ValueError(f"the model cannot take {given}: {error}") from error
     if classes is not None:
         check_logits(logits.expand(len(images), *logits.shape[1:]), classes)
+
+
+def check_image_shape(shape: Sequence[int]) -> None:
+    """Refuse what is not three positive integers (C, H, W)."""
+    if len(shape) != 3 or not all(isinstance(n, Integral) and _number(n) > 0 for n in shape):
+        raise ValueError(f"image_shape must be (channels, height, width), three positive integers, got {shape!r}")
 
 
 def check_counts(*, least: int = 1, most: int | None = None, **counts: object) -> None:
@@ -178,7 +185,13 @@ def class_score(
 def score_of(logits: Float[Tensor, "n k"], classes: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Each row's logit for its class, as `class_score`, of logits that are there already."""
     check_logits(logits, classes)
-    return logits.gather(1, classes[:, None])[:, 0]
+    return _own(logits, classes)
+
+
+def _own(logits: Tensor, classes: Tensor) -> Tensor:
+    """Each row's logit for its class. What inference mode has made is copied, as autograd would not keep it."""
+    kept = classes.clone() if classes.is_inference() else classes
+    return logits.gather(1, kept[:, None])[:, 0]
 
 
 def log_odds(logits: Float[Tensor, "n k"], classes: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -203,7 +216,7 @@ def log_odds(logits: Float[Tensor, "n k"], classes: Int64[Tensor, " n"]) -> Floa
     if logits.shape[1] < 2:
         raise ValueError(f"log-odds take logits of at least 2 classes, got {tuple(logits.shape)}")
     own = nn.functional.one_hot(classes, logits.shape[1]).bool()
-    return logits.gather(1, classes[:, None])[:, 0] - logits.masked_fill(own, -torch.inf).logsumexp(1)
+    return _own(logits, classes) - logits.masked_fill(own, -torch.inf).logsumexp(1)
 
 
 @overload
@@ -217,7 +230,7 @@ def value_and_grad(
 
 
 def value_and_grad(loss: Callable[[Tensor], Any], x: Tensor, *, has_aux: bool = False) -> tuple[Any, Tensor]:
-    """The values of a loss, and the gradient of their sum with respect to x; inside `no_grad` too.
+    """The values of a loss, and the gradient of their sum with respect to x; inside `no_grad` and `inference_mode` too.
 
     Args:
         loss: x -> a tensor of values; with has_aux, such a tensor and whatever else is wanted from the same pass.
@@ -228,8 +241,8 @@ def value_and_grad(loss: Callable[[Tensor], Any], x: Tensor, *, has_aux: bool = 
         The values, without a graph, and the gradient, of x's shape. With has_aux: (values, the rest), gradient. No
         gradient is left on the weights of a model that the loss runs.
     """
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
+    with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext(), torch.enable_grad():
+        x = (x.clone() if x.is_inference() else x.detach()).requires_grad_()
         found = loss(x)
         values, rest = found if has_aux else (found, None)
         (gradient,) = torch.autograd.grad(values.sum(), x)

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from labkit._downloads import SOURCES, Arrays, pixels
-from labkit.core import check_counts
+from labkit.core import check_counts, check_image_shape
 from labkit.files import cache_folder, replacing
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -184,22 +184,35 @@ def picture(path: Path | str, *, image_shape: tuple[int, int, int] = (3, 224, 22
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not an image that can be read; image_shape with other than 1 or 3 channels.
+        ValueError: it is not an image that can be read, or one of 32 bits a number; image_shape that is not three
+            positive integers, or with other than 1 or 3 channels.
     """
     path = Path(path)
+    check_image_shape(image_shape)
     if image_shape[0] not in (1, 3):
         raise ValueError(f"image_shape must have 1 or 3 channels, got {image_shape}")
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     try:
         with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
+            upright = _of_8_bits(ImageOps.exif_transpose(file))
             if "A" in upright.getbands() or "transparency" in upright.info:
                 upright = upright.convert("RGBA")
                 upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
             return _central_square(upright.convert("RGB"), image_shape)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is not an image that can be read: {error}") from error
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """The image itself; one of 16 bits rounded to 8, where Pillow would cut off all that is above 255."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"nothing says which numbers are black and white in mode {image.mode!r}; save it with 8 or 16 bits"
+        )
+    return image
 
 
 def _central_square(image: Image.Image, image_shape: tuple[int, int, int]) -> Tensor:

@@ -70,6 +70,8 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
             path.rename(old)
         new.rename(path)
     finally:
+        if old.exists() and not path.exists():  # the new one could not take its place
+            old.rename(path)
         shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from labkit import data
 from labkit._published import adopt, load_published
+from labkit.core import check_image_shape
 from labkit.extras import needs
 from labkit.files import read_json, sha256
 from labkit.lab_network import load_lab_network
@@ -257,12 +258,6 @@ def expected_image_shape(model: nn.Module, given: tuple[int, int, int] | None = 
     return channels, height, width
 
 
-def check_image_shape(shape: tuple[int, int, int]) -> None:
-    """Refuse what is not three positive integers (C, H, W): raises ValueError."""
-    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
-        raise ValueError(f"image_shape must be (channels, height, width), three positive integers, got {shape!r}")
-
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -337,7 +332,9 @@ def class_names(name: str) -> tuple[str, ...]:
     Raises:
         ValueError: unknown network.
     """
-    if name in TRAINED or name.endswith(".safetensors"):
+    if name.endswith(".safetensors"):
+        return data.CLASSES["mnist"]  # the live lab's networks read digits
+    if name in TRAINED:
         return data.CLASSES["cifar10" if name.startswith("cifar10") else "mnist"]
     if name in PACKAGED or name in TORCHVISION:
         from labkit._torchvision import torchvision

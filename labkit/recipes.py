@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from labkit import data, models
 from labkit.certified_training import interval_init
-from labkit.core import Progress
+from labkit.core import Progress, check_counts
 from labkit.extras import needs
 from labkit.files import sha256, write_bytes, write_json
 from labkit.scratch import recipe as scratch_recipe
@@ -139,11 +139,12 @@ def train_shipped(
         The card.
 
     Raises:
-        ValueError: unknown name; a checkpoint in the folder that other options made.
+        ValueError: unknown name; images or epochs < 1; a checkpoint in the folder that other options made.
         ModuleNotFoundError: lightning-fabric is not installed.
     """
     if name not in (*RECIPES, SCRATCH):
         raise ValueError(f"unknown network {name!r}; networks with a recipe: {', '.join([*RECIPES, SCRATCH])}")
+    check_counts(**{option: value for option, value in (("images", images), ("epochs", epochs)) if value is not None})
     checkpoint = folder / f"{name}.checkpoint"
     if name == SCRATCH:
         content, facts = _train_scratch(checkpoint, seed, images, epochs)
@@ -242,27 +243,43 @@ def _versions(*packages: str) -> dict[str, str]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `labkit train`."""
     parser.add_argument("name", choices=[*RECIPES, SCRATCH], help="the network")
-    parser.add_argument("--seed", type=int, default=0, help="fixes initial weights, order, augmentation and dropout")
-    parser.add_argument("--folder", type=Path, default=models.WEIGHTS, help="where weights and card go")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of initial weights, order, augmentation, dropout (default: 0)"
+    )
+    parser.add_argument("--folder", type=Path, help="where weights and card go (default: in the place of labkit's own)")
     parser.add_argument("--images", type=int, help="train on the first so many images only, to try things out")
-    parser.add_argument("--epochs", type=int, help="another number of epochs than the recipe's")
-    parser.add_argument("--precision", default="32-true", help="bf16-mixed halves the time on CPUs with AVX512-BF16")
+    parser.add_argument("--epochs", type=int, help="another number of epochs than the recipe's, to try things out")
+    parser.add_argument(
+        "--precision", default="32-true", help="bf16-mixed takes less time on CPUs with AVX512-BF16 (default: 32-true)"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    """What `labkit train` does with its options."""
+    """What `labkit train` does with its options.
+
+    Raises:
+        ValueError: another seed, fewer images or other epochs would replace labkit's own weights.
+    """
+    given = [name for name in ("seed", "images", "epochs") if getattr(options, name)]
+    if options.folder is None and given:
+        raise ValueError(f"with --{given[0]} this is another network than labkit's own: say --folder, where it goes")
     fabric = None
     if options.name != SCRATCH:
         fabric = _launched(options.precision)
         keep_freed_memory()
     card = train_shipped(
-        options.name, options.folder, seed=options.seed, images=options.images, epochs=options.epochs, fabric=fabric
+        options.name,
+        options.folder or models.WEIGHTS,
+        seed=options.seed,
+        images=options.images,
+        epochs=options.epochs,
+        fabric=fabric,
     )
     if fabric is None or fabric.is_global_zero:
         seconds = card["history"]["seconds"]
         print(
             f"{card['name']}: {card['test_accuracy']:.2%} of {card['test_images']:,} test images, "
-            f"{len(seconds)} epochs in {sum(seconds):.0f} s"
+            f"{len(seconds)} {'epoch' if len(seconds) == 1 else 'epochs'} in {sum(seconds):.0f} s"
         )
 
 

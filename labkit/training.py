@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import hashlib
+import inspect
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from labkit.adversarial_training import attacked, moved_apart
+from labkit.attacks.pgd import pgd
 from labkit.augmentation import cut_out, draw_moves, moved
 from labkit.certified_training import Bounded, bounded_loss, check_bounds, eps_and_kappa
-from labkit.core import Progress, check_choice, check_counts, check_positive, check_within, laid_out
+from labkit.core import Progress, check_choice, check_classes, check_counts, check_positive, check_within, laid_out
 from labkit.data import ImageSet
 from labkit.extras import needs
 from labkit.files import replacing
@@ -122,7 +124,8 @@ def fit(
         What was measured in each epoch, those before a resumed checkpoint included.
 
     Raises:
-        ValueError: an option out of its range; a checkpoint made with other options; a loss that is not finite.
+        ValueError: an option out of its range; a negative label; a checkpoint that cannot be read, is another network's
+            or was made with other options; a loss that is not finite.
         ModuleNotFoundError: lightning-fabric is not installed.
 
     Source:
@@ -138,63 +141,66 @@ def fit(
         "attack": attack, "trades": trades, "seed": seed, "bounds": bounds, "clip": clip,
         "outliers": 0 if outliers is None else len(outliers),
     }  # fmt: skip
-    _check_options(options)
+    _check_options(options, train)
     if outliers is not None:
         train = _with_outliers(train, outliers)
     fabric = fabric or single_process()
     train = replace(train, images=train.images.to(fabric.device), labels=train.labels.to(fabric.device))
-    _lay_out(model, torch.channels_last)  # up to twice as fast on a CPU
-    network, optimiser = fabric.setup(Bounded(model) if bounds else model, _optimizer(model, optimizer, weight_decay))
-    averaged = copy.deepcopy(model) if average else model
-    history = _resume(checkpoint, model, averaged, optimiser, options)
-    for epoch in range(len(history.seconds), epochs):
-        start, sums = time.perf_counter(), torch.zeros(2, device=fabric.device)
-        steps = len(train) // batch_size
-        model.train()
-        with torch.random.fork_rng():  # dropout draws from the global generator only
-            torch.manual_seed(_mix(seed, epoch, fabric.global_rank))
-            for step, x, y in _batches(train, epoch, options, fabric, progress):
-                done = (epoch + step / steps) / epochs
-                for group in optimiser.param_groups:
-                    group["lr"] = learning_rate * one_cycle(done, warmup)
-                clean = x
-                if attack:
-                    strength = min(1.0, done / warmup) if warmup else 1.0
-                    with fabric.autocast():
-                        draw = _mix(seed, epoch, step, fabric.global_rank)
-                        hard = attacked(model, x, y, attack, strength=strength, seed=draw)
-                    x = hard if trades is None else torch.cat([x, hard])
-                x = x.contiguous(memory_format=torch.channels_last)
-                if bounds:
-                    eps, kappa = eps_and_kappa(done, bounds)
-                    logits, margins = network(x, y, eps, clean)
-                    loss = bounded_loss(logits, margins, y, kappa)
-                elif trades is not None:
-                    logits, hard = network(x).float().chunk(2)
-                    loss = _loss(logits, y, label_smoothing) + trades * moved_apart(logits, hard)
-                else:
-                    logits = network(x)
-                    loss = _loss(logits, y, label_smoothing)
-                optimiser.zero_grad()
-                fabric.backward(loss)
-                if clip:
-                    fabric.clip_gradients(network, optimiser, max_norm=clip, error_if_nonfinite=False)
-                optimiser.step()
-                if average:
-                    _follow(averaged, model, average, epoch * steps + step)
-                sums += torch.stack([loss.detach(), (logits.argmax(1) == y).float().mean()])
-        seconds = time.perf_counter() - start
-        loss, accuracy = torch.as_tensor(fabric.all_reduce(sums / steps, reduce_op="mean")).tolist()
-        if not loss < float("inf"):
-            raise ValueError(f"the loss became {loss} in epoch {epoch + 1}; learning_rate={learning_rate} is too high")
-        tested = evaluate(averaged, test)
-        history.add(loss, accuracy, tested.loss, tested.accuracy, seconds)
-        if checkpoint and fabric.is_global_zero:
-            _save_checkpoint(checkpoint, model, averaged, optimiser, options, history)
-    if average:
-        model.load_state_dict(averaged.state_dict())
-    _lay_out(model, torch.contiguous_format)
-    model.eval()
+    try:
+        _lay_out(model, torch.channels_last)  # up to twice as fast on a CPU
+        optimiser = _optimizer(model, optimizer, weight_decay)
+        network, optimiser = fabric.setup(Bounded(model) if bounds else model, optimiser)
+        averaged = copy.deepcopy(model) if average else model
+        history = _resume(checkpoint, model, averaged, optimiser, options)
+        for epoch in range(len(history.seconds), epochs):
+            start, sums = time.perf_counter(), torch.zeros(2, device=fabric.device)
+            steps = len(train) // batch_size
+            model.train()
+            with torch.random.fork_rng():  # dropout draws from the global generator only
+                torch.manual_seed(_mix(seed, epoch, fabric.global_rank))
+                for step, x, y in _batches(train, epoch, options, fabric, progress):
+                    done = (epoch + step / steps) / epochs
+                    for group in optimiser.param_groups:
+                        group["lr"] = learning_rate * one_cycle(done, warmup)
+                    clean = x
+                    if attack:
+                        strength = min(1.0, done / warmup) if warmup else 1.0
+                        with fabric.autocast():
+                            draw = _mix(seed, epoch, step, fabric.global_rank)
+                            hard = attacked(model, x, y, attack, strength=strength, seed=draw)
+                        x = hard if trades is None else torch.cat([x, hard])
+                    x = x.contiguous(memory_format=torch.channels_last)
+                    if bounds:
+                        eps, kappa = eps_and_kappa(done, bounds)
+                        logits, margins = network(x, y, eps, clean)
+                        loss = bounded_loss(logits, margins, y, kappa)
+                    elif trades is not None:
+                        logits, hard = network(x).float().chunk(2)
+                        loss = _loss(logits, y, label_smoothing) + trades * moved_apart(logits, hard)
+                    else:
+                        logits = network(x)
+                        loss = _loss(logits, y, label_smoothing)
+                    optimiser.zero_grad()
+                    fabric.backward(loss)
+                    if clip:
+                        fabric.clip_gradients(network, optimiser, max_norm=clip, error_if_nonfinite=False)
+                    optimiser.step()
+                    if average:
+                        _follow(averaged, model, average, epoch * steps + step)
+                    sums += torch.stack([loss.detach(), (logits.argmax(1) == y).float().mean()])
+            seconds = time.perf_counter() - start
+            loss, accuracy = torch.as_tensor(fabric.all_reduce(sums / steps, reduce_op="mean")).tolist()
+            if not loss < float("inf"):
+                raise ValueError(f"the loss became {loss} in epoch {epoch + 1}; {learning_rate=} is too high")
+            tested = evaluate(averaged, test)
+            history.add(loss, accuracy, tested.loss, tested.accuracy, seconds)
+            if checkpoint and fabric.is_global_zero:
+                _save_checkpoint(checkpoint, model, averaged, optimiser, options, history)
+        if average:
+            model.load_state_dict(averaged.state_dict())
+    finally:
+        _lay_out(model, torch.contiguous_format)
+        model.eval()
     return history
 
 
@@ -214,7 +220,7 @@ def evaluate(model: nn.Module, images: ImageSet, *, batch_size: int = 100) -> Ev
     """Loss and accuracy on a whole set; the model's mode is left as it was.
 
     Raises:
-        ValueError: the set is empty.
+        ValueError: the set is empty; batch_size < 1.
     """
     if len(images) == 0:
         raise ValueError("there is nothing to evaluate: the set holds 0 images")
@@ -225,12 +231,14 @@ def evaluate(model: nn.Module, images: ImageSet, *, batch_size: int = 100) -> Ev
 
 def predict(model: nn.Module, images: Float[Tensor, "n c h w"], *, batch_size: int = 100) -> Float[Tensor, "n k"]:
     """Logits (N, K) float32 of images (N, C, H, W), in eval mode, without gradients, a batch at a time."""
+    check_counts(batch_size=batch_size)
     training = [module for module in model.modules() if module.training]
     device = next((p.device for p in model.parameters()), images.device)
     model.eval()
     try:
         with torch.inference_mode():
-            return torch.cat([model(laid_out(model, batch.to(device))) for batch in images.split(batch_size)]).float()
+            logits = [model(laid_out(model, batch.to(device))) for batch in images.split(batch_size)]
+        return torch.cat(logits).float()  # joined out here, so that a loss with gradients may take them
     finally:
         for module in training:
             module.training = True
@@ -264,19 +272,25 @@ def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
     model.to(memory_format=memory_format)  # pyright: ignore[reportCallIssue]  torch's types leave this one out
 
 
-def _check_options(options: dict[str, Any]) -> None:
+def _check_options(options: dict[str, Any], train: ImageSet) -> None:
     check_counts(epochs=options["epochs"], batch_size=options["batch_size"])
-    check_counts(least=0, shift=options["shift"], cutout=options["cutout"])
     check_counts(least=options["batch_size"], images=options["images"])
+    check_counts(least=0, cutout=options["cutout"])
+    check_counts(least=0, most=min(train.images.shape[2:]) - 1, shift=options["shift"])  # a mirror shows no more
+    check_classes(train.labels, len(train.images))
     check_choice(("adam", "sgd"), optimizer=options["optimizer"])
     check_positive(learning_rate=options["learning_rate"])
     check_within(0, 1, weight_decay=options["weight_decay"])
     check_within(0, 1, ends="[)", average=options["average"])
-    if options["flip"] not in (True, False, "alternating"):
+    if not isinstance(options["flip"], bool) and options["flip"] != "alternating":
         raise ValueError(f"flip must be True, False or 'alternating', got {options['flip']!r}")
     check_within(0, 0.99, warmup=options["warmup"], label_smoothing=options["label_smoothing"])
-    if options["attack"] is not None and "eps" not in options["attack"]:
-        raise ValueError(f"attack must be options of labkit.attacks.pgd, with eps at least, got {options['attack']!r}")
+    if options["attack"] is not None:
+        try:
+            inspect.signature(pgd).bind(None, None, None, seed=0, **options["attack"])
+        except TypeError as error:
+            accepted = "options of labkit.attacks.pgd but its seed, with eps at least"
+            raise ValueError(f"attack must be {accepted}, got {options['attack']!r}") from error
     if options["trades"] is not None:
         check_positive(trades=options["trades"])
         if options["attack"] is None:
@@ -284,6 +298,8 @@ def _check_options(options: dict[str, Any]) -> None:
     if options["clip"] is not None:
         check_positive(clip=options["clip"])
     if options["bounds"] is not None:
+        if not isinstance(options["bounds"], dict):
+            raise ValueError(f"bounds must have eps, ramp and kappa, got {options['bounds']!r}")
         check_bounds(options["bounds"])
         if beside := [name for name in ("trades", "outliers", "label_smoothing") if options[name]]:
             raise ValueError(f"training with bounds knows no {beside[0]}, got {options[beside[0]]!r}")
@@ -350,8 +366,8 @@ def _save_checkpoint(
     history: History,
 ) -> None:
     state = {"model": model.state_dict(), "averaged": averaged.state_dict(), "optimizer": optimiser.state_dict()}
-    with replacing(path) as partial:
-        torch.save(state | {"options": options, "history": asdict(history)}, partial)
+    with replacing(path) as partial, partial.open("wb") as file:  # given a path, torch would want it to have a suffix
+        torch.save(state | {"options": options, "history": asdict(history)}, file)
 
 
 def _resume(
@@ -363,12 +379,19 @@ def _resume(
 ) -> History:
     if path is None or not Path(path).exists():
         return History()
-    saved = torch.load(path, weights_only=True, map_location="cpu")  # a GPU may have made it
+    try:
+        saved = torch.load(path, weights_only=True, map_location="cpu")  # a GPU may have made it
+        history, state = History(**saved["history"]), saved["model"]
+    except Exception as error:  # whatever reading a damaged file raises
+        raise ValueError(f"{path} is not a checkpoint that can be read; delete it, or give another path") from error
+    own = model.state_dict()
+    if state.keys() != own.keys() or any(state[name].shape != own[name].shape for name in own):
+        raise ValueError(f"the checkpoint {path} is that of another network; delete it to start afresh")
     if saved["options"] != options:
         changed = [name for name in options if saved["options"].get(name) != options[name]]
         was, now = ({name: each.get(name) for name in changed} for each in (saved["options"], options))
         raise ValueError(f"the checkpoint {path} was made with {was}, not {now}; delete it to start afresh")
-    model.load_state_dict(saved["model"])
+    model.load_state_dict(state)
     averaged.load_state_dict(saved["averaged"])
     optimiser.load_state_dict(saved["optimizer"])
-    return History(**saved["history"])
+    return history

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,16 @@ def test_attack_writes_a_picture_that_is_seen_as_the_wanted_class(ship, tmp_path
     assert "after" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("eps", [0.6, 2.5])
+def test_the_picture_keeps_to_the_bound_that_is_printed(eps, ship, tmp_path, capsys):
+    attacked = tmp_path / "attacked.PNG"
+    words = ["attack", str(ship), "--network", "cifar10", "--eps", str(eps), "--steps", "2"]
+    main([*words, "-o", str(attacked)])
+    assert f"no pixel changed by more than {eps} of 255" in capsys.readouterr().out
+    before, after = data.picture(ship, image_shape=(3, 32, 32)), data.picture(attacked, image_shape=(3, 32, 32))
+    assert round(float(255 * (after - before).abs().max())) == int(eps)
+
+
 def test_an_attack_that_fails_says_so_and_ends_with_1(ship, tmp_path, capsys):
     words = ["attack", str(ship), "--network", "cifar10", "--to", "frog", "--eps", "0.1", "--steps", "1"]
     assert main([*words, "-o", str(tmp_path / "attacked.png")]) == 1
@@ -89,7 +100,9 @@ def test_an_attack_that_fails_says_so_and_ends_with_1(ship, tmp_path, capsys):
         (["explain", "SHIP", "--network", "cifar10", "--class", "sh"], "unknown class 'sh': did you mean ship?"),
         (["attack", "SHIP", "--network", "cifar10", "--to", "10"], "a number from 0 to 9"),
         (["attack", "SHIP", "--network", "cifar10", "--eps", "-1"], "eps"),
+        (["attack", "SHIP", "--network", "cifar10", "--eps", "inf"], "eps"),
         (["attack", "SHIP", "--network", "cifar10", "--steps", "0"], "steps"),
+        (["attack", "SHIP", "--network", "cifar10", "-o", "a.jpg"], "--output must end in .png, the format"),
     ],
 )
 def test_mistakes_are_one_sentence(words, message, ship, capsys, monkeypatch, tmp_path):
@@ -98,6 +111,18 @@ def test_mistakes_are_one_sentence(words, message, ship, capsys, monkeypatch, tm
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith(f"labkit {words[0]}: ")
     assert message in said
+
+
+@pytest.mark.parametrize("option", ["--seed", "--images", "--epochs"])
+def test_another_training_does_not_replace_the_shipped_weights(option, capsys):
+    assert main(["train", "mnist", option, "1"]) == 1
+    assert f"with {option} this is another network" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"labkit {version('labkit')}\n"
 
 
 def test_a_wrong_command_or_study_lists_the_right_ones(capsys):

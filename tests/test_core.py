@@ -16,6 +16,7 @@ from labkit.core import (
     check_choice,
     check_counts,
     check_eps,
+    check_image_shape,
     check_not_negative,
     check_positive,
     check_within,
@@ -54,6 +55,15 @@ def test_the_gradient_of_a_linear_model_is_its_weights(linear):
 def test_the_gradient_is_there_inside_no_grad_too(linear):
     with torch.no_grad():
         assert input_gradient(linear, IMAGES, CLASSES).abs().sum() > 0
+
+
+def test_the_gradient_is_there_inside_inference_mode_and_for_what_comes_from_it(linear):
+    expected = input_gradient(linear, IMAGES, CLASSES)
+    with torch.inference_mode():
+        images, classes = IMAGES.clone(), CLASSES.clone()
+        assert torch.equal(input_gradient(linear, images, classes), expected)
+        assert torch.equal(log_odds_gradient(linear, images, classes)[0], log_odds(linear(IMAGES), CLASSES))
+    assert torch.equal(input_gradient(linear, images, classes), expected)
 
 
 class Viewing(nn.Module):
@@ -191,6 +201,13 @@ def test_one_wording_for_each_kind_of_check(check, good, bad, said):
     for value in bad:
         with pytest.raises(ValueError, match=f"^eps must .*{said}, got {re.escape(repr(value))}$"):
             check(eps=value)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (1, 0, 28), (1, 28, -1), (1, 28.0, 28), (True, 28, 28)])
+def test_the_shape_of_an_image_is_three_positive_integers(shape):
+    check_image_shape((1, np.int64(28), 28))
+    with pytest.raises(ValueError, match=re.escape(f"three positive integers, got {shape!r}")):
+        check_image_shape(shape)
 
 
 def count_steps(start: int, *, steps: int = 3) -> Iterator[int]:

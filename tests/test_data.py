@@ -103,6 +103,22 @@ def test_a_photo_of_ones_own(tmp_path):
     torch.testing.assert_close(data.photo(str(path)), colours)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bits_are_not_cut_off(tmp_path, order):
+    ramp = np.arange(0, 65536, 257, dtype=f"{order}u2")[None].repeat(256, 0)
+    path = tmp_path / "ramp.tiff"
+    Image.fromarray(ramp).save(path)
+    assert data.picture(path, image_shape=(1, 256, 256))[0, 0, 0].mul(255).round().tolist() == list(range(256))
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [(np.float32, "F"), (np.int32, "I")])
+def test_images_whose_white_nobody_knows_are_refused(tmp_path, dtype, mode):
+    path = tmp_path / "a.tiff"
+    Image.fromarray(np.ones((8, 8), dtype)).save(path)
+    with pytest.raises(ValueError, match=f"a.tiff is not an image that can be read: .* in mode '{mode}'; save it with"):
+        data.picture(path)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -110,6 +126,7 @@ def test_a_photo_of_ones_own(tmp_path):
         (lambda: data.load("mnist", "val"), "unknown split 'val'; known splits: train, test"),
         (lambda: data.sample("MNIST"), "unknown data set 'MNIST'"),
         (lambda: data.examples("mnist", 0), "n must be a whole number from 1 to 2000, got 0"),
+        (lambda: data.picture("a.png", image_shape=(3, 0, 5)), "three positive integers, got (3, 0, 5)"),
         (
             lambda: data.photo("dog"),
             "unknown photo 'dog'; known photos: astronaut, chelsea, coffee, rocket, or the path",

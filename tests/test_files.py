@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,23 @@ def test_an_exception_leaves_the_old_folder_and_nothing_else(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         half()
     assert texts(tmp_path / "folder") == {"a": "old"}
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_new_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "folder"
+    write_folder(path, a="old")
+    rename = Path.rename
+
+    def refuse(one, other):
+        if one.parent.name == "new":
+            raise PermissionError("in use")
+        return rename(one, other)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError), replacing_folder(path) as new:
+        write_folder(new, a="new")
+    assert texts(path) == {"a": "old"}
     assert os.listdir(tmp_path) == ["folder"]
 
 

@@ -126,3 +126,10 @@ def test_every_shipped_network_has_a_recipe_and_a_card_that_names_its_command():
 def test_an_unknown_name_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"unknown network 'vgg'; networks with a recipe: mnist, .*, cifar10-scratch"):
         recipes.train_shipped("vgg", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mnist", recipes.SCRATCH])
+@pytest.mark.parametrize(("option", "value"), [("images", -5), ("images", 0), ("epochs", 0)])
+def test_counts_below_1_are_refused(tmp_path, name, option, value):
+    with pytest.raises(ValueError, match=f"{option} must be a whole number from 1 up, got {value}"):
+        recipes.train_shipped(name, tmp_path, **{option: value})

@@ -1,8 +1,10 @@
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from labkit import (
     _torchvision,  # noqa: F401  mends torchvision where it needs it
@@ -11,6 +13,7 @@ from labkit import (
 )
 from labkit.attacks.pgd import pgd
 from labkit.training import evaluate, fit, one_cycle, predict
+from tests.shapes import unchecked
 
 
 @pytest.fixture
@@ -170,6 +173,34 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
         fit(small_network(), *digits, epochs=2, checkpoint=path)
 
 
+@pytest.mark.parametrize("name", ["run", "run.checkpoint"])
+def test_a_checkpoint_may_have_any_name(digits, tmp_path, name):
+    fit(small_network(), *digits, epochs=1, checkpoint=tmp_path / name)
+    resumed = small_network(seed=99)
+    fit(resumed, *digits, epochs=1, checkpoint=tmp_path / name)
+    assert resumed[0].weight.equal(torch.load(tmp_path / name)["model"]["0.weight"])
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", {"model": {}}, [1]])
+def test_a_file_that_is_no_checkpoint_is_refused(digits, tmp_path, content):
+    path = tmp_path / "a.checkpoint"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(ValueError, match=r"a\.checkpoint is not a checkpoint that can be read"):
+        fit(small_network(), *digits, epochs=1, checkpoint=path)
+
+
+def test_a_checkpoint_of_another_network_is_refused_and_changes_nothing(digits, tmp_path):
+    path, model = (
+        tmp_path / "a.checkpoint",
+        nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.Flatten(), nn.Linear(1352, 10)),
+    )
+    before = weights(model)
+    fit(small_network(), *digits, epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match=r"a\.checkpoint is that of another network"):
+        fit(model, *digits, epochs=1, checkpoint=path)
+    assert torch.equal(weights(model), before)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -184,10 +215,16 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
         ({"label_smoothing": 1}, "label_smoothing must lie in [0, 0.99], got 1"),
         ({"warmup": -0.1}, "got -0.1"),
         ({"shift": -1}, "got -1"),
+        ({"shift": 28}, "shift must be a whole number from 0 to 27, got 28"),
         ({"cutout": -1}, "cutout must be a whole number from 0 up, got -1"),
         ({"attack": {"steps": 3}}, "with eps at least, got {'steps': 3}"),
+        ({"attack": 0.3}, "attack must be options of labkit.attacks.pgd but its seed, with eps at least, got 0.3"),
+        ({"attack": {"eps": 0.1, "seed": 3}}, "but its seed, with eps at least, got {'eps': 0.1, 'seed': 3}"),
+        ({"attack": {"eps": 0.1, "size": 3}}, "got {'eps': 0.1, 'size': 3}"),
         ({"clip": 0}, "clip must be a number above 0, got 0"),
         ({"bounds": {"eps": 0.1}}, "must have eps, ramp and kappa, got {'eps': 0.1}"),
+        ({"bounds": 0.3}, "bounds must have eps, ramp and kappa, got 0.3"),
+        ({"flip": 1}, "flip must be True, False or 'alternating', got 1"),
         ({"flip": "sometimes"}, "flip must be True, False or 'alternating', got 'sometimes'"),
         ({"average": 1}, "average must lie in [0, 1), got 1"),
         ({"trades": 2.0}, "trades=2.0 needs an attack"),
@@ -199,6 +236,12 @@ def test_a_checkpoint_of_another_run_is_refused(digits, tmp_path):
 def test_bad_options_are_refused(digits, options, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         fit(small_network(), *digits, **{"epochs": 1} | options)
+
+
+def test_a_negative_label_is_no_outlier(digits):
+    train, test = digits
+    with pytest.raises(ValueError, match="classes must not be negative, got -1"):
+        fit(small_network(), replace(train, labels=train.labels - 1), test, epochs=1)
 
 
 def test_a_gradient_that_is_clipped_moves_the_weights_less(digits):
@@ -215,9 +258,12 @@ def test_a_gradient_that_is_clipped_moves_the_weights_less(digits):
     assert moved[1] < 0.01 * moved[0]
 
 
-def test_a_run_that_explodes_says_so(digits):
+def test_a_run_that_explodes_says_so_and_leaves_the_model_as_any_other(digits):
+    model = small_network()
     with pytest.raises(ValueError, match=r"the loss became \w+ in epoch \d; learning_rate=1e\+20 is too high"):
-        fit(small_network(), *digits, epochs=3, optimizer="sgd", learning_rate=1e20)
+        fit(model, *digits, epochs=3, optimizer="sgd", learning_rate=1e20)
+    assert not any(module.training for module in model.modules())
+    assert model[0].weight.stride() == small_network()[0].weight.stride()
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing():
@@ -274,3 +320,17 @@ def test_predict_leaves_the_mode_and_needs_no_gradient(digits):
     assert model.training
     assert not logits.requires_grad
     assert torch.allclose(logits, model.eval()(digits[1].images), atol=1e-5)
+
+
+def test_logits_of_predict_may_go_into_a_loss_with_gradients(digits):
+    _, test = digits
+    temperature = torch.ones((), requires_grad=True)
+    cross_entropy(predict(small_network(), test.images) / temperature, test.labels).backward()
+    assert temperature.grad is not None
+
+
+@pytest.mark.parametrize("size", [0, 2.5, True])
+def test_predict_and_evaluate_take_whole_batches(digits, size):
+    for call, images in ((predict, digits[1].images), (evaluate, digits[1])):
+        with unchecked(), pytest.raises(ValueError, match=f"batch_size must be a whole number from 1 up, got {size}"):
+            call(small_network(), images, batch_size=size)

@@ -42,7 +42,7 @@ def linf_project(change: Tensor, eps: float | Tensor) -> Tensor:
 
 def linf_draw(images: Tensor, eps: float, rng: torch.Generator) -> Tensor:
     """Every pixel's change drawn from U[-eps, eps]."""
-    return eps * (2 * torch.rand(images.shape, generator=rng, device=images.device) - 1)
+    return eps * (2 * torch.rand(images.shape, generator=rng, device=images.device, dtype=images.dtype) - 1)
 
 
 def l2_length(change: Tensor) -> Tensor:
@@ -50,16 +50,22 @@ def l2_length(change: Tensor) -> Tensor:
     return change.flatten(1).norm(dim=1)[:, None, None, None]
 
 
+def length_or_one(change: Tensor) -> Tensor:
+    """The Euclidean length to divide by: 1 where it is 0, so that nothing stays nothing."""
+    length = l2_length(change)
+    return length.masked_fill(length == 0, 1)
+
+
 def l2_step(direction: Tensor, images: Tensor) -> Tensor:
     """Along the direction, with nothing spent on pixels that are black and would go down, or white and would go up."""
     blocked = ((images <= 0) & (direction < 0)) | ((images >= 1) & (direction > 0))
     direction = direction.masked_fill(blocked, 0)
-    return direction / l2_length(direction).clamp_min(1e-30)
+    return direction / length_or_one(direction)
 
 
 def l2_project(change: Tensor, eps: float | Tensor) -> Tensor:
     """The change shortened to eps where it is longer."""
-    return change * (eps / l2_length(change).clamp_min(1e-30)).clamp_max(1)
+    return change * (eps / length_or_one(change)).clamp_max(1)
 
 
 def l2_draw(images: Tensor, eps: float, rng: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from labkit.attacks._gradient import log_odds_gradient
-from labkit.attacks._norms import l2_length
+from labkit.attacks._norms import length_or_one
 from labkit.core import Progress, check_batch, check_counts, check_positive, check_within, last_of
 
 
@@ -82,7 +82,7 @@ def iterative_targeted_steps(
             far = found.sigmoid() < confidence
             if step == steps or not far.any():
                 return
-            left, direction = left[far], gradient[far] / l2_length(gradient[far]).clamp_min(1e-30)
+            left, direction = left[far], gradient[far] / length_or_one(gradient[far])
             moved = (current[left] + step_size * direction).clamp(0, 1)
             current, taken = current.index_copy(0, left, moved), taken.index_add(0, left, torch.ones_like(left))
 

@@ -107,12 +107,14 @@ def _search(
     failed = torch.zeros_like(images[:, 0, 0, 0])  # (n,): an eps that was not enough
     enough = torch.where(succeeded(images, classes), failed, torch.inf)
     while True:
-        narrow = (enough - failed <= tolerance * enough) | (enough < 1e-6 * largest)
+        middle = (failed + enough) / 2
+        rounded = (middle == failed) | (middle == enough)  # no number lies between the two
+        narrow = (enough - failed <= tolerance * enough) | (enough < 1e-6 * largest) | rounded
         (left,) = (~torch.where(enough.isinf(), failed >= largest, narrow)).nonzero(as_tuple=True)
         if not len(left):
             return best, enough
         low, high = failed[left], enough[left]
-        eps = torch.where(high.isinf(), (2 * low).clamp(largest / 256, largest), (low + high) / 2)
+        eps = torch.where(high.isinf(), (2 * low).clamp(largest / 256, largest), middle[left])
         found = attacked(images[left], classes[left], eps[:, None, None, None])
         distance = length(found - images[left])[:, 0, 0, 0]
         success = succeeded(found, classes[left])

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from labkit.attacks._norms import l2_length
+from labkit.attacks._norms import length_or_one
 from labkit.core import (
     Progress,
     check_batch,
@@ -97,7 +97,7 @@ def universal_perturbation(
         left = left & ((reached < confidence) | (confidence == 1))
         if not left.any():
             break
-        moved = found - step_size * gradient / l2_length(gradient).clamp_min(1e-30)
+        moved = found - step_size * gradient / length_or_one(gradient)
         moved = moved if eps is None else moved.clamp(-eps, eps)
         found = torch.where(left[:, None, None, None], moved, found)
     return UniversalPerturbations((images + found[group]).clamp(0, 1), found, targets)

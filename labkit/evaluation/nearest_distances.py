@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from labkit.core import check_classes, check_counts, check_eval
 from labkit.data import ImageSet
 from labkit.layers import layer_values
 
@@ -33,8 +34,12 @@ def nearest_distances(
         name -> (N,), the root of the mean squared difference over all numbers of the layer.
 
     Raises:
-        ValueError: a class without a reference image.
+        ValueError: classes of another dtype or number; model in training mode; an unknown layer; a class without a
+            reference image; batch_size < 1.
     """
+    check_eval(model)
+    check_classes(classes, len(images))
+    check_counts(batch_size=batch_size)
     with torch.no_grad():
         own = {name: value.flatten(1) for name, value in layer_values(model, images, layers)[0].items()}
         found = {name: torch.full_like(value[:, 0], torch.inf) for name, value in own.items()}
@@ -44,6 +49,7 @@ def nearest_distances(
                 raise ValueError(f"reference holds no image of class {label}")
             for batch in members.split(batch_size):
                 for name, value in layer_values(model, batch, layers)[0].items():
-                    apart = torch.cdist(own[name][mine], value.flatten(1)).amin(1) / own[name].shape[1] ** 0.5
-                    found[name][mine] = found[name][mine].minimum(apart)
+                    ours, theirs = own[name][mine], value.flatten(1)
+                    nearest = theirs[torch.cdist(ours, theirs).argmin(1)]  # which is rounded; the distance is not
+                    found[name][mine] = found[name][mine].minimum((ours - nearest).square().mean(1).sqrt())
     return found

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from labkit.core import Progress, check_batch, check_counts
+from labkit.core import Progress, check_batch, check_counts, check_logits
 from labkit.evaluation.intervals import wilson_interval
 from labkit.training import predict
 
@@ -64,13 +64,16 @@ def robust_accuracy(
         The counts.
 
     Raises:
-        ValueError: as the attack; an attack that returns images of another shape or with pixels outside [0, 1].
+        ValueError: as the attack; a label that is not one of the K; an attack that returns images of another shape or
+            with pixels outside [0, 1].
     """
     check_batch(model, images, labels)
     check_counts(batch_size=batch_size)
-    right = (predict(model, images).argmax(1) == labels).nonzero()[:, 0]
+    logits = predict(model, images)
+    check_logits(logits, labels)
+    right = (logits.argmax(1) == labels).nonzero()[:, 0]
     fooled = 0
-    for part in progress(right.split(batch_size)):
+    for part in progress(right.split(batch_size) if len(right) else ()):
         found = attack(source or model, images[part], labels[part])
         if found.shape != images[part].shape:
             raise ValueError(f"the attack must return images {tuple(images[part].shape)}, got {tuple(found.shape)}")

@@ -249,9 +249,10 @@ class _Trial:
             down, across = _centroids(self.images[own]).mean(0).round().long().tolist()
             return f"The place of the object ({down} below and {across} right of the centre)", (down, across)
         means = self.images.mean((2, 3))
-        apart = (means[own].mean(0) - means[~own].mean(0)) / means.std(0).clamp_min(1e-6)
-        channel = int(apart.abs().argmax())
-        compared = f"{means[own, channel].mean():.2f} against {means[~own, channel].mean():.2f}"
+        groups = [self.labels == each for each in classes] if own.all() else [own, ~own]
+        levels = torch.stack([means[group].mean(0) for group in groups])
+        channel = int(((levels.amax(0) - levels.amin(0)) / means.std(0).clamp_min(1e-6)).argmax())
+        compared = " against ".join(f"{level:.2f}" for level in levels[:, channel])
         return f"The colour (channel {channel}, {compared})", (channel,)
 
 

@@ -26,7 +26,7 @@ from labkit.features.activations import activations
 from labkit.features.receptive_field import spans
 from labkit.files import as_script, replacing
 from labkit.lab_network import load_lab_network
-from labkit.layers import window_of
+from labkit.layers import children_of, window_of
 
 with needs("export"):
     import onnx
@@ -166,7 +166,7 @@ def proof_of(network: nn.Sequential) -> list[dict[str, Any]]:
         nn.Linear: "linear",
     }
     steps = []
-    for name, module in network.named_children():
+    for name, module in children_of(network).items():
         if isinstance(module, nn.Flatten):
             continue
         step: dict[str, Any] = {"kind": kinds.get(type(module)), "layer": name}

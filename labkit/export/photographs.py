@@ -23,7 +23,7 @@ from labkit import models
 from labkit.export.gradient import with_gradient
 from labkit.extras import needs
 from labkit.features.receptive_field import spans
-from labkit.layers import run
+from labkit.layers import children_of, run
 
 with needs("export"):
     import onnx
@@ -101,13 +101,13 @@ def stages_of(network: nn.Module) -> list[str]:
     Where a single part of the network holds all convolutions, they are the layers of that part.
     """
     prefix, part = "", network
-    while len(holding := [name for name, child in part.named_children() if _convolves(child)]) == 1:
+    while len(holding := [name for name, child in children_of(part).items() if _convolves(child)]) == 1:
         (name,) = holding
         child = part.get_submodule(name)
         if isinstance(child, nn.Conv2d):
             break
         prefix, part = f"{prefix}{name}.", child
-    layers = dict(part.named_children())
+    layers = children_of(part)
     names = list(layers)
     first = next((at for at, name in enumerate(names) if isinstance(layers[name], nn.Conv2d)), -1)
     found = run(network, torch.zeros(1, *models.expected_image_shape(network)))

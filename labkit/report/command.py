@@ -160,11 +160,12 @@ def _channels(model: nn.Module) -> int:
 
 def _size(text: str) -> tuple[int, int]:
     sides = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    if not sides or not int(sides[1]) or sides[2] == "0":
+    found = [int(side) for side in sides.groups() if side] if sides else [0]
+    if not all(found):
         raise argparse.ArgumentTypeError(
             f"a size is a number such as 224, or height x width such as 192x256, not {text}"
         )
-    return int(sides[1]), int(sides[2] or sides[1])
+    return found[0], found[-1]
 
 
 def _seconds(text: str) -> float:

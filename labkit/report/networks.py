@@ -216,10 +216,16 @@ def _of_function(path: Path, function: str) -> nn.Module:
     assert spec is not None  # it ends in .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(path.stem)
     sys.modules[path.stem] = module  # so that what it defines can be pickled, and its imports of itself work
     sys.path.insert(0, str(path.parent.resolve()))
     try:
         spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(path.stem, None)
+        if before is not None:
+            sys.modules[path.stem] = before
+        raise
     finally:
         sys.path.pop(0)
     build = getattr(module, function, None)

@@ -38,7 +38,7 @@ def find_files(places: Sequence[str]) -> list[Path]:
         FileNotFoundError: there is no such file or folder.
         ValueError: a folder without images.
     """
-    known, found = Image.registered_extensions(), []
+    known, found = {suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN}, []
     for place in map(Path, places):
         if place.is_dir():
             inside = sorted(path for path in place.rglob("*") if path.suffix.lower() in known and path.is_file())
@@ -104,6 +104,8 @@ def class_number(wanted: str, classes: Sequence[str]) -> int:
         return list(classes).index(wanted)
     if wanted.isdecimal() and int(wanted) < len(classes):
         return int(wanted)
+    if not classes:
+        raise ValueError(f"unknown class {wanted!r}: give the names of the network's classes (--classes)")
     raise ValueError(f"unknown class {wanted!r}: the classes are 0 to {len(classes) - 1}, the first {classes[0]!r}")
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 
 import torch
 from jaxtyping import Float, Int64
@@ -112,8 +113,9 @@ class Subject:
         return self.images.shape[2], self.images.shape[3]
 
     def key(self) -> str:
-        """Digest of all that what is measured depends on."""
-        digest = hashlib.sha256(f"{self.model}\0{self.layer}\0{self.examples}\0{self.seed}".encode())
+        """Digest of all that what is measured depends on, and how it is cut into units."""
+        options = (self.layer, self.examples, self.batch_size, self.seed, self.classes, version("labkit"))
+        digest = hashlib.sha256(f"{self.model}\0{options}".encode())
         tensors = [*self.model.state_dict().values(), self.images, self.truth]
         for tensor in tensors:
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)

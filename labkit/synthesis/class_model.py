@@ -68,7 +68,8 @@ def class_model_steps(
             one); "noise" mid-grey with Gaussian noise; "uniform" every pixel from U[0, 1]; a tensor of pixels in
             [0, 1] that fits (N, C, H, W), any other image.
         noise: standard deviation of the Gaussian noise, in pixel units.
-        tv_weight: weight of the total variation, in logits for a mean difference between neighbours of 1.
+        tv_weight: weight of the total variation: the differences of neighbours, down and across, divided by the number
+            of values, so a difference of 1 everywhere costs about twice as many logits.
         l2_weight: weight of the distance from the mean (as under start), in logits for a mean squared difference of 1.
         blur: standard deviation in pixels of a blur every few steps; 0 for none.
         blur_every: how many.

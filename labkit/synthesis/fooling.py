@@ -22,7 +22,7 @@ from labkit.core import (
     value_and_grad,
 )
 from labkit.data import ImageSet
-from labkit.layers import find_layer, is_sequential, layer_values
+from labkit.layers import children_of, find_layer, is_sequential, layer_values
 from labkit.synthesis._reference import Reference, groups_in_memory
 
 CERTAIN = 0.99  # an image above it is never drawn anew, however slowly it still rises
@@ -237,7 +237,7 @@ def _gradient(
 def _checked_layers(model: nn.Module, layers: dict[str, float] | None) -> dict[str, float]:
     if not is_sequential(model):
         raise ValueError(f"the model must be an nn.Sequential, whose layers run in order, got {type(model).__name__}")
-    children = dict(model.named_children())
+    children = children_of(model)
     if layers is None:
         pools = (nn.MaxPool2d, nn.AvgPool2d)
         dense = [name for name, child in children.items() if isinstance(child, nn.Linear)][:-1]

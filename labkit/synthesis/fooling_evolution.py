@@ -13,6 +13,7 @@ from labkit.core import (
     check_classes,
     check_counts,
     check_eval,
+    check_takes,
     last_of,
     log_odds,
 )
@@ -70,8 +71,8 @@ def fooling_evolution_steps(
         (N, C, H, W), in [0, 1]: the champion of each class after each generation.
 
     Raises:
-        ValueError: model in training mode; an unknown class or encoding; unknown size of the model's images; steps,
-            samples or batch_size < 1.
+        ValueError: model in training mode; an unknown class or encoding; images of unknown size, or of one that the
+            model cannot take; steps, samples or batch_size < 1.
 
     Source:
         Nguyen, Yosinski and Clune 2015, arXiv:1412.1897.
@@ -82,6 +83,8 @@ def fooling_evolution_steps(
     check_choice(ENCODINGS, encoding=encoding)
     check_counts(steps=steps, samples=samples, batch_size=batch_size)
     draw, mutate, paint = ENCODINGS[encoding]
+    dtype = next(model.parameters(), torch.empty(0)).dtype
+    check_takes(model, torch.zeros(len(classes), *shape, dtype=dtype, device=classes.device), classes)
     rng = torch.Generator(classes.device).manual_seed(seed)
     labels, place = classes.unique(return_inverse=True)
     population = torch.stack([(classes[:at] == label).sum() for at, label in enumerate(classes)])
@@ -91,7 +94,7 @@ def fooling_evolution_steps(
     def best_of(genomes: Genomes) -> tuple[Genomes, Tensor, Tensor]:
         """Of each population's children the one that the network is surest of, for each label: genomes, images, odds.
         That of population i and label j is at i * len(labels) + j."""
-        children, scores = _judged(model, genomes, paint, shape, labels, batch_size)
+        children, scores = _judged(model, genomes, paint, shape, dtype, labels, batch_size)
         odds, child = scores.view(count, samples, len(labels)).max(1)
         child = (child + samples * first).flatten()
         return tuple(gene[child] for gene in genomes), children[child], odds.flatten()
@@ -121,6 +124,7 @@ def _judged(
     genomes: Genomes,
     paint: Callable[[Genomes, Shape], Tensor],
     shape: Shape,
+    dtype: torch.dtype,
     labels: Tensor,
     batch_size: int,
 ) -> tuple[Tensor, Tensor]:
@@ -128,7 +132,7 @@ def _judged(
     still tell two images apart when that is rounded to 1."""
     images, scores = [], []
     for batch in zip(*(gene.split(batch_size) for gene in genomes), strict=True):
-        images.append(paint(batch, shape))
+        images.append(paint(batch, shape).to(dtype))  # genomes are float32, in which small changes are not lost
         with torch.no_grad():
             logits = model(images[-1])
         scores.append(torch.stack([log_odds(logits, label.expand(len(logits))) for label in labels], dim=1))

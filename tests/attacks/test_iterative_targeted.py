@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from labkit import data, models
 from labkit.attacks.iterative_targeted import iterative_targeted, iterative_targeted_steps
@@ -62,6 +63,13 @@ def test_it_gives_up_after_the_last_step():
     assert found.steps.tolist() == [2, 2, 2]
     assert (found.confidence < 0.9).all()
     assert (found.perturbations.flatten(1).norm(dim=1) <= 0.1 + 1e-6).all()
+
+
+def test_in_float16_too_an_image_without_a_gradient_stays_where_it_is():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).half().eval()
+    nn.init.zeros_(model[1].weight)
+    images = torch.full((2, 1, 4, 4), 0.5).half()
+    assert torch.equal(iterative_targeted(model, images, torch.tensor([0, 1]), steps=2).images, images)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,18 @@ def test_an_image_on_the_border_ends_the_search():
 
 
 @pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-8), (torch.float16, 1e-4), (torch.bfloat16, 0.001)]
+)
+def test_it_ends_where_no_number_lies_between_two_any_more(linear, dtype, tolerance):
+    model, images, classes, closest = linear
+    found = minimum_norm(model.to(dtype), images.to(dtype), classes, steps=1, tolerance=tolerance)
+    assert found.distances.dtype == dtype
+    assert torch.allclose(found.distances.double(), closest["linf"], rtol=10 * torch.finfo(dtype).eps, atol=0.001)
+    never = minimum_norm(model.to(dtype), images.to(dtype), classes, steps=1, tolerance=tolerance, largest=7e-5)
+    assert never.distances.isinf().all()
+
+
+@pytest.mark.parametrize(
     ("option", "value", "message"),
     [
         ("attack", "cw", r"attack must be one of \['fgsm', 'pgd'\], got 'cw'"),

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from labkit import data, models
 from labkit.attacks._gradient import CHUNK
@@ -134,6 +135,16 @@ def test_the_seed_decides_the_start():
     runs = [pgd(model, images, classes, eps=0.1, steps=1, seed=seed) for seed in (1, 1, 2)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_images_keep_their_dtype_and_a_gradient_of_0_moves_nothing(dtype, norm):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).to(dtype).eval()
+    images, classes = torch.full((2, 1, 4, 4), 0.5, dtype=dtype), torch.tensor([0, 1])
+    assert pgd(model, images, classes, eps=0.1, norm=norm, steps=2, restarts=2).dtype == dtype
+    nn.init.zeros_(model[1].weight)
+    assert torch.equal(pgd(model, images, classes, eps=0.1, norm=norm, steps=2, random_start=False), images)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from labkit import data, models
 from labkit.attacks.universal_perturbation import universal_perturbation
@@ -39,6 +40,13 @@ def test_each_step_has_the_length_that_was_asked_for_and_eps_is_kept():
     bounded = universal_perturbation(model, images, targets, steps=20, eps=0.1)
     assert bounded.perturbations.abs().amax() == pytest.approx(0.1)
     assert not universal_perturbation(model, images, targets, steps=3, eps=0).perturbations.any()
+
+
+def test_in_float16_too_images_without_a_gradient_stay_where_they_are():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).half().eval()
+    nn.init.zeros_(model[1].weight)
+    images = torch.full((2, 1, 4, 4), 0.5).half()
+    assert torch.equal(universal_perturbation(model, images, torch.tensor([0, 1]), steps=2).images, images)
 
 
 @pytest.mark.parametrize(

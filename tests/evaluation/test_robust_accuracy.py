@@ -34,6 +34,18 @@ def test_images_made_on_one_network_are_shown_to_another():
     assert moved.accuracy > 0.9
 
 
+def test_a_network_that_is_always_wrong_leaves_nothing_to_attack():
+    images, labels = data.examples("mnist", 4)
+    found = robust_accuracy(models.load("mnist"), images, (labels + 1) % 10, partial(fgsm, eps=0.1))
+    assert found == RobustAccuracy(images=4, already_wrong=4, fooled=0)
+
+
+def test_a_label_that_the_network_does_not_have_is_refused():
+    images, labels = data.examples("mnist", 2)
+    with pytest.raises(ValueError, match=r"classes must lie in 0\.\.9, got 99"):
+        robust_accuracy(models.load("mnist"), images, labels + 99, partial(fgsm, eps=0.1))
+
+
 def test_an_attack_that_leaves_the_box_is_refused():
     images, labels = data.examples("mnist", 2)
     with pytest.raises(ValueError, match="pixels must lie in"):

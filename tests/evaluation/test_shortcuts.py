@@ -116,6 +116,23 @@ def test_classes_that_share_a_place_share_a_finding():
     assert "taken from class 0 or class 1 or class 2, makes the network say that class" in finding.sentence
 
 
+class Warm(nn.Module):
+    """Says 1 for what is bluer than it is red, else 0."""
+
+    def forward(self, images):
+        seen = (images[:, 0] - images[:, 2]).mean((1, 2)) + 0.2
+        return torch.stack([seen, -seen], 1)
+
+
+def test_a_colour_that_tells_all_classes_apart_is_compared_between_them():
+    images, labels = noise(60)
+    labels = labels % 2
+    images[labels == 1, 2] += 0.4
+    finding, *_ = find_shortcuts(Warm().eval(), images, labels)
+    assert (finding.kind, finding.classes, finding.where) == ("colour", (0, 1), (2,))
+    assert finding.sentence.startswith("The colour (channel 2, 0.50 against 0.90), taken from class 0 or class 1, ")
+
+
 def test_a_mark_of_half_the_class_has_half_the_effect():
     images, labels = noise(240)
     marked = (labels == 2) & (torch.arange(240) % 2 == 0)

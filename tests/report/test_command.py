@@ -124,6 +124,7 @@ def test_a_program_that_was_exported(folder):
         (["mine.py:network", "mine.py", *PLAIN], "mine.py is not an image that can be read"),
         (["mine.py:network", "photos", *PLAIN, "--classes", "two.txt"], "the network has 3 classes, got 2 names"),
         (["mine.py:network", "photos", "--labels", "folders", "--classes", "two.txt"], "unknown class 'green'"),
+        (["mine.py:network", "photos", "--labels", "folders"], "unknown class 'green': give the names"),
         (["mine.py:network", "photos", "--labels", "two.txt"], "two.txt has no line 'green0.png,CLASS'"),
         (["mine.py:network", "photos", "large.png", *PLAIN], "the images have several sizes (20 x 16, 40 x 30)"),
     ],
@@ -149,7 +150,14 @@ def test_a_budget_that_is_too_short_says_how_to_go_on(folder, capsys):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--budget", "soon"), ("--budget", "0s"), ("--size", "big"), ("--size", "0"), ("--methods", "lime")],
+    [
+        ("--budget", "soon"),
+        ("--budget", "0s"),
+        ("--size", "big"),
+        ("--size", "0"),
+        ("--size", "224x00"),
+        ("--methods", "lime"),
+    ],
 )
 def test_options_that_make_no_sense_are_refused(folder, capsys, option, value):
     with pytest.raises(SystemExit) as ended:

@@ -1,6 +1,8 @@
 """Other people's networks: those of torchvision and timm, with random weights, and what the page says of each."""
 
 import gc
+import statistics
+import sys
 
 import pytest
 import torch
@@ -90,3 +92,15 @@ def test_random_weights_are_the_same_each_time():
     first, second = (load_network("torchvision:mobilenet_v3_small", untrained=True).model for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not any(isinstance(each, nn.Dropout) and each.training for each in first.modules())
+
+
+def test_a_file_that_cannot_be_imported_leaves_the_module_of_its_name(tmp_path):
+    path = tmp_path / "statistics.py"
+    path.write_text("half = True\nraise ImportError('not to the end')")
+    with pytest.raises(ImportError, match="not to the end"):
+        load_network(f"{path}:network")
+    assert sys.modules["statistics"] is statistics
+    path.rename(tmp_path / "nobody_has_this_name.py")
+    with pytest.raises(ImportError, match="not to the end"):
+        load_network(f"{tmp_path / 'nobody_has_this_name.py'}:network")
+    assert "nobody_has_this_name" not in sys.modules

@@ -80,7 +80,15 @@ def test_children_are_judged_in_batches(network):
     together = fooling_evolution(linear, torch.tensor([0, 1, 1]), **options)
     apart = fooling_evolution(linear, torch.tensor([0, 1, 1]), batch_size=7, **options)
     assert torch.equal(together, apart)
-    assert set(seen) == {20, 7, 6}
+    assert set(seen) == {1, 20, 7, 6}  # one to see whether the model takes such images
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_images_have_the_dtype_of_the_weights(dtype, encoding):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).to(dtype).eval()
+    options = {"encoding": encoding, "image_shape": (1, 4, 4), "steps": 2, "samples": 3}
+    assert fooling_evolution(model, torch.tensor([0, 1]), **options).dtype == dtype
 
 
 @pytest.mark.slow
@@ -158,6 +166,7 @@ def test_a_mutated_network_never_reads_ahead_and_stays_near_its_parent():
         ({"classes": torch.tensor(3)}, r"classes must be int64 of shape \(N,\)"),
         ({"classes": torch.tensor([], dtype=torch.int64)}, r"of shape \(0,\)"),
         ({"image_shape": (28, 28)}, "image_shape must be"),
+        ({"image_shape": (1, 20, 20)}, r"the model cannot take images of shape \(2, 1, 20, 20\)"),
         (
             {"model": nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval()},
             "the size of this model's images is unknown",

@@ -5,7 +5,7 @@ from torch import nn
 
 from labkit import plot
 from labkit.features.receptive_field import receptive_field
-from labkit.layers import is_pointwise, run
+from labkit.layers import children_of, is_pointwise, run
 from labkit.report.measuring import Found, in_a_sentence
 from labkit.report.networks import inner
 from labkit.report.part import Part
@@ -22,9 +22,10 @@ def show(section: Section, subject: Subject, found: Found) -> None:
     table = summary(subject.model, (channels, height, width))
     header, *rows, total = [[name.removeprefix("network."), *rest] for name, *rest in table.cells()]
     shown = " × ".join(map(str, shape))
-    count = sum(each.numel() for each in subject.model.parameters())
+    count = table.parameters
     layers = f"{sum(row.parameters > 0 for row in table.rows)} of its {len(rows)} layers"
-    among = "" if count == table.parameters else f", {table.parameters:,} of them"
+    listed = sum(row.parameters for row in table.rows)
+    among = f", {listed:,} of them" if listed < count else ""
     section.statements += [
         Statement(
             f"{subject.name} maps images of {shown} to {len(subject.classes):,} classes with "
@@ -64,7 +65,7 @@ def _stages(subject: Subject) -> dict[str, tuple[int, ...]]:
     """Name -> output shape of some of the network's largest parts, in the order in which they run."""
     normalize, network = inner(subject.model)
     start = "" if normalize is None else "network."
-    children = [name for name, child in network.named_children() if not is_pointwise(child)]
+    children = [name for name, child in children_of(network).items() if not is_pointwise(child)]
     while len(children) < 3 and len(inside := _inside(network, children)) > len(children):
         children = inside
     outputs = run(subject.model, subject.images[:1])
@@ -82,9 +83,8 @@ def _inside(network: nn.Module, names: list[str]) -> list[str]:
     """The parts of these parts that compute something."""
     found = []
     for name in names:
-        parts = [
-            f"{name}.{part}" for part, child in network.get_submodule(name).named_children() if not is_pointwise(child)
-        ]
+        children = children_of(network.get_submodule(name))
+        parts = [f"{name}.{part}" for part, child in children.items() if not is_pointwise(child)]
         found += parts or [name]
     return found
 
