@@ -86,7 +86,7 @@ def test_a_page_for_photographs_with_another_network_opens(browser, name, tmp_pa
         expect(tab.locator(".lab-load")).to_have_text("Start the live lab")
         tab.locator(".lab-load").click()
         expect(tab.locator(".lab-classes th").first).not_to_have_text("", timeout=120_000)
-        caption = f"{name}, the likeliest of {len(found.classes):,} classes"
+        caption = f"{name}: its likeliest of {len(found.classes):,} classes"
         assert tab.locator(".lab-classes caption").all_inner_texts() == [caption], "and no network beside it"
         logits = torch.tensor(tab.evaluate("[...liveLab.photographs[0].logits]"))
         image = torch.tensor(tab.evaluate("[...liveLab.photographs[0].image]")).view(1, 3, height, width)

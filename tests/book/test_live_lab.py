@@ -174,6 +174,45 @@ def test_undo_takes_back_a_stroke_and_clear_everything(lab):
     assert digit(lab) == before
     lab.get_by_role("button", name="Clear").click()
     assert max(digit(lab)) == 0
+    lab.locator(".lab-pad").hover()
+    lab.mouse.down()
+    lab.keyboard.press("Escape")
+    lab.mouse.move(0, 0, steps=3)  # the stroke is over
+    lab.mouse.up()
+    assert lab.evaluate(f"{BENCH}.pad.pairs()") == {"digit": "blank"}
+
+
+def test_a_key_of_the_browser_is_not_the_labs(lab):
+    before = digit(lab)
+    lab.locator(".lab-pad").press("Control+Backspace")
+    assert digit(lab) == before
+    lab.locator(".lab-tab-activations").press("Alt+ArrowRight")
+    expect(lab.locator(".lab-panel-activations")).to_be_visible()
+
+
+def test_a_file_that_is_dropped_anywhere_does_not_take_the_pages_place(lab):
+    drop = """kind => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(["1"], "photo.png", { type: "image/png" }));
+        return !document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+    }"""
+    assert [lab.evaluate(drop, kind) for kind in ("dragover", "drop")] == [True, True]
+
+
+def test_what_training_needs_is_loaded_once(lab):
+    """A reader leaves the bench while it is loaded, and comes back."""
+    visits = """async () => {
+        const { whole } = liveLab;
+        const first = whole.show("train");
+        whole.show("digits");
+        const second = whole.show("train");
+        await first;
+        const { train } = whole;
+        await second;
+        await whole.show("digits");
+        return train !== null && train === whole.train;
+    }"""
+    assert lab.evaluate(visits)
 
 
 def test_eps_flips_the_ordinary_network_and_not_the_robust_one(lab):
@@ -193,6 +232,12 @@ def test_eps_flips_the_ordinary_network_and_not_the_robust_one(lab):
     panel.get_by_label("push").select_option("2")
     slider.press("End")
     expect(words.nth(0)).to_contain_text("Fooled: it now sees a 2. Smallest eps so far that did it")
+    lab.evaluate("liveLab.engine.addEventListener('measured', ({ detail }) => (liveLab.measured = detail))")
+    panel.get_by_label("push").select_option("7")
+    expect(words.nth(1)).to_have_text("It sees a 7 already: choose another digit to push it to.")
+    assert lab.evaluate("[liveLab.measured.what, liveLab.measured.fooled]") == ["attack", False]
+    assert panel.locator(".lab-fooled").count() == 0
+    panel.get_by_label("push").select_option("away")
 
 
 def test_pointing_at_a_unit_marks_what_it_sees(lab):
@@ -222,6 +267,11 @@ def test_an_edited_kernel_slides(lab):
     image = torch.tensor(digit(lab)).view(28, 28)
     expected = 2 * image[10, 14] + 0.5 * image[11, 15]
     expect(panel.locator("output.lab-words").first).to_contain_text(f"row 10, column 14: {expected:.2f}")
+    cells.nth(4).fill("-2")
+    panel.get_by_label("cut off below zero").check()
+    cut = f"row 10, column 14: {expected - 4 * image[10, 14]:.2f}; the output, cut off below zero: 0.00"
+    expect(panel.locator("output.lab-words").first).to_contain_text(cut)
+    panel.get_by_label("cut off below zero").uncheck()
     panel.get_by_role("button", name="Slide").click()
     eventually(lambda: float(slider.input_value()) > 10 * 28 + 16)
     panel.get_by_role("button", name="Stop").click()
@@ -244,7 +294,7 @@ def test_a_kernel_can_be_put_into_a_network_and_taken_out_again(lab):
         model.conv1.weight[5, 0] = torch.tensor([[1.0, 1, 1], [0, 0, 0], [-1, -1, -1]])
         expected = model(images)
     torch.testing.assert_close(run(lab, "mnist", images, weights)[0], expected, atol=1e-4, rtol=0)
-    panel.get_by_role("button", name="Give its own back").click()
+    panel.get_by_role("button", name="Restore its own weights").click()
     expect(lab.locator(".lab-verdict.lab-ordinary .lab-name")).to_have_text("ordinary")
     expected = models.load("mnist")(images).detach()
     torch.testing.assert_close(run(lab, "mnist", images, weights)[0], expected, atol=1e-5, rtol=0)
@@ -265,7 +315,7 @@ def test_the_smallest_change_is_about_labkits(lab):
 
 def certified(panel):
     """Load the certified network, if it is not there yet."""
-    load = panel.get_by_role("button", name="Load the certified network")
+    load = panel.get_by_role("button", name="Open the certified network")
     if load.is_visible():
         load.click()
     expect(panel.locator("output.lab-words").first).to_contain_text("roved", timeout=90_000)
@@ -332,6 +382,9 @@ def test_what_an_address_cannot_mean_is_left_out(browser):
     with opened(browser, f"{PAGE.as_uri()}#attack&digit=12&eps=5&towards=x&colour=red%") as tab:
         expect(verdict(tab, "ordinary")).to_have_text("7")
         assert tab.locator(".lab-panel-attack").get_by_role("slider", name="eps").input_value() == "0.1"
+        tab.evaluate("location.hash = '#attack&digit=4.-1'")
+        expect(verdict(tab, "ordinary")).to_have_text("4")
+        assert max(digit(tab)) > 0
 
 
 def test_every_view_follows_the_digit(lab):
@@ -409,6 +462,10 @@ TOO_SMALL = """() => [...document.querySelectorAll(
     }).map(element => element.outerHTML.slice(0, 120))"""
 
 
+def places_of(box, x, y):
+    return {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": 0}
+
+
 def test_with_a_finger_on_a_dark_phone(browser):
     with opened(browser, **PHONE) as tab:
         tab.get_by_role("button", name="Clear").tap()
@@ -420,6 +477,16 @@ def test_with_a_finger_on_a_dark_phone(browser):
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
         expect(verdict(tab, "ordinary")).to_have_text("7")
         assert pad.bounding_box()["y"] == box["y"], "the finger scrolled the page"
+        second = {"x": box["x"] + 0.9 * box["width"], "y": box["y"] + 0.9 * box["height"], "id": 1}
+        for kind, points in (
+            ("touchStart", [places_of(box, 0.1, 0.5)]),
+            ("touchStart", [places_of(box, 0.1, 0.5), second]),
+            ("touchMove", [places_of(box, 0.2, 0.5), second | {"y": box["y"]}]),
+            ("touchEnd", []),
+        ):
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        drawing = tab.evaluate(f"{BENCH}.pad.pairs().drawing")
+        assert len(drawing.split(".")) == 2, "a second finger draws no stroke"
         for name in VIEWS:
             tab.get_by_role("combobox", name="view", exact=True).select_option(name)
             panel = tab.locator(f".lab-panel-{name}")
@@ -488,8 +555,8 @@ def test_reduced_motion_shows_only_the_grown_digit(browser):
         return tab.evaluate("steps")
 
     with opened(browser) as tab:
+        tab.locator(".lab-panel-ideal").evaluate(watch)
         panel = open_view(tab, "ideal")
-        panel.evaluate(watch)
         eventually(lambda: tab.evaluate("steps.at(-1)") == "80")
         assert len(shown(panel, 5)) > 40, "every step"
         tab.emulate_media(reduced_motion="reduce")

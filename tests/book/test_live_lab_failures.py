@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("live lab's failures"
 expect.set_options(timeout=60_000)
 
 PROVOKED = ("That failed", "The networks stopped", "not enough memory", "Error", "console: ", "failed request")
+CERTIFIED = "certified/mnist-certified.js"
 ALTERED = re.compile(r'(labFiles\["mnist\.safetensors"\] = "H4s.{5000})(.)')
 
 
@@ -104,7 +105,7 @@ def test_a_kernel_that_was_put_in_survives_the_worker(lab):
     alert(lab).get_by_role("button", name="Try again").click()
     expect(verdict(lab, "ordinary")).to_have_text("4")
     assert lab.evaluate("[...liveLab.engine.kernels.mnist.slice(0, 9)]") == before == [1, 0, -1] * 3
-    open_view(lab, "kernel").get_by_role("button", name="Give its own back").click()
+    open_view(lab, "kernel").get_by_role("button", name="Restore its own weights").click()
     expect(lab.locator(".lab-verdict.lab-ordinary .lab-name")).to_have_text("ordinary")
 
 
@@ -155,8 +156,8 @@ def test_a_broken_weight_file(browser, spoil, sentence):
 
 
 def test_a_missing_file_is_named_and_can_be_tried_again(browser):
-    route = ("**/networks/digits.js", lambda route: route.abort())
-    with opened(browser, start=False, routes=[route], allowed=PROVOKED) as tab:
+    routes = [(f"**/{name}", lambda route: route.abort()) for name in ("networks/digits.js", CERTIFIED)]
+    with opened(browser, start=False, routes=routes, allowed=PROVOKED) as tab:
         tab.locator(".lab-load").click()
         expect(tab.locator(".lab-note")).to_contain_text(
             "The file networks/digits.js could not be loaded. Check your connection, and press the button to try again."
@@ -164,6 +165,15 @@ def test_a_missing_file_is_named_and_can_be_tried_again(browser):
         tab.unroute("**/networks/digits.js")
         begin(tab)
         goes_on(tab)
+        panel = open_view(tab, "certify")
+        load = panel.get_by_role("button", name="Open the certified network (loads ")
+        load.click()
+        expect(panel.locator(".lab-note")).to_contain_text(f"The file {CERTIFIED} could not be loaded.")
+        expect(alert(tab)).to_be_hidden()
+        tab.unroute(f"**/{CERTIFIED}")
+        load.click()
+        expect(panel.locator("output.lab-words").first).to_contain_text("roved", timeout=90_000)
+        eventually(lambda: tab.evaluate("document.activeElement.ariaLabel") == "eps")
 
 
 def test_questions_asked_while_it_starts_anew_all_have_answers(lab):

@@ -21,8 +21,9 @@ def test_a_chapter_leads_to_the_same_state_in_the_lab(browser):
         expect(tab.locator(".lab-load")).to_contain_text("Try it on a digit of your own: Attack it (loads ")
         begin(tab)
         expect(verdict(tab, "ordinary")).to_have_text("5")
-        panel = tab.locator(".lab-panel-attack")
+        panel = tab.get_by_role("group", name="Attack it")
         expect(panel.locator("output.lab-words").first).to_contain_text("Not fooled: it still sees a 5")
+        assert tab.locator(".lab-help dt").all_text_contents() == ["pad", "sliders"], "there are no tabs, and no maps"
         slider = panel.get_by_role("slider", name="eps")
         assert slider.input_value() == "0.05"
         slider.press("End")

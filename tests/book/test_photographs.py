@@ -33,9 +33,13 @@ STEPS = 8
 def start(tab):
     """Two clicks: one loads the lab, one the network for photographs."""
     tab.locator(".lab-load").click()
-    load = tab.get_by_role("button", name="Load the network for photographs")
+    load = tab.get_by_role("button", name="Open the network for photographs")
     load.click(timeout=120_000)
+    for room in ("Draw and look", "Photographs"):  # a reader leaves, comes back, and finds it being loaded
+        tab.get_by_role("button", name=room, exact=True).click()
+    assert load.count() == 0 or load.is_disabled()
     expect(top(tab)).not_to_have_text("", timeout=300_000)
+    assert len(tab.workers) == 2
 
 
 def top(tab):
@@ -272,7 +276,7 @@ def test_dropping_and_pasting(bench, way):
     content = list(picture(size=size))
     transfer = bench.evaluate_handle(TRANSFER, [content, "photo.png", "image/png"])
     if way == "drop":
-        bench.locator(".lab-photographs .lab-surface").dispatch_event("drop", {"dataTransfer": transfer})
+        bench.get_by_text("Or drop one here").dispatch_event("drop", {"dataTransfer": transfer})
     else:
         bench.evaluate(
             "transfer => document.body.dispatchEvent(new ClipboardEvent('paste', "
@@ -280,6 +284,14 @@ def test_dropping_and_pasting(bench, way):
             transfer,
         )
     expect(note(bench)).to_have_text(f"Your photo, {size[0]} × {size[1]} pixels.")
+
+
+STREAMS = """() => {
+    globalThis.streams = [];
+    const media = navigator.mediaDevices, open = media.getUserMedia.bind(media);
+    media.getUserMedia = async (wanted) => (streams.push(await open(wanted)), streams.at(-1));
+}"""
+RUNNING = "streams.flatMap(each => each.getTracks()).filter(({ readyState }) => readyState === 'live').length"
 
 
 def test_the_camera(browser):
@@ -297,18 +309,37 @@ def test_the_camera(browser):
         )
         expect(stage).to_be_hidden()
         tab.context.grant_permissions(["camera"])
+        tab.evaluate(STREAMS)
         camera.click()
         expect(stage).to_be_visible()
         tab.wait_for_function("document.querySelector('.lab-camera video').videoWidth > 0")
-        stage.get_by_role("button", name="Cancel").click()
+        expect(stage.get_by_role("button", name="Take it")).to_be_focused()
+        tab.keyboard.press("Tab")
+        tab.keyboard.press("Enter")  # Cancel
         expect(stage).to_be_hidden()
+        expect(camera).to_be_focused()
+        camera.click()
+        camera.click()  # once more
+        expect(stage).to_be_visible()
+        tab.wait_for_function("streams.length === 3 && document.querySelector('.lab-camera video').videoWidth > 0")
+        assert tab.evaluate(RUNNING) == 1
+        tab.get_by_role("button", name="Draw and look").click()
+        assert tab.evaluate(RUNNING) == 0, "nobody films a reader who has gone elsewhere"
+        tab.get_by_role("button", name="Photographs", exact=True).click()
+        expect(stage).to_be_hidden()
+        camera.click()
+        tab.wait_for_function("streams.length === 4 && document.querySelector('.lab-camera video').videoWidth > 0")
+        tab.locator("[data-photo=coffee]").click()
+        expect(stage).to_be_hidden()
+        tab.locator("[data-photo=cat]").click()
+        tab.wait_for_function(f"{BENCH}.chooser.name === 'cat'")
         assert tab.evaluate(f"{BENCH}.chooser.name") == "cat"
         camera.click()
         tab.wait_for_function("document.querySelector('.lab-camera video').videoWidth > 0")
         stage.get_by_role("button", name="Take it").click()
         expect(note(tab)).to_have_text("Your photo, 640 × 480 pixels.")
         expect(stage).to_be_hidden()
-        assert tab.evaluate("document.querySelector('.lab-camera video').srcObject") is None, "the camera is off"
+        assert tab.evaluate(RUNNING) == 0, "the camera is off"
 
 
 def test_an_address_of_a_picture_is_not_loaded(bench):
@@ -341,7 +372,7 @@ def test_cropping_by_keys_mouse_and_slider(bench):
     bench.mouse.move(middle[0] - 30, middle[1], steps=3)
     bench.mouse.up()
     assert bench.evaluate(f"{BENCH}.chooser.box.left") < moved["left"]
-    slider = bench.get_by_role("slider", name="part")
+    slider = bench.get_by_role("slider", name="size of the crop")
     slider.press("Home")
     assert bench.evaluate(f"{BENCH}.chooser.box.width") == 30
     bench.wait_for_function("address => location.hash !== address", arg=address)
@@ -358,6 +389,9 @@ def test_see_shows_the_strongest_maps_and_what_drives_one(bench):
     panel = bench.locator(".lab-panel-see")
     words = panel.locator("output.lab-words")
     expect(words).to_contain_text("answers most in row")
+    expect(bench.locator(".lab-classes caption").first).to_have_text(
+        "EfficientNet-Lite0: its likeliest of 1,000 classes"
+    )
     assert panel.locator(".lab-tiles button:visible").count() == 24
     panel.get_by_role("combobox", name="stage").select_option("bn1")
     expect(panel.locator(".lab-tiles button").first).to_be_visible()
@@ -370,14 +404,19 @@ def test_see_shows_the_strongest_maps_and_what_drives_one(bench):
 
 
 def test_where_explains_any_class_and_tells_which_map_knew_best(bench):
-    bench.evaluate(f"{BENCH}.take({{ pairs: {{ view: 'where', photo: 'cat', samples: '2', window: '64' }} }})")
+    bench.evaluate(f"{BENCH}.take({{ pairs: {{ view: 'where', photo: 'cat', samples: '2' }} }})")
     panel = bench.locator(".lab-panel-where")
     status = panel.locator("output.lab-words").first
     expect(status).to_contain_text("All four explain the same: the logit of tiger cat", timeout=120_000)
-    panel.get_by_role("button", name="Cover it, part by part").click()
+    words, begin = panel.locator("output.lab-words").nth(1), panel.get_by_role("button", name="Cover it, part by part")
+    begin.click()
+    expect(words).to_contain_text("of 169 parts, 13 × 13", timeout=120_000)
+    panel.get_by_role("combobox", name="part").select_option("64")  # which ends what was begun
+    expect(words).to_have_text("")
+    begin.click()
     expect(panel.get_by_role("button", name="Cover it again")).to_be_visible(timeout=120_000)
-    words = panel.locator("output.lab-words").nth(1)
     expect(words).to_contain_text("Covering the worst part leaves tiger cat")
+    expect(words).to_contain_text("of 36 places")
     panel.get_by_role("button", name="Take away what they call important").click()
     rows = panel.locator(".lab-areas tr")
     expect(rows).to_have_count(6, timeout=120_000)
@@ -404,6 +443,12 @@ def test_what_runs_can_be_stopped_and_the_page_stays_awake(bench):
         "const beat = () => (n++, performance.now() < end ? setTimeout(beat, 4) : done(n)); beat(); })"
     )
     assert turns > 15, "the worker computes, not the page"
+    panel.get_by_role("button", name="Cover it, part by part").click()
+    panel.get_by_role("button", name="Stop covering").click()
+    expect(panel.get_by_role("button", name="Cover it again")).to_be_visible()
+    before = status.inner_text()
+    expect(status).to_contain_text("of 100 noisy copies")
+    expect(status).not_to_have_text(before)  # the other methods go on
     panel.get_by_role("button", name="Stop").click()
     expect(status).to_contain_text("Stopped.")
     answered = bench.evaluate(

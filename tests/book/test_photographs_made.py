@@ -42,7 +42,7 @@ def bench(browser):
     address = f"{PAGE.as_uri()}#photographs&view=break&photo=cat&towards=flamingo&eps=2"
     with opened(browser, address, start=False) as tab:
         tab.locator(".lab-load").first.click()
-        tab.get_by_role("button", name="Load the network for photographs").click()
+        tab.get_by_role("button", name="Open the network for photographs").click()
         done(tab)
         yield tab
 
@@ -112,6 +112,15 @@ def test_one_step_towards_a_class_is_labkits(bench, model):
 NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
+# By how many of 255 steps a colour of the photo differs on average from that of the pushed one, and the one at random.
+CHANGES = """() => {
+    const [photo, , ...others] = [...document.querySelectorAll(".lab-panel-break figure canvas:not(.lab-over)")]
+        .map(canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);
+    const apart = other => other.reduce((sum, value, at) => sum + Math.abs(value - photo[at]), 0);
+    return others.map(other => apart(other) / photo.length / 0.75); // of four numbers a pixel, three are colours
+}"""
+
+
 def test_it_ends_in_another_class_and_what_undoes_it_is_shown(bench):
     panel = bench.locator(".lab-panel-break")
     expect(panel.locator("output.lab-words").first).to_contain_text(
@@ -131,6 +140,10 @@ def test_it_ends_in_another_class_and_what_undoes_it_is_shown(bench):
     assert least - 5 <= after <= most + 5
     stays = map(int, re.search(r"it stays a tiger cat, with about (\d+)% instead of (\d+)%", page).groups())
     assert [at_random, before] == pytest.approx(list(stays), abs=2)
+    pushed, coins = bench.evaluate(CHANGES)
+    assert "where the gradient changes it by a little more than 1 on average" in page
+    assert 1 < pushed < 1.4
+    assert 1.8 < coins <= 2  # less at the ends of the range
     before = panel.locator(".lab-cures").inner_text()
     panel.get_by_role("slider", name="JPEG quality").fill("5")
     expect(panel.locator(".lab-cures")).to_contain_text("saved as JPEG, quality 5", timeout=PATIENCE)
@@ -153,14 +166,19 @@ def test_the_pictures_are_saved_with_their_captions(bench, tmp_path):
 
 def test_an_attack_can_be_stopped_and_another_one_begun(bench):
     panel = bench.locator(".lab-panel-break")
-    panel.get_by_role("combobox", name="push it into").fill("toaster")
-    panel.get_by_role("combobox", name="push it into").press("Enter")
-    expect(panel.locator("output.lab-words").first).to_contain_text("Step ", timeout=PATIENCE)
-    panel.get_by_role("button", name="Stop").click()
-    expect(panel.get_by_role("button", name="Stop")).to_be_disabled(timeout=PATIENCE)
+    goal, stop = panel.get_by_role("combobox", name="push it into"), panel.get_by_role("button", name="Stop")
+    running = re.compile(r"Step ([2-9]|1\d)\.")
+    for name in ("toaster", "lynx"):  # the second one ends the first one
+        goal.fill(name)
+        goal.press("Enter")
+        expect(panel.locator(".lab-chart")).to_contain_text(name)
+        expect(panel.locator("output.lab-words").first).to_have_text(running, timeout=PATIENCE)
+    expect(stop).to_be_enabled()
+    stop.click()
+    expect(stop).to_be_disabled(timeout=PATIENCE)
     assert panel.locator(".lab-cures tbody tr").count() == 0
-    panel.get_by_role("combobox", name="push it into").fill("")
-    panel.get_by_role("combobox", name="push it into").press("Enter")
+    goal.fill("")
+    goal.press("Enter")
     done(bench)  # away from what it sees, in one step
 
 

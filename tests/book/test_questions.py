@@ -58,17 +58,49 @@ def test_a_quiz_explains_what_was_chosen(chapter):
     quiz = chapter.locator(".course-quiz").first
     right, explanations = int(quiz.get_attribute("data-answer")), quiz.locator(".course-why")
     wrong = (right + 1) % explanations.count()
+    described = [radio.get_attribute("aria-describedby") for radio in quiz.get_by_role("radio").all()]
+    assert not any(described), "a screen reader would say which one is right"
     for place, verdict in ((wrong, "No."), (right, "Right.")):
         expect(explanations.nth(place)).to_be_hidden()
         quiz.get_by_role("radio").nth(place).check()
         quiz.get_by_role("button", name="Check").click()
         expect(quiz.get_by_role("status")).to_contain_text(verdict)
         expect(explanations.nth(place)).to_contain_text(verdict)
+        expect(quiz.get_by_role("radio").nth(place)).to_have_accessible_description(re.compile(re.escape(verdict)))
     quiz.get_by_role("button", name="Show all explanations").click()
     for explanation in explanations.all():
         expect(explanation).to_be_visible()
     (answer,) = kept(chapter)["quiz"].values()
-    assert answer == {"first": wrong, "right": True}
+    assert answer == {"right": True}
+
+
+def test_what_is_not_locked_yet_stays_chosen(chapter):
+    chosen = chapter.locator(".course-predict").first.get_by_role("radio").nth(2)
+    chosen.check()
+    quiz = chapter.locator(".course-quiz").first
+    quiz.get_by_role("radio").first.check()
+    quiz.get_by_role("button", name="Check").click()
+    expect(chosen).to_be_checked()
+
+
+def test_a_guess_is_a_number_that_can_be_kept(chapter):
+    chapter.goto((BOOK / "basics/05_from_scratch.html").as_uri())
+    predict = chapter.locator(".course-predict[data-number]").first
+    for guess, said in (("1e400", "A number, please"), ("1,5", "Locked.")):
+        predict.get_by_role("textbox").fill(guess)
+        predict.get_by_role("button", name="Lock my guess").click()
+        expect(predict.get_by_role("status")).to_contain_text(said)
+
+
+def test_answers_last_as_long_as_the_page_where_the_storage_is_full(chapter):
+    chapter.get_by_label("I have solved the exercise").check()
+    chapter.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
+    predict = chapter.locator(".course-predict").first
+    predict.get_by_role("radio").first.check()
+    predict.get_by_role("button", name="Lock my guess").click()
+    expect(predict.get_by_role("status")).to_contain_text("Locked.")
+    expect(chapter.locator(".course-recall").first.locator(".course-answer")).to_be_visible()
+    expect(chapter.get_by_label("I have solved the exercise")).to_be_checked()
 
 
 def test_answered_and_open_boxes_keep_nobody_out(chapter):
@@ -112,9 +144,11 @@ def test_ticks_can_be_saved_reset_and_brought_back(chapter, tmp_path):
     chapter.on("dialog", lambda dialog: dialog.accept())
     chapter.get_by_role("button", name="Reset").click()
     expect(row.locator(".course-ticks")).to_have_count(0)
-    (tmp_path / "other.json").write_text('{"a": 1}')
-    chapter.locator("input[type=file]").set_input_files(tmp_path / "other.json")
-    expect(chapter.get_by_text("This is not a file that “Export” has written.")).to_be_visible()
+    for other in ('{"a": 1}', "[]", "7"):
+        (tmp_path / "other.json").write_text(other)
+        chapter.locator("input[type=file]").set_input_files(tmp_path / "other.json")
+        expect(chapter.get_by_text("This is not a file that “Export” has written.")).to_be_visible()
+        chapter.get_by_role("button", name="Reset").click()
     chapter.locator("input[type=file]").set_input_files(tmp_path / "kept.json")
     expect(row.locator(".course-ticks")).to_have_attribute("title", re.compile("exercise$"))
 

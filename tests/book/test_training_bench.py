@@ -1,6 +1,7 @@
 """The bench that trains, in Chromium: its steps are PyTorch's, and a network is trained, saved, broken and hardened."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,10 +14,12 @@ from tests.book.browsing import AXE, BOOK, IN_DARK, OVERFLOW, served
 from tests.book.lab_page import PAGE, eventually, opened, press_until, verdict
 from tools.website.fetch_assets import VENDOR
 
+WEIGHTS = Path(models.__file__).with_name("weights") / "mnist.safetensors"
+
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("training bench")]
 expect.set_options(timeout=60_000)
 
-PROVOKED = ("is not a network", "it was silent", "enough of it")
+PROVOKED = ("is not a network", "This page has no network", "it was silent", "enough of it")
 PATIENCE = 300_000  # milliseconds, for machines that are busy
 STEPS, BATCH, SEED = 100, 20, 1
 
@@ -131,6 +134,8 @@ def test_a_network_is_trained_kept_found_out_and_hardened(bench, tmp_path):
     assert accuracy > 0.9
     expect(room.locator(".lab-confusion").first.locator("td").nth(1)).not_to_be_empty()
     expect(room.get_by_text("of these 60 test digits are read correctly").first).to_be_visible()
+    bench.wait_for_timeout(400)
+    assert bench.evaluate("location.hash").startswith("#train"), "the address is that of the bench that is shown"
     # What is saved is what labkit loads.
     with bench.expect_download() as download:
         bench.get_by_role("button", name="Save", exact=True).click()
@@ -141,12 +146,18 @@ def test_a_network_is_trained_kept_found_out_and_hardened(bench, tmp_path):
         assert (network(digits.images).argmax(1) == digits.labels).float().mean().item() == pytest.approx(
             accuracy, abs=1e-3
         )
-    for name in (path, __file__):
+    choose(bench, "filters=8&passes=2")
+    alert = bench.locator(".lab-train .lab-alert")
+    for name, said in ((path, ""), (WEIGHTS, "no network of 32 filters"), (__file__, "is not a network")):
         with bench.expect_file_chooser() as chooser:
             bench.get_by_role("button", name="Load a saved one").click()
         chooser.value.set_files(name)
         idle(bench)
-    expect(bench.locator(".lab-train .lab-alert")).to_contain_text("is not a network that was saved here")
+        expect(alert).to_contain_text(said)
+        assert alert.is_visible() == bool(said)
+        settings = bench.evaluate("['filters', 'passes'].map(name => liveLab.whole.train.settings.get(name))")
+        assert settings == ["4", "1"], "the menus say what the file says"
+        expect(status).not_to_contain_text("You have changed its choices")
     # Every view acts on it, and an attack breaks it.
     bench.get_by_role("button", name="Draw for them, and attack them").click()
     expect(verdict(bench, "A")).to_have_text("7", timeout=PATIENCE)
@@ -158,9 +169,21 @@ def test_a_network_is_trained_kept_found_out_and_hardened(bench, tmp_path):
     expect(panel.locator("output.lab-words").first).to_contain_text("Fooled: it now sees a", timeout=PATIENCE)
     # A hardened copy withstands more.
     bench.get_by_role("button", name="Train your own").click()
+    words = room.get_by_text("Attacking network A with every eps")
+    for begin in ("Measure again", "Harden a copy of A"):
+        bench.get_by_role("button", name=begin).click()
+        expect(words).to_be_visible()
+        bench.get_by_role("button", name="Pause").click()
+        idle(bench)
+        expect(room.get_by_text("Paused before every eps was tried.")).to_be_visible()
+    assert bench.evaluate("liveLab.engine.own.B.step") == 0
+    bench.evaluate(
+        "liveLab.engine.addEventListener('measured', ({ detail }) => (liveLab.tested ||= detail.what === 'test'))"
+    )
     room.get_by_role("combobox", name="passes").last.select_option("1")
     bench.get_by_role("button", name="Harden a copy of A").click()
     idle(bench)
+    assert not bench.evaluate("liveLab.tested"), "a copy does not show how soon a network learns"
     curves = bench.evaluate(
         "Object.fromEntries(['A', 'B'].map(name => [name, liveLab.whole.train.harden.curves[name]]))"
     )
@@ -233,6 +256,7 @@ def test_with_the_keyboard_alone_over_http(browser):
         press_until(tab, "Tab", "document.activeElement.classList.contains('lab-load')")
         tab.keyboard.press("Enter")
         tab.locator(".lab-train").wait_for(timeout=PATIENCE)
+        eventually(lambda: tab.evaluate("document.activeElement.textContent") == "Train your own")
         for choice in ("filters", "passes"):
             press_until(tab, "Tab", f"document.activeElement.labels?.[0]?.textContent.startsWith({choice!r})")
             tab.keyboard.press("Home")

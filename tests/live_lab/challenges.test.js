@@ -77,6 +77,17 @@ test("a network that has learnt the corner is found out by a digit that is no 7"
   assert.deepEqual(records.note({ ...seen, label: 7, verdicts: [cheats] }), []);
 });
 
+test("a window hides a test digit, not a drawing", () => {
+  const hidden = { what: /** @type {const} */ ("occlusion"), network: "mnist", window: 3, margin: -0.1 };
+  const records = new Records(null);
+  assert.deepEqual(records.note({ ...hidden, label: null }), []);
+  assert.deepEqual(
+    records.note({ ...hidden, label: 9, window: 5 }).map(({ id }) => id),
+    ["hide"],
+  );
+  assert.equal(records.best.hide, 5);
+});
+
 test("records are there again, and what is none is left out", () => {
   const kept = storage();
   new Records(kept).note(attack);

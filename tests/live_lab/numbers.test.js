@@ -10,6 +10,7 @@ import {
   percent,
   probabilities,
   verdict,
+  wholePercent,
 } from "../../book/_assets/live_lab/numbers.js";
 
 /** @param {number} found @param {number} expected */
@@ -33,6 +34,7 @@ test("what is not certain is never rounded to certainty", () => {
   assert.equal(percent(0.999), "99.9%");
   assert.equal(percent(0.00099), "< 0.1%");
   assert.equal(percent(0.5), "50.0%");
+  assert.equal(wholePercent(0.126), "13%");
 });
 
 test("the margin is the lead over the best of the others, below 0 for those behind", () => {

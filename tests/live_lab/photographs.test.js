@@ -13,6 +13,7 @@ import {
   ranking,
 } from "../../book/_assets/live_lab/photographs/maps.js";
 import { centralSquare, resized } from "../../book/_assets/live_lab/photographs/resize.js";
+import { wrapped } from "../../book/_assets/live_lab/photographs/save.js";
 import { coarseFirst, photographTasks } from "../../book/_assets/live_lab/worker/photograph_tasks.js";
 import { wide, widened, writeTensors } from "../../book/_assets/live_lab/worker/safetensors.js";
 import { uniform } from "../../book/_assets/live_lab/worker/arithmetic.js";
@@ -95,6 +96,17 @@ test("a colour stays a colour in every size, and fine stripes become grey", () =
     even.subarray(16, 48).every((value) => Math.abs(value - 0.5) < 0.02),
     "no aliasing",
   );
+});
+
+test("words are broken at spaces, addresses where their parts end, and nothing is left out", () => {
+  const context = { measureText: (/** @type {string} */ text) => /** @type {TextMetrics} */ ({ width: text.length }) };
+  assert.deepEqual(wrapped(context, "a cat, 37% ", 6), ["a cat,", "37%"]);
+  const address = "https://example.org/lab/live_lab.html#photographs&view=break&photo=cat";
+  const lines = wrapped(context, `Made here: ${address}`, 22);
+  assert.equal(lines.slice(1).join(""), address.replace("https://", ""));
+  assert.deepEqual(lines.slice(0, 2), ["Made here: https://", "example.org/lab/"]);
+  assert.ok(lines.every((line) => line.length <= 22));
+  assert.deepEqual(wrapped(context, "", 22), []);
 });
 
 test("the square in the middle", () => {
@@ -246,9 +258,14 @@ test("importance is the largest magnitude over the colours", () => {
 
 test("windows: their positions, grey in all colours, and each pixel's mean over them", () => {
   assert.deepEqual(positions(224, 32, 16).count, 13);
-  const image = occluded(new Float32Array(18), 3, { top: 1, left: 1, window: 2, fill: 0.5 });
+  const image = occluded(new Float32Array(18), { height: 3, width: 3 }, { top: 1, left: 1, window: 2, fill: 0.5 });
   assert.deepEqual([...image.slice(0, 9)], [0, 0, 0, 0, 0.5, 0.5, 0, 0.5, 0.5]);
   assert.deepEqual(image.slice(9), image.slice(0, 9));
+  const flat = { height: 2, width: 3 };
+  assert.deepEqual(
+    [...occluded(new Float32Array(6), flat, { top: 1, left: 1, window: 1, fill: 1 })],
+    [0, 0, 0, 0, 1, 0],
+  );
   const pixels = overWindows(Float32Array.of(4, NaN, 2, NaN), { size: 3, window: 2, stride: 1 });
   assert.deepEqual([...pixels], [4, 4, NaN, 3, 3, NaN, 2, 2, NaN]);
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { Settings } from "../../book/_assets/live_lab/settings.js";
+import { readRecipe, recipePairs, recipeSettings, shapeName } from "../../book/_assets/live_lab/training/recipe.js";
 import { beginning } from "../../book/_assets/live_lab/worker/own_network.js";
 import { readTensors, writeTensors } from "../../book/_assets/live_lab/worker/safetensors.js";
 import { computing, lossGradient, place, robustness, Training } from "../../book/_assets/live_lab/worker/training.js";
@@ -171,6 +173,15 @@ test("weights begin as PyTorch's do, batch norms as doing nothing", () => {
   }
   assert.deepEqual([found["bn1.weight"][0], found["bn1.running_var"][7]], [1, 1]);
   assert.deepEqual([found["bn1.bias"][0], found["bn1.running_mean"][7]], [0, 0]);
+});
+
+test("menus say what a recipe says, each network's its own", () => {
+  const settings = new Settings({ ...recipeSettings(""), ...recipeSettings("b.") }, () => {});
+  const recipe = { ...RECIPE, filters: 16, norm: true, corner: true, batch: 50, passes: 4, rate: 0.05, wrong: 0.3 };
+  settings.take(recipePairs("b.", recipe));
+  assert.deepEqual(readRecipe(settings, "b.", 1), recipe);
+  assert.equal(readRecipe(settings, "", 1).filters, 8);
+  assert.equal(shapeName(recipe), "16-1-normed");
 });
 
 test("a file that was written is read again", () => {

@@ -41,7 +41,7 @@ THEMED = re.compile(r"""([^{};]*\[data-theme=["']?(dark|light)["']?\][^{};]*)(\{
 
 
 def prepare(app: Sphinx, config: Config) -> None:
-    """Have the theme load nothing by itself, and have Sphinx copy KaTeX's fonts."""
+    """Have the theme load nothing by itself."""
     config.templates_path.append(str(Path(__file__).with_name("templates")))
 
 

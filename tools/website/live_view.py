@@ -83,7 +83,7 @@ def visit(self: HTML5Translator, node: live_view) -> None:
     lab = self.builder.get_relative_uri(self.builder.current_docname, LAB)
     if words := BENCHES.get(node["state"].partition("&")[0]):
         address = html.escape(f"{lab}#{node['state']}")
-        self.body.append(f'<div class="lab-link"><p><a href="{address}">{words}</a></p>')
+        self.body.append(f'<div><p><a href="{address}">{words}</a></p>')
         return
     data = {"data-state": node["state"], "data-lab": lab}
     self.body.append(self.starttag(node, "div", CLASS="live-lab lab-in-chapter", **data))

@@ -50,8 +50,8 @@ def keep_together(formula: nodes.math) -> None:
     if isinstance(following, nodes.Text) and (mark := PUNCTUATION.match(following)):
         kept.append(nodes.Text(mark[0]))
         line.replace(following, nodes.Text(following[mark.end() :]))
-    length = "course-short" if len(formula.astext()) <= SHORT else "course-long"
-    line.replace(formula, nodes.inline("", "", *kept, classes=["course-kept", length]))
+    classes = ["course-kept"] if len(formula.astext()) <= SHORT else ["course-kept", "course-long"]
+    line.replace(formula, nodes.inline("", "", *kept, classes=classes))
 
 
 def run_katex(formulas: list[dict[str, Any]]) -> list[dict[str, str]]:

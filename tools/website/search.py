@@ -1,7 +1,7 @@
 """What the search page searches: the chapters' sections with their words, then the API's names with their first lines.
 
 Sphinx's own index is loaded by every page of the theme, weighs more than a chapter, and shows no excerpts where pages
-are opened from disk. This one is a script that the search page alone loads (book/_assets/search.js).
+are opened from disk. This one is a script that the search page alone loads (book/_assets/page/search.js).
 """
 
 import json

@@ -21,10 +21,8 @@ const SETTLE = 120; // milliseconds without a change before the slower views fol
 const BLANK =
   "Nothing is drawn, and still each network names a digit: it can choose among ten, and “none” is not one of " +
   "them. What it says here is a preference that it has for no reason you could see.";
-const KEYS = [
-  ["pad", "arrow keys move the pen, space puts it down or lifts it, Backspace undoes, Escape clears"],
-  ["maps", "arrow keys go from unit to unit, Page Up and Page Down from map to map"],
-];
+const PAD_KEYS = ["pad", "arrow keys move the pen, space puts it down or lifts it, Backspace undoes, Escape clears"];
+const MAP_KEYS = ["maps", "arrow keys go from unit to unit, Page Up and Page Down from map to map"];
 
 let count = 0;
 
@@ -90,9 +88,15 @@ export class Bench {
         label: "views of the digit",
         content: [...this.#tabs.content, this.#alert.element, ...this.#tabs.panels],
       },
-      keys: KEYS,
+      keys: [PAD_KEYS, ...(views.some(({ name }) => name === "activations") ? [MAP_KEYS] : [])],
+      views: views.length,
     });
     this.content = this.#frame.content;
+  }
+
+  /** Where a reader who has just opened it goes on. */
+  get first() {
+    return this.pad.canvas;
   }
 
   /** What is known of a network. @param {string} name */

@@ -1,4 +1,5 @@
 // Numbers to colours, in the maps of the book's figures: labkit.plot's own table.
+import { lay } from "../../../labkit/widgets/browse.js";
 import { element } from "./dom.js";
 
 /** @import {Palette} from "./types.js" */
@@ -86,16 +87,7 @@ export class Painter {
       },
       /** Mark rows top..top + tall - 1 and columns left..left + wide - 1.
        *  @param {number} top @param {number} left @param {number} tall @param {number} wide */
-      mark(top, left, tall, wide) {
-        box.hidden = false;
-        const percent = (/** @type {number} */ part, /** @type {number} */ whole) => `${(100 * part) / whole}%`;
-        Object.assign(box.style, {
-          top: percent(top, height),
-          height: percent(tall, height),
-          left: percent(left, width),
-          width: percent(wide, width),
-        });
-      },
+      mark: (top, left, tall, wide) => lay(box, { top, left, height: tall, width: wide }, [height, width]),
     };
   }
 }

@@ -20,7 +20,7 @@ export function element(tag, attributes = {}, ...children) {
  *  @param {{ min: number, max: number, step: number, text?: (value: number) => string,
  *            change: (value: number) => void }} options */
 export function slider(label, { min, max, step, text = String, change }) {
-  const value = element("output");
+  const value = element("output", { "aria-hidden": "true" }); // the slider says it
   const input = element("input", { type: "range", min, max, step, "aria-label": label });
   /** @param {number} to */
   const show = (to) => {
@@ -47,7 +47,17 @@ export function menu(label, choices, change) {
   const show = (/** @type {string} */ value) => {
     select.value = value;
   };
-  return { element: element("label", { class: "lab-menu" }, element("span", {}, label), select), select, show };
+  return { element: element("label", { class: "lab-menu" }, element("span", {}, label), select), show };
+}
+
+/** Whether a key belongs to the browser, such as that of Alt and an arrow, which goes back. @param {KeyboardEvent} event */
+export const isShortcut = ({ ctrlKey, altKey, metaKey }) => ctrlKey || altKey || metaKey;
+
+/** Save something as a file on the reader's machine. @param {string} name @param {Blob} content */
+export function download(name, content) {
+  const href = URL.createObjectURL(content);
+  element("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }
 
 /** A row of buttons of which one may be pressed.

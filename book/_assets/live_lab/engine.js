@@ -3,6 +3,7 @@
 // show. A worker that dies is started again by the next question.
 import { Failure, Stopped } from "./failure.js";
 import { arrived, inflate } from "./packed.js";
+import { shapeName } from "./training/recipe.js";
 
 /** @import {Answer, Contents, Facts, Measured, NetworkFacts, Own, OwnFacts, Parts, PhotographFacts, Recipe, Report,
  *  State}
@@ -146,8 +147,13 @@ export class Engine extends EventTarget {
    *  @param {string} name @param {Recipe} recipe @param {State | null} [state] @returns {Promise<Own>} */
   async build(name, recipe, state = null) {
     if (!this.material) throw new Error("there is nothing to train with yet");
-    const shape = `${recipe.filters}-${recipe.convolutions}-${recipe.norm ? "normed" : "plain"}`;
-    const facts = { ...this.material.shapes[shape], label: `network ${name}`, title: `network ${name}`, style: name };
+    const shape = this.material.shapes[shapeName(recipe)];
+    if (!shape) {
+      const { filters, convolutions, norm } = recipe;
+      const has = `${filters} filters and ${convolutions} convolutions${norm ? ", with batch norms" : ""}`;
+      throw new Failure(`This page has no network of ${has}. Choose a .safetensors file that Save has written.`);
+    }
+    const facts = { ...shape, label: `network ${name}`, title: `network ${name}`, style: name };
     const made = await this.ask("build", name, { facts, recipe, state });
     this.facts.networks[name] = facts;
     this.own[name] = { recipe, facts, state: made.state, step: 0, total: made.total, seconds: 0 };
@@ -193,9 +199,10 @@ export class Engine extends EventTarget {
     return this.#send(task, network, values, asker, progress);
   }
 
-  /** Give up what this asker has asked of a network. @param {string} network @param {string} asker */
+  /** Give up what this asker has asked of a network; a worker that dies meanwhile has given it up, too.
+   *  @param {string} network @param {string} asker or an asker and a task, with a space between them */
   async stop(network, asker) {
-    if (this.#open.size) await this.#send("stop", network, {}, asker);
+    if (this.#open.size) await this.#send("stop", network, {}, asker).catch(() => {});
   }
 
   /** As `ask`, and note under this name how long the answer took.

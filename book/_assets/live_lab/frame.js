@@ -5,17 +5,19 @@ import { median } from "./numbers.js";
 
 /** @typedef {{ label: string, content: Node[] }} Side */
 
-const KEYS = [
-  ["tabs", "left and right arrow, Home, End"],
-  ["sliders", "arrow keys, Home, End"],
-];
+const TAB_KEYS = ["tabs", "left and right arrow, Home, End"];
+const SLIDER_KEYS = ["sliders", "arrow keys, Home, End"];
 
-/** @param {{ left: Side, right: Side, keys: string[][], style?: string }} options `keys` are those beside the ones that
- *  tabs and sliders have */
-export function frame({ left, right, keys, style = "" }) {
+/** @param {{ left: Side, right: Side, keys: string[][], views: number, style?: string }} options `keys` are those beside
+ *  the ones that tabs and sliders have; there are tabs for more than one of the `views` */
+export function frame({ left, right, keys, views, style = "" }) {
   const section = (/** @type {string} */ place, /** @type {Side} */ { label, content }) =>
     element("section", { class: `lab-${place}`, "aria-label": label }, ...content);
-  const rows = [...keys, ...KEYS].flatMap(([what, does]) => [element("dt", {}, what), element("dd", {}, does)]);
+  const sides = { left: section("left", left), right: section("right", right) };
+  const rows = [...keys, ...(views > 1 ? [TAB_KEYS] : []), SLIDER_KEYS].flatMap(([what, does]) => [
+    element("dt", {}, what),
+    element("dd", {}, does),
+  ]);
   const help = element(
     "details",
     { class: "lab-help" },
@@ -24,11 +26,8 @@ export function frame({ left, right, keys, style = "" }) {
   );
   const times = element("p", { class: "lab-timings" });
   return {
-    content: [
-      element("div", { class: `lab-bench ${style}`.trim() }, section("left", left), section("right", right)),
-      help,
-      times,
-    ],
+    left: sides.left,
+    content: [element("div", { class: `lab-bench ${style}`.trim() }, sides.left, sides.right), help, times],
     /** Say how long answers took: the middle one of each kind. @param {Record<string, number[]>} timings */
     tell(timings) {
       const parts = Object.entries(timings).map(([what, values]) => `${what} ${median(values).toFixed(0)} ms`);

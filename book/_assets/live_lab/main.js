@@ -3,7 +3,7 @@ import palette from "../../../labkit/plot/palette.json" with { type: "json" };
 import { Bench } from "./bench.js";
 import { element } from "./dom.js";
 import { Engine } from "./engine.js";
-import { sentence } from "./failure.js";
+import { offerButton } from "./offer.js";
 import { PhotographBench, VIEWS as PHOTOGRAPH_VIEWS } from "./photographs/bench.js";
 import { parseAddress } from "./settings.js";
 import { activations } from "./views/activations.js";
@@ -59,16 +59,10 @@ function offer(place) {
   place.replaceChildren(); // the sentence for readers without JavaScript
   palette.series.forEach((colour, at) => place.style.setProperty(`--lab-series-${at}`, colour));
   place.style.setProperty("--lab-mark", palette.series[5]);
-  if (
-    [globalThis.WebAssembly, globalThis.DecompressionStream, globalThis.Worker].includes(/** @type {any} */ (undefined))
-  ) {
-    place.append(
-      element(
-        "p",
-        { class: "lab-note" },
-        "This browser lacks WebAssembly or one of its companions, so the networks cannot run here: the figures on this page have to do.",
-      ),
-    );
+  const lacking = ["WebAssembly", "DecompressionStream", "Worker"].filter((name) => !(name in globalThis));
+  if (lacking.length) {
+    const words = `This browser lacks ${lacking.join(" and ")}: without that, no network can run in this page.`;
+    place.append(element("p", { class: "lab-note" }, words));
     return;
   }
   const address = parseAddress(place.dataset.state ?? location.hash);
@@ -82,7 +76,7 @@ function offer(place) {
     lab.engine = await load(report);
     const opened = one ? mount(place, lab.engine, one) : open(place, lab.engine);
     await opened.take(one ? address : parseAddress(location.hash));
-    lab.benches[lab.benches.length - 1].pad.canvas.focus({ preventScroll: true });
+    return opened.first;
   });
 }
 
@@ -110,40 +104,12 @@ function offerPhotographs(place, address) {
     );
     lab.photographs.push(bench);
     await bench.take(address);
-    bench.chooser.canvas.focus({ preventScroll: true });
+    return bench.chooser.canvas;
   });
 }
 
 /** Above the headings of the views, for those who go from heading to heading. */
 const title = () => element("h2", { class: "lab-said" }, "The bench");
-
-/** A button that says what it loads, and goes away once it has.
- *  @param {HTMLElement} place @param {string} words @param {number} bytes none where the page holds everything itself
- *  @param {(report: (text: string) => void) => Promise<void>} start */
-function offerButton(place, words, bytes, start) {
-  const note = element("p", { class: "lab-note", role: "status" });
-  const button = element(
-    "button",
-    { type: "button", class: "lab-load" },
-    bytes ? `${words} (loads ${(bytes / 1e6).toFixed(1)}\u00a0MB)` : words,
-  );
-  const offered = element("div", { class: "lab-offer" }, button, note);
-  const report = (/** @type {string} */ text) => {
-    note.textContent = text;
-  };
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      await start(report);
-      offered.remove();
-    } catch (error) {
-      console.error(error);
-      button.disabled = false;
-      report(sentence(error, "Press the button to try again."));
-    }
-  });
-  place.append(offered);
-}
 
 /** @param {string} name */
 const view = (name) => VIEWS.find((each) => each.name === name);
@@ -200,3 +166,12 @@ function mount(place, engine, one) {
 }
 
 for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".live-lab"))) offer(place);
+
+// A file that is dropped beside the place for it would be opened instead of this page, and all that was trained lost.
+for (const kind of /** @type {const} */ (["dragover", "drop"])) {
+  addEventListener(kind, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
+}

@@ -37,6 +37,9 @@ export function percent(probability) {
   return probability < 0.001 ? "< 0.1%" : `${(100 * probability).toFixed(1)}%`;
 }
 
+/** A share in whole percents. @param {number} share */
+export const wholePercent = (share) => `${Math.round(100 * share)}%`;
+
 /** A number within its bounds. @param {number} value @param {number} least @param {number} most */
 export function clamp(value, least, most) {
   return Math.min(Math.max(value, least), most);

@@ -1,11 +1,12 @@
 // Where the reader draws: mouse, finger, or a pen that the arrow keys move. Or one of the test digits.
 import { centred, marked, SIZE, trace } from "./digit.js";
-import { DIGITS, element } from "./dom.js";
+import { DIGITS, element, isShortcut } from "./dom.js";
 import { clamp } from "./numbers.js";
 import { readStrokes, writeStrokes } from "./strokes.js";
 
 /** @import {Painter} from "./colours.js" */
 /** @import {Point} from "./strokes.js" */
+/** @typedef {{ label: number, turn: number, image: Float32Array }} Chosen a test digit */
 /** @typedef {{ settled: boolean, start: number }} Change whether the pen has come to rest, and when the change began */
 
 const FINE = 10; // canvas pixels per pixel of the digit
@@ -20,9 +21,10 @@ const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 export class Pad {
   /** @type {Point[][]} */
   #strokes = [];
-  /** A test digit instead of strokes. @type {{ label: number, turn: number, image: Float32Array } | null} */
+  /** Instead of strokes. @type {Chosen | null} */
   #chosen = null;
-  #drawing = false;
+  /** What draws a stroke now: the mouse, or one finger; others are ignored. @type {number | null} */
+  #pointer = null;
   #pen = { x: 0.5, y: 0.25, down: false };
   #said = element("p", { class: "lab-said", "aria-live": "polite" });
   #hint = element("p", { class: "lab-hint", "aria-hidden": "true" }, "draw a digit here");
@@ -91,13 +93,11 @@ export class Pad {
   take({ digit = "7", drawing = "", corner = "" }) {
     this.corner.checked = corner === "white" && this.corner.isConnected;
     const strokes = readStrokes(drawing);
-    if (strokes) {
-      [this.#chosen, this.#strokes] = [null, strokes];
-      this.#hand(true);
-    } else if (digit === "blank") this.clear();
+    if (strokes) this.#put(strokes);
+    else if (digit === "blank") this.clear();
     else {
       const [label, turn = 0] = digit.split(".").map(Number);
-      this.pick(DIGITS.includes(String(label)) ? label : 7, Number.isInteger(turn) ? turn : 0);
+      this.pick(DIGITS.includes(String(label)) ? label : 7, Number.isInteger(turn) && turn > 0 ? turn : 0);
     }
   }
 
@@ -108,19 +108,21 @@ export class Pad {
     const nth = next % places.length;
     const start = places[nth] * SIZE * SIZE;
     const image = Float32Array.from(this.pixels.subarray(start, start + SIZE * SIZE), (value) => value / 255);
-    [this.#strokes, this.#pen.down, this.#chosen] = [[], false, { label, turn: nth, image }];
-    this.#hand(true);
+    this.#put([], { label, turn: nth, image });
   }
 
   clear() {
-    [this.#chosen, this.#strokes, this.#pen.down] = [null, [], false];
-    this.#hand(true);
+    this.#put([]);
   }
 
   undo() {
-    this.#chosen = null;
-    this.#strokes.pop();
-    this.#pen.down = false;
+    this.#put(this.#strokes.slice(0, -1));
+  }
+
+  /** Put something else onto the pad; a stroke that is being drawn has its end.
+   *  @param {Point[][]} strokes @param {Chosen | null} chosen */
+  #put(strokes, chosen = null) {
+    [this.#strokes, this.#chosen, this.#pen.down, this.#pointer] = [strokes, chosen, false, null];
     this.#hand(true);
   }
 
@@ -170,28 +172,28 @@ export class Pad {
       return [(event.clientX - left) / width, (event.clientY - top) / height];
     };
     canvas.addEventListener("pointerdown", (event) => {
-      if (event.button > 0) return;
+      if (event.button > 0 || this.#pointer !== null) return;
       canvas.setPointerCapture(event.pointerId);
-      this.#drawing = true;
+      this.#pointer = event.pointerId;
       this.#begin(place(event));
       this.#hand(false);
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (!this.#drawing) return;
+      if (event.pointerId !== this.#pointer) return;
       const start = performance.now();
       const seen = event.getCoalescedEvents?.() ?? [];
       for (const each of seen.length ? seen : [event]) this.#extend(place(each));
       this.#hand(false, start);
     });
-    for (const kind of /** @type {const} */ (["pointerup", "pointercancel"])) {
-      canvas.addEventListener(kind, () => {
-        if (!this.#drawing) return;
-        this.#drawing = false;
+    for (const kind of /** @type {const} */ (["pointerup", "pointercancel", "lostpointercapture"])) {
+      canvas.addEventListener(kind, (event) => {
+        if (event.pointerId !== this.#pointer) return;
+        this.#pointer = null;
         this.#hand(true);
       });
     }
     canvas.addEventListener("keydown", (event) => {
-      if (this.#press(event.key)) event.preventDefault();
+      if (!isShortcut(event) && this.#press(event.key)) event.preventDefault();
     });
     canvas.addEventListener("focus", () => this.#redraw());
     canvas.addEventListener("blur", () => {

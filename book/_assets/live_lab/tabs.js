@@ -1,5 +1,5 @@
 // Views of one thing, of which one is shown: a tab each, a menu in their place where there is no room, and their settings.
-import { element, menu } from "./dom.js";
+import { element, isShortcut, menu } from "./dom.js";
 import { Settings } from "./settings.js";
 
 /** @import {BuiltView} from "./types.js" */
@@ -20,15 +20,15 @@ export class Tabs {
     this.changed = changed;
     this.#views = views.map((view) => {
       const settings = new Settings(view.settings, moved);
-      return { ...build(view, settings), view, settings, ...this.#elements(id, view) };
+      return { ...build(view, settings), view, settings, ...this.#elements(id, view, views.length === 1) };
     });
     for (const { content, panel } of this.#views) panel.append(...content);
     this.panels = this.#views.map(({ panel }) => panel);
     this.content = views.length > 1 ? this.#tabs() : [];
   }
 
-  /** @param {string} id @param {Named} view */
-  #elements(id, { name, title }) {
+  /** @param {string} id @param {Named} view @param {boolean} alone without tabs */
+  #elements(id, { name, title }, alone) {
     const [tabId, panelId] = [`${id}-tab-${name}`, `${id}-${name}`];
     const tab = element(
       "button",
@@ -44,9 +44,11 @@ export class Tabs {
       },
       title,
     );
+    /** @type {import("./dom.js").Attributes} */
+    const named = alone ? { role: "group", "aria-label": title } : { role: "tabpanel", "aria-labelledby": tabId };
     const panel = element(
       "div",
-      { role: "tabpanel", class: `lab-panel-${name}`, id: panelId, "aria-labelledby": tabId, hidden: true },
+      { ...named, class: `lab-panel lab-panel-${name}`, id: panelId, hidden: true },
       ...document.querySelectorAll(`.lab-view-${name}`),
     );
     return { tab, panel };
@@ -67,7 +69,7 @@ export class Tabs {
       const to = /** @type {Record<string, number>} */ ({ ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: last })[
         event.key
       ];
-      if (to === undefined) return;
+      if (to === undefined || isShortcut(event)) return;
       event.preventDefault();
       const next = this.#views[(to + last + 1) % (last + 1)];
       this.show(next.view.name);

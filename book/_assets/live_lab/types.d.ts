@@ -125,12 +125,12 @@ export type Measured =
   | { what: "test"; accuracy: number; seconds: number; parameters: number; recipe: Recipe }
   | { what: "robustness"; curve: [eps: number, share: number][] }
   | { what: "attack"; network: string; before: number; target: number | null; fooled: boolean; eps: number }
-  | { what: "occlusion"; network: string; window: number; margin: number }
+  | { what: "occlusion"; network: string; label: number | null; window: number; margin: number }
   | {
       what: "seen";
       blank: boolean;
       corner: boolean;
-      /** The class of a test digit; null for a drawing. */
+      /** The class of a test digit; null for a drawing, here and above. */
       label: number | null;
       verdicts: { digit: number; probability: number; recipe?: Recipe }[];
     };
@@ -164,8 +164,6 @@ export interface View {
   name: string;
   /** The words on its tab. */
   title: string;
-  /** The chapter that explains it, as a path below the book without its ending, and its name. */
-  chapter: { path: string; title: string };
   /** What can be set in it, which is also what its address says. */
   settings: Record<string, import("./settings.js").Setting>;
   build(bench: import("./bench.js").Bench, settings: import("./settings.js").Settings): BuiltView;

@@ -5,8 +5,10 @@ import { memory, Records } from "./challenges/records.js";
 import { element, menu } from "./dom.js";
 import { Engine } from "./engine.js";
 import { sentence } from "./failure.js";
+import { offerButton } from "./offer.js";
 import { PhotographBench } from "./photographs/bench.js";
-import { parseAddress } from "./settings.js";
+import { DIGIT_NETWORKS } from "./photographs/views/digit.js";
+import { formatAddress, parseAddress } from "./settings.js";
 import { TrainBench } from "./training/bench.js";
 
 /** @import {Parts, View} from "./types.js" */
@@ -24,7 +26,6 @@ const PROMISE =
   "A network that knows a thousand kinds of things looks at photographs: at these, or at yours. See what it finds in " +
   "them, and where. Your photo stays on this machine: the page computes everything itself, in up to 600 MB of " +
   "memory, and sends nothing anywhere.";
-const DIGIT_NETWORKS = ["mnist", "mnist-robust"]; // which the bench for photographs shows a photographed digit
 
 export class WholeLab {
   /** @type {Bench} */
@@ -43,8 +44,10 @@ export class WholeLab {
     train: element("div", { hidden: true }),
     challenges: element("div", { hidden: true }),
   };
-  /** The address that the bench for photographs opens with. @type {{ pairs: Record<string, string> } | null} */
-  #wanted = null;
+  /** What the bench for photographs opens with. @type {{ pairs: Record<string, string> }} */
+  #wanted = { pairs: {} };
+  /** What training needs, on its way. @type {Promise<void> | null} */
+  #loading = null;
   #news = element("p", { class: "lab-news", role: "status" });
   #compare = element("div", { class: "lab-controls lab-compare", hidden: true });
 
@@ -72,7 +75,7 @@ export class WholeLab {
     );
     const nav = element("nav", { class: "lab-benches", "aria-label": "benches" }, ...Object.values(this.tabs));
     const records = new Records(memory());
-    this.challenges = new Challenges({ records, moved: (address) => this.#moved(address) });
+    this.challenges = new Challenges({ records, moved: (address) => this.#moved("challenges", address) });
     this.#rooms.challenges.append(...this.challenges.content);
     engine.addEventListener("measured", (event) => {
       const news = records.note(/** @type {CustomEvent} */ (event).detail);
@@ -89,7 +92,7 @@ export class WholeLab {
       engine: this.engine,
       views: this.views,
       names,
-      moved: (address) => this.#moved(address),
+      moved: (address) => this.#moved("digits", address),
     });
     this.#rooms.digits.replaceChildren(this.#compare, ...bench.content);
     this.replaced(bench);
@@ -124,8 +127,9 @@ export class WholeLab {
     this.digits.take(address);
   }
 
-  /** @param {string} address */
-  #moved(address) {
+  /** A bench's new address is that of the page while the bench is shown. @param {Name} name @param {string} address */
+  #moved(name, address) {
+    if (name !== this.shown) return;
     clearTimeout(this.#later);
     this.#later = setTimeout(() => {
       if (location.hash !== address) history.replaceState(null, "", address);
@@ -136,6 +140,7 @@ export class WholeLab {
   async show(name) {
     this.shown = name;
     this.#mark();
+    if (name !== "photographs") this.photographs?.chooser.camera.close();
     if (name === "digits") {
       if (this.digits.names.some((each) => each in this.engine.own)) this.look(this.digits.names);
       else this.digits.retry();
@@ -144,7 +149,7 @@ export class WholeLab {
     else if (name === "photographs") this.#offerPhotographs();
     else {
       this.challenges.show();
-      this.#moved("#challenges");
+      this.#moved(name, "#challenges");
     }
   }
 
@@ -157,64 +162,54 @@ export class WholeLab {
 
   /** What the bench for photographs loads is large: only a click on a button that says how large loads it. */
   #offerPhotographs() {
-    if (this.photographs) {
-      this.#moved(this.photographs.address());
-      return;
-    }
-    const note = element("p", { class: "lab-note", role: "status" });
-    const size = (this.parts.photographs.bytes / 1e6).toFixed(1);
-    const button = element(
-      "button",
-      { type: "button", class: "lab-load", onclick: () => start() },
-      `Load the network for photographs (${size} MB)`,
-    );
-    const start = async () => {
-      button.disabled = true;
-      try {
-        const { networks } = this.engine.facts;
-        const digits = Object.fromEntries(DIGIT_NETWORKS.map((name) => [name, networks[name]]));
-        const report = (/** @type {string} */ text) => {
-          note.textContent = text;
-        };
-        const opened = await Engine.forPhotographs(this.folder, this.parts, WORKER_SOURCE, report, digits);
-        this.photographs = new PhotographBench({ ...opened, moved: (address) => this.#moved(address) });
-        this.#rooms.photographs.replaceChildren(...this.photographs.content);
-        await this.photographs.take(this.#wanted ?? { pairs: {} });
-        this.photographs.chooser.canvas.focus({ preventScroll: true });
-      } catch (error) {
-        console.error(error);
-        button.disabled = false;
-        note.textContent = sentence(error, "Press the button to try again.");
-      }
+    this.#moved("photographs", this.photographs?.address() ?? formatAddress("photographs", this.#wanted.pairs));
+    const room = this.#rooms.photographs;
+    if (room.hasChildNodes()) return; // the button, or the bench
+    const words = "Open the network for photographs";
+    const start = async (/** @type {(text: string) => void} */ report) => {
+      const { networks } = this.engine.facts;
+      const digits = Object.fromEntries(DIGIT_NETWORKS.map((name) => [name, networks[name]]));
+      const opened = await Engine.forPhotographs(this.folder, this.parts, WORKER_SOURCE, report, digits);
+      const bench = new PhotographBench({ ...opened, moved: (address) => this.#moved("photographs", address) });
+      this.photographs = bench;
+      room.replaceChildren(...bench.content);
+      await bench.take(this.#wanted);
+      return bench.chooser.canvas;
     };
-    if (!this.#wanted) this.#moved("#photographs");
-    this.#rooms.photographs.replaceChildren(
-      element("div", { class: "lab-offer" }, element("p", {}, PROMISE), button, note),
-    );
+    offerButton(room, words, this.parts.photographs.bytes, start, PROMISE);
   }
 
   /** Load what training needs, once, after a click. */
   async #startTraining() {
-    if (this.train) return this.#moved(this.train.address());
+    if (!this.train) await (this.#loading ??= this.#loadTraining());
+    if (this.train) this.#moved("train", this.train.address());
+  }
+
+  async #loadTraining() {
     const note = element("p", { class: "lab-note", role: "status" });
     this.#rooms.train.replaceChildren(note);
     try {
       await this.engine.loadMaterial(this.folder, this.parts.training, (text) => (note.textContent = text));
       this.train = new TrainBench({
         engine: this.engine,
-        moved: (address) => this.#moved(address),
+        moved: (address) => this.#moved("train", address),
         openDigits: (networks) => {
           this.look(networks);
           this.show("digits");
         },
       });
       this.#rooms.train.replaceChildren(...this.train.content);
-      this.#moved(this.train.address());
     } catch (error) {
       console.error(error);
       const again = element("button", { type: "button", onclick: () => this.#startTraining() }, "Try again");
       note.replaceChildren(sentence(error, ""), " ", again);
     }
+    this.#loading = null;
+  }
+
+  /** Where a reader who has just opened the lab goes on. */
+  get first() {
+    return this.shown === "digits" ? this.digits.pad.canvas : this.tabs[this.shown];
   }
 
   /** Show what an address says. @param {{ view: string, pairs: Record<string, string> }} address */

@@ -1,10 +1,10 @@
 // What a reader has done, kept in this browser: read, predicted, answered, exercised. Ticks in the sidebar and in the
 // map of chapters (tools/website/course_map.py); questions.js keeps the answers here.
-import { element } from "../live_lab/dom.js";
+import { download, element } from "../live_lab/dom.js";
 
 /**
  * @typedef {{ guess?: number, skipped?: true }} Guess  of a prediction: the place of a choice, or a number
- * @typedef {{ first: number, right: boolean }} Answer  to a quiz: the first choice, and whether the right one was found
+ * @typedef {{ right: boolean }} Answer  to a quiz: whether the right choice was found
  * @typedef {{ read?: true, exercise?: boolean, predict: Record<string, Guess>, quiz: Record<string, Answer>,
  *   asks?: { predict: number, quiz: number } }} Page  `asks`: how many predictions and quizzes it holds
  */
@@ -22,10 +22,11 @@ const here = named(location.href);
 
 /** @type {Record<string, Page>} */
 let memory = {}; // as long as the page is open, where the browser keeps nothing
+let refused = false; // what was written last, such as by a browser whose storage is full
 
 function load() {
   try {
-    memory = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    if (!refused) memory = JSON.parse(localStorage.getItem(KEY) ?? "{}");
   } catch {
     // see above
   }
@@ -37,8 +38,9 @@ function save(all) {
   memory = all;
   try {
     localStorage.setItem(KEY, JSON.stringify(all));
+    refused = false;
   } catch {
-    // see above
+    refused = true;
   }
   document.dispatchEvent(new CustomEvent("course-progress"));
 }
@@ -114,15 +116,14 @@ function manage() {
     element("button", { type: "button", class: "course-quiet", onclick: action }, text);
 
   function write() {
-    const blob = new Blob([JSON.stringify(load(), null, 1)], { type: "application/json" });
-    element("a", { href: URL.createObjectURL(blob), download: "course-progress.json" }).click();
+    download("course-progress.json", new Blob([JSON.stringify(load(), null, 1)], { type: "application/json" }));
     told.textContent = "Saved as course-progress.json.";
   }
   async function read() {
     try {
       const all = JSON.parse((await file.files?.[0]?.text()) ?? "");
       const pages = /** @type {Page[]} */ (Object.values(all));
-      if (!pages.every(({ predict, quiz }) => predict && quiz)) throw new Error("something else");
+      if (all.constructor !== Object || !pages.every(({ predict, quiz }) => predict && quiz)) throw new Error();
       save(all);
       told.textContent = "Your progress is here again.";
     } catch {

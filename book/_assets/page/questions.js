@@ -14,13 +14,9 @@ const radios = (box) =>
     const why = choice.querySelector(".course-why");
     const text = [...choice.childNodes].filter((node) => node !== why);
     const radio = element("input", { type: "radio", name: box.id, value: String(place) });
-    const words = element("span", { class: "course-choice-words" }, ...text);
+    const words = element("span", {}, ...text);
     for (const paragraph of words.querySelectorAll("p")) paragraph.replaceWith(...paragraph.childNodes); // a label holds none
     choice.prepend(element("label", {}, radio, `${letter(place)}. `, words));
-    if (why) {
-      why.id = `${box.id}-why-${place}`;
-      radio.setAttribute("aria-describedby", why.id);
-    }
     return radio;
   });
 
@@ -46,14 +42,15 @@ const predict = (box) => {
 
   const show = () => {
     const { guess, skipped } = kept().predict[id] ?? {};
-    const settled = guess !== undefined || skipped;
-    box.classList.toggle("course-locked", Boolean(settled));
+    const settled = guess !== undefined || Boolean(skipped);
+    box.classList.toggle("course-locked", settled);
     for (const input of inputs) {
-      input.disabled = Boolean(settled);
+      input.disabled = settled;
+      if (!settled) continue; // what has been chosen and not locked yet stays chosen
       if (number === undefined) input.checked = input.value === String(guess);
       else if (guess !== undefined) input.value = String(guess);
     }
-    lock.hidden = skip.hidden = Boolean(settled);
+    lock.hidden = skip.hidden = settled;
     if (!settled) return status.replaceChildren();
     const link = element("a", { href: `#${answer?.id}` }, "further down");
     status.replaceChildren(guess === undefined ? "Not guessed. " : "Locked. ", "The answer comes ", link, ".");
@@ -62,7 +59,7 @@ const predict = (box) => {
     event.preventDefault();
     const chosen = number === undefined ? inputs.find((input) => input.checked)?.value : inputs[0].value;
     const guess = Number((chosen ?? "").trim().replace(",", ".") || NaN);
-    if (Number.isNaN(guess)) {
+    if (!Number.isFinite(guess)) {
       status.textContent = number === undefined ? "Choose one first." : "A number, please, such as 12 or 0.5.";
       return;
     }
@@ -113,6 +110,14 @@ const quiz = (box) => {
     element("div", { class: "course-buttons" }, check, all),
     status,
   );
+  /** Show the explanation of a choice, of which nobody hears before. @param {number} place */
+  const explain = (place) => {
+    choices[place].classList.add("course-tried");
+    const why = choices[place].querySelector(".course-why");
+    if (!why) return;
+    why.id = `${box.id}-why-${place}`;
+    inputs[place].setAttribute("aria-describedby", why.id);
+  };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const place = inputs.findIndex((input) => input.checked);
@@ -121,23 +126,20 @@ const quiz = (box) => {
       return;
     }
     const right = String(place) === answer;
-    choices[place].classList.add("course-tried");
+    explain(place);
     all.hidden = !right;
     status.textContent = right ? "Right." : "No. Read why below your choice, and choose again.";
-    keep((own) => {
-      own.quiz[id] = { first: own.quiz[id]?.first ?? place, right: right || Boolean(own.quiz[id]?.right) };
-    });
+    keep((own) => (own.quiz[id] = { right: right || Boolean(own.quiz[id]?.right) }));
   });
   all.addEventListener("click", () => {
-    for (const choice of choices) choice.classList.add("course-tried");
+    for (const place of choices.keys()) explain(place);
     all.hidden = true;
   });
   const show = () => {
     const right = kept().quiz[id]?.right;
-    box.classList.toggle("course-done", Boolean(right));
     if (right && !inputs.some((input) => input.checked)) {
       inputs[Number(answer)].checked = true;
-      choices[Number(answer)].classList.add("course-tried");
+      explain(Number(answer));
       all.hidden = false;
     }
   };

@@ -74,7 +74,9 @@ export const GOALS = [
     less: true,
     text: (value) => `${value} × ${value} pixels`,
     value: (found) =>
-      found.what === "occlusion" && found.network === "mnist" && found.margin < 0 ? found.window : null,
+      found.what === "occlusion" && found.network === "mnist" && found.label !== null && found.margin < 0
+        ? found.window
+        : null,
   },
   {
     id: "fast",
@@ -117,7 +119,7 @@ export const GOALS = [
   {
     id: "cheat",
     words:
-      "Train with the white corner on every 7, draw for that network, put the corner on a digit that is no 7, and have it read a 7.",
+      "Train with the white corner on every 7, put the corner on a test digit that is no 7, and have the network read a 7.",
     address: "#train&corner=sevens",
     enough: 0.5,
     less: false,

@@ -8,7 +8,7 @@ const KEY = "live lab: challenges";
 
 /** Whether one value is better than another, of which there may be none.
  *  @param {Goal} goal @param {number} value @param {number | undefined} other */
-export function better({ less }, value, other) {
+function better({ less }, value, other) {
   return other === undefined || (less ? value < other : value > other);
 }
 

@@ -8,7 +8,8 @@
 //   bench.image     what the network sees: 3 x 224 x 224 numbers in [0, 1], colour by colour, as labkit.data.picture
 //   bench.logits    of `bench.network`; bench.label is the class that it sees, bench.names[label] its name
 //   bench.ask(name, task, values, progress)    a task of worker/photograph_tasks.js or worker/tasks.js; null if stopped
-//   bench.stop()    stops what runs; bench.failed(error) says what went wrong, with a button that tries again
+//   bench.stop()    stops what runs, bench.stop(task) that task alone
+//   bench.failed(error)    says what went wrong, with a button that tries again
 //   bench.painter   maps and legends; colourPicture and ClassMenu (class_menu.js) are for all views
 //   settings        what the view can be set to; its names must differ from "view", "photo" and "crop"
 //
@@ -102,9 +103,11 @@ export class PhotographBench {
         ],
       },
       keys: KEYS,
+      views: views.length,
       style: "lab-photographs",
     });
     this.content = this.#frame.content;
+    this.chooser.takeDrops(this.#frame.left);
   }
 
   /** The class that the network sees. */
@@ -121,9 +124,9 @@ export class PhotographBench {
     return answer;
   }
 
-  /** Stop what is being computed for the views. */
-  stop() {
-    return this.engine.stop(this.network, this.id);
+  /** Stop what is being computed for the views, or one task of it. @param {string} [task] */
+  stop(task) {
+    return this.engine.stop(this.network, task ? `${this.id} ${task}` : this.id);
   }
 
   /** Write what is shown to a file: the pictures with their captions. */

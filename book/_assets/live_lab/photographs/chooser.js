@@ -1,7 +1,7 @@
 // Choosing a photo and the part of it that the network sees.
-import { element, slider } from "../dom.js";
+import { element, isShortcut, slider } from "../dom.js";
 import { Failure, newest, sentence } from "../failure.js";
-import { clamp } from "../numbers.js";
+import { clamp, wholePercent } from "../numbers.js";
 import { inflate } from "../packed.js";
 import { Camera } from "./camera.js";
 import { paintColours } from "./colour_picture.js";
@@ -58,11 +58,11 @@ export class Chooser {
       "aria-label":
         "The photo, and the square of it that the network sees. Arrow keys move the square, plus and minus change its size.",
     });
-    this.zoom = slider("part", {
+    this.zoom = slider("size of the crop", {
       min: 0.1,
       max: 1,
       step: 0.01,
-      text: (value) => `${Math.round(100 * value)}%`,
+      text: wholePercent,
       change: (value) => this.#scale(value),
     });
     this.file = element("input", {
@@ -160,6 +160,7 @@ export class Chooser {
 
   /** @param {string} name @param {Pixels} picture @param {number[] | null} crop @param {string} note */
   #show(name, picture, crop, note) {
+    this.camera.close();
     [this.name, this.picture, this.#whole] = [name, picture, null];
     this.#note.textContent = note;
     for (const button of this.samples.children) {
@@ -277,6 +278,7 @@ export class Chooser {
       canvas.addEventListener(kind, () => (held = null));
     }
     canvas.addEventListener("keydown", (event) => {
+      if (isShortcut(event)) return;
       if (event.key === "Home") this.#place(null);
       else if (event.key in MOVES && this.picture) {
         const [right, down, larger] = MOVES[event.key];
@@ -288,15 +290,19 @@ export class Chooser {
       event.preventDefault();
       this.cut(undefined);
     });
-    surface.addEventListener("dragover", (event) => event.preventDefault());
-    surface.addEventListener("drop", (event) => {
-      event.preventDefault();
-      this.open(() => pictureIn(event.dataTransfer));
-    });
     addEventListener("paste", (event) => {
       const target = /** @type {HTMLElement} */ (event.target);
       if (!surface.isConnected || !surface.checkVisibility() || target.matches?.("input, textarea")) return;
       this.open(() => pictureIn(event.clipboardData));
+    });
+  }
+
+  /** Open what is dropped there. @param {HTMLElement} place */
+  takeDrops(place) {
+    place.addEventListener("dragover", (event) => event.preventDefault());
+    place.addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.open(() => pictureIn(event.dataTransfer));
     });
   }
 
@@ -318,7 +324,8 @@ export class Chooser {
     await this.pick(photo in this.photos ? photo : Object.keys(this.photos)[0], valid ? parts : null);
     this.#thumbnails().catch(this.#failed.bind(this));
     if (photo === "yours") {
-      this.#note.textContent = "The photo of this address is on its reader's machine, and only there. Choose your own.";
+      this.#note.textContent =
+        "This link was made with a photo that stayed on somebody else's machine. Choose one of your own.";
     }
   }
 }

@@ -27,7 +27,6 @@ export function colourPicture(label, size) {
   return {
     figure,
     frame,
-    photo,
     over,
     box,
     /** @param {Float32Array} image */

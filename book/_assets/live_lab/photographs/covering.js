@@ -1,7 +1,7 @@
 // Occlusion of a photo: grey goes over one part after the other, coarsely first, and the map of what that costs the class
 // grows. Point at it to see the covered photo and what the network says instead.
-import { element, menu } from "../dom.js";
-import { best, clamp, percent, probabilities } from "../numbers.js";
+import { element, isShortcut, menu } from "../dom.js";
+import { best, clamp, percent, probabilities, wholePercent } from "../numbers.js";
 import { colourPicture } from "./colour_picture.js";
 import { occluded, overWindows, positions } from "./maps.js";
 import { lay } from "./overlay.js";
@@ -24,6 +24,10 @@ export class Covering {
   #clean = 0;
   #explained = 0;
   #place = 0;
+  /** Grows with every run and with what puts an end to it: what an older one still finds is not wanted. */
+  #turn = 0;
+  #grid = grid(USUAL, USUAL);
+  running = false;
 
   /** @param {PhotographBench} bench @param {Settings} settings
    *  @param {{ label: () => number, done: (map: Float32Array) => void }} options */
@@ -71,15 +75,11 @@ export class Covering {
     ];
   }
 
-  get #grid() {
-    const { width } = this.bench.size;
-    const window = Math.max(2, Math.round((Number(this.settings.get("window")) * width) / USUAL));
-    const stride = Math.floor(window / 2);
-    return { size: width, window, stride, ...positions(width, window, stride) };
-  }
-
-  /** Another photo or another class. */
+  /** Another photo, another class, or parts of another size. */
   clear() {
+    if (this.running) this.bench.stop("cover");
+    this.#turn += 1;
+    this.running = false;
     this.pictures.hidden = true;
     this.words.textContent = "";
     this.button.textContent = "Cover it, part by part";
@@ -87,11 +87,11 @@ export class Covering {
 
   async run() {
     const { bench } = this;
-    if (this.running) {
-      this.running = false;
-      return bench.stop();
-    }
-    const { window, stride, count, corners } = this.#grid;
+    if (this.running) return bench.stop("cover");
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.#grid = grid(bench.size.width, Number(this.settings.get("window")));
+    const { window, stride, count } = this.#grid;
     this.#explained = this.label();
     this.#clean = probabilities(bench.logits)[this.#explained];
     this.#probability = new Float32Array(count * count).fill(NaN);
@@ -101,26 +101,34 @@ export class Covering {
     this.map.show(bench.image);
     this.running = true;
     this.button.textContent = "Stop covering";
-    const { image } = bench;
-    const values = { image, window, stride, fill: GREY };
-    const found = await bench.ask(`${count * count} covered photos`, "cover", values, ({ parts, share }) => {
-      if (image !== bench.image || !this.running) return;
-      for (const { place, logits } of parts) {
+    const values = { image: bench.image, window, stride, fill: GREY };
+    const each = (/** @type {{ parts: { place: number, logits: Float32Array }[], share: number }} */ found) => {
+      if (turn !== this.#turn) return;
+      for (const { place, logits } of found.parts) {
         this.#probability[place] = probabilities(logits)[this.#explained];
         this.#seen[place] = best(logits);
         this.#logits[place] = logits;
         this.#show(place);
       }
       this.#draw();
-      this.words.textContent = `${Math.round(100 * share)}% of ${count * count} parts, ${corners.length} × ${corners.length} …`;
-    });
-    this.running = false;
-    this.button.textContent = found ? "Cover it again" : "Go on from the start";
-    if (!found || image !== bench.image) return undefined;
-    this.done(this.#costs().map((value) => (Number.isNaN(value) ? 0 : value)));
-    this.#show(best(this.#probability.map((value) => -value)));
-    this.words.textContent = this.#summary();
-    return undefined;
+      this.words.textContent = `${wholePercent(found.share)} of ${count * count} parts, ${count} × ${count} …`;
+    };
+    try {
+      const found = await bench.ask(`${count * count} covered photos`, "cover", values, each);
+      if (turn !== this.#turn) return;
+      if (!found) {
+        this.words.textContent = "Stopped. The map shows what the parts so far have cost.";
+        return;
+      }
+      this.done(this.#costs().map((value) => (Number.isNaN(value) ? 0 : value)));
+      this.#show(best(this.#probability.map((value) => -value)));
+      this.words.textContent = this.#summary();
+    } finally {
+      if (turn === this.#turn) {
+        this.running = false;
+        this.button.textContent = "Cover it again";
+      }
+    }
   }
 
   /** What each pixel's windows take from the class's probability. */
@@ -148,7 +156,7 @@ export class Covering {
     if (!this.#logits[place]) return;
     this.#place = place;
     const [top, left] = [corners[Math.floor(place / count)], corners[place % count]];
-    this.cover.show(occluded(bench.image, bench.size.width, { top, left, window, fill: GREY }));
+    this.cover.show(occluded(bench.image, bench.size, { top, left, window, fill: GREY }));
     const seen = this.#seen[place];
     const probability = probabilities(this.#logits[place])[seen];
     const own =
@@ -181,11 +189,18 @@ export class Covering {
 
   /** @param {KeyboardEvent} event */
   #walk(event) {
-    if (!(event.key in MOVES)) return;
+    if (!(event.key in MOVES) || isShortcut(event)) return;
     event.preventDefault();
     const [right, down] = MOVES[event.key];
     const { count } = this.#grid;
     const row = clamp(Math.floor(this.#place / count) + down, 0, count - 1);
     this.#show(row * count + clamp((this.#place % count) + right, 0, count - 1));
   }
+}
+
+/** Where the parts lie. @param {number} size of the photo @param {number} window its side, for a photo of USUAL pixels */
+function grid(size, window) {
+  const side = Math.max(2, Math.round((window * size) / USUAL));
+  const stride = Math.floor(side / 2);
+  return { size, window: side, stride, ...positions(size, side, stride) };
 }

@@ -20,15 +20,6 @@ export async function asJpeg(image, size, quality) {
   return Float32Array.from(image, (_, at) => data[4 * (at % count) + Math.floor(at / count)] / 255);
 }
 
-/** The image, shifted to the right; what enters mirrors what is inside.
- *  @param {Float32Array} image @param {Size} size @param {number} by */
-export function shifted(image, { width }, by) {
-  return image.map((_, at) => {
-    const column = at % width;
-    return image[at - column + Math.abs(column - by)];
-  });
-}
-
 /** A change around mid-grey, enlarged until its largest number is `loud` away from it.
  *  @param {Float32Array} image @param {Float32Array} before @param {number} loud */
 export function differing(image, before, loud) {

@@ -2,12 +2,13 @@
 // class is gone, the more the map knew.
 import { chart } from "../chart.js";
 import { element } from "../dom.js";
-import { percent } from "../numbers.js";
+import { percent, wholePercent } from "../numbers.js";
 
 /** @import {PhotographBench} from "./bench.js" */
 
 const STEPS = 20;
 const RANDOM = "in random order";
+const BEGIN = "Take away what they call important";
 /** Each curve's colour, in lab.css. @type {Record<string, string>} */
 const STYLES = {
   saliency: "lab-ordinary",
@@ -19,6 +20,8 @@ const STYLES = {
 };
 
 export class Deleting {
+  running = false;
+
   /** @param {PhotographBench} bench @param {{ label: () => number, maps: () => Record<string, Float32Array> }} options */
   constructor(bench, { label, maps }) {
     this.bench = bench;
@@ -29,13 +32,13 @@ export class Deleting {
       across: "pixels taken away",
       bounds: [0, 1],
       ticks: [0, 0.5, 1],
-      text: (value) => `${Math.round(100 * value)}%`,
-      far: (value) => `${Math.round(100 * value)}%`,
+      text: wholePercent,
+      far: wholePercent,
     });
     this.button = element(
       "button",
       { type: "button", disabled: true, onclick: () => this.run().catch(bench.failed) },
-      "Take away what they call important",
+      BEGIN,
     );
     this.rows = element("tbody");
     this.table = element(
@@ -68,10 +71,7 @@ export class Deleting {
 
   async run() {
     const { bench } = this;
-    if (this.running) {
-      this.running = false;
-      return bench.stop();
-    }
+    if (this.running) return bench.stop("deletion");
     const { image } = bench;
     const maps = { ...this.maps(), [RANDOM]: new Float32Array(bench.size.width * bench.size.height) };
     this.running = true;
@@ -88,24 +88,20 @@ export class Deleting {
         })),
         1,
       );
-    const found = await bench.ask(
-      "deletion curves",
-      "deletion",
-      { image, label: this.label(), maps, steps: STEPS },
-      ({ share, curves }) => {
-        if (image !== bench.image || !this.running) return;
-        show(curves);
-        this.words.textContent = `${Math.round(100 * share)}% of the pixels are taken away …`;
-      },
-    );
-    this.running = false;
-    this.button.textContent = "Take away what they call important";
-    if (!found || image !== bench.image) {
+    const each = (/** @type {{ share: number, curves: Record<string, number[]> }} */ { share, curves }) => {
+      if (image !== bench.image) return;
+      show(curves);
+      this.words.textContent = `${wholePercent(share)} of the pixels are taken away …`;
+    };
+    try {
+      const values = { image, label: this.label(), maps, steps: STEPS };
+      const found = await bench.ask("deletion curves", "deletion", values, each);
       this.words.textContent = "";
-      return undefined;
+      if (found && image === bench.image) this.#conclude(found.curves);
+    } finally {
+      this.running = false;
+      this.button.textContent = BEGIN;
     }
-    this.#conclude(found.curves);
-    return undefined;
   }
 
   /** @param {Record<string, number[]>} curves */
@@ -127,7 +123,7 @@ export class Deleting {
     const verdict =
       first.name === RANDOM
         ? "No map knew more than chance: the pixels in random order take the class away soonest."
-        : `${first.name} knew best here: what it calls important takes the class away soonest.`;
+        : `${list([first.name])} knew best here: what it calls important takes the class away soonest.`;
     const warning = worse.length ? ` ${list(worse)} did worse than a random order.` : "";
     this.words.textContent =
       `${verdict}${warning} Grey pixels make a picture that no network was trained on, so that even a random order ` +
@@ -141,7 +137,7 @@ export function area(curve) {
   return (inner + (curve[0] + curve[curve.length - 1]) / 2) / (curve.length - 1);
 }
 
-/** @param {string[]} names */
+/** Names at the beginning of a sentence. @param {string[]} names */
 function list(names) {
   const text = names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}` : names[0];
   return text[0].toUpperCase() + text.slice(1);

@@ -64,14 +64,13 @@ export function overWindows(values, { size, window, stride }) {
   return total.map((sum, at) => (covered[at] ? sum / covered[at] : NaN));
 }
 
-/** The image with a window of grey. @param {Float32Array} image @param {number} size
+/** The image with a window of grey. @param {Float32Array} image @param {{ height: number, width: number }} size
  *  @param {{ top: number, left: number, window: number, fill: number }} where */
-export function occluded(image, size, { top, left, window, fill }) {
+export function occluded(image, { height, width }, { top, left, window, fill }) {
   const found = image.slice();
-  const pixels = size * size;
-  for (let colour = 0; colour < image.length / pixels; colour++) {
+  for (let colour = 0; colour < image.length / (height * width); colour++) {
     for (let row = top; row < top + window; row++) {
-      const start = colour * pixels + row * size + left;
+      const start = (colour * height + row) * width + left;
       found.fill(fill, start, start + window);
     }
   }

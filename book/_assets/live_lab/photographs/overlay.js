@@ -1,7 +1,7 @@
 // Maps laid over photos: how opaque they are is one slider for all of a view, and one scale.
 import { level } from "../colours.js";
 import { slider } from "../dom.js";
-import { clamp } from "../numbers.js";
+import { clamp, wholePercent } from "../numbers.js";
 import { number } from "../settings.js";
 
 /** @import {Painter} from "../colours.js" */
@@ -20,7 +20,7 @@ export function opacitySlider(settings, pictures) {
     min: 0,
     max: 1,
     step: 0.05,
-    text: (value) => `${Math.round(100 * value)}%`,
+    text: wholePercent,
     change: (value) => {
       settings.set("opacity", value);
       apply();

@@ -1,4 +1,5 @@
 // The pictures of a view, with their captions and the words below them, as one file on the reader's machine.
+import { download } from "../dom.js";
 
 const [SIDE, GAP, LINE, FONT] = [336, 24, 22, 16]; // pixels
 
@@ -37,9 +38,7 @@ export async function savePictures(panel, address, name) {
   /** @type {Blob | null} */
   const file = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   if (!file) throw new Error("no picture was written");
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: `${name}.png` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  download(`${name}.png`, file);
   return true;
 }
 
@@ -50,17 +49,14 @@ function write(context, lines, left, top) {
   lines.forEach((line, at) => context.fillText(line, left, top + at * LINE));
 }
 
-/** @param {CanvasRenderingContext2D} context @param {string} text @param {number} width */
-function wrapped(context, text, width) {
-  /** @type {string[]} */
-  const lines = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    const longer = line ? `${line} ${word}` : word;
-    if (line && context.measureText(longer).width > width) {
-      lines.push(line);
-      line = word;
-    } else line = longer;
+/** Lines of a text, broken at spaces and, for addresses, behind slashes and what separates settings.
+ *  @param {Pick<CanvasRenderingContext2D, "measureText">} context @param {string} text @param {number} width */
+export function wrapped(context, text, width) {
+  const lines = [""];
+  for (const part of text.split(/(?<=[\s/#&])/)) {
+    const longer = lines[lines.length - 1] + part;
+    if (lines[lines.length - 1] && context.measureText(longer.trimEnd()).width > width) lines.push(part);
+    else lines[lines.length - 1] = longer;
   }
-  return line ? [...lines, line] : lines;
+  return lines.map((line) => line.trim()).filter(Boolean);
 }

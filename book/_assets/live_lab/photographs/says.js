@@ -1,7 +1,7 @@
 // What the networks say of a photo: the five likeliest of a thousand classes, and what the network for CIFAR-10 makes of
 // the same part, cut down to 32 x 32.
 import { element } from "../dom.js";
-import { percent, probabilities } from "../numbers.js";
+import { percent, probabilities, wholePercent } from "../numbers.js";
 import { resized } from "./resize.js";
 import { paintColours } from "./colour_picture.js";
 
@@ -12,7 +12,7 @@ const IMAGENET = 1000; // classes
 export const UNSURE = 0.3;
 
 /** Places of the largest numbers, the largest first. @param {ArrayLike<number>} values @param {number} count */
-export function largest(values, count) {
+function largest(values, count) {
   return Array.from(values, (_, at) => at)
     .sort((one, other) => values[other] - values[one])
     .slice(0, count);
@@ -28,7 +28,7 @@ export class Says {
     this.facts = engine.facts.networks[network];
     const { title, classes } = this.facts;
     const count = classes.toLocaleString("en");
-    this.top = table(`${title}, the likeliest of ${count} classes`, Math.min(5, classes), "lab-ordinary");
+    this.top = table(`${title}: its likeliest of ${count} classes`, Math.min(5, classes), "lab-ordinary");
     this.other = beside === null ? null : new Beside(engine, beside);
     this.content = [this.top.element, this.#warning, ...(this.other ? [this.other.element] : []), this.#spoken];
   }
@@ -41,10 +41,10 @@ export class Says {
     const first = largest(shares, Math.min(5, classes));
     this.top.show(first.map((at) => ({ name: names[at], share: shares[at] })));
     const { name, share } = { name: names[first[0]], share: shares[first[0]] };
-    const faces = classes === IMAGENET ? " There is none for a face or a person." : "";
+    const faces = classes === IMAGENET ? " It has hardly any class for people, and none for a face." : "";
     this.#warning.textContent =
       share < UNSURE
-        ? `Not even its first choice, ${name}, reaches ${Math.round(100 * UNSURE)}%: what is in the photo may be none of its classes.${faces}`
+        ? `Not even its first choice, ${name}, reaches ${wholePercent(UNSURE)}: what is in the photo may be none of its classes.${faces}`
         : `It must choose among its ${classes.toLocaleString("en")} classes.${faces} A high confidence is no proof.`;
     await this.other?.show(picture, box);
     this.#spoken.textContent = `It sees ${name}, ${percent(share)}.`;

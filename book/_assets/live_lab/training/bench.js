@@ -4,6 +4,7 @@ import { alertBox } from "../alert.js";
 import { chart } from "../chart.js";
 import { Painter } from "../colours.js";
 import { element } from "../dom.js";
+import { wholePercent } from "../numbers.js";
 import { choice, formatAddress, Settings } from "../settings.js";
 import { Harden } from "./harden.js";
 import { Keep } from "./keep.js";
@@ -72,7 +73,7 @@ export class TrainBench {
       across: "digits seen",
       bounds: [0, 1],
       ticks: [0, 0.25, 0.5, 0.75, 1],
-      text: (value) => `${Math.round(100 * value)}%`,
+      text: wholePercent,
       far: (value) => value.toLocaleString("en"),
     });
     this.harden = new Harden(this);
@@ -151,9 +152,12 @@ export class TrainBench {
     this.refresh();
   }
 
-  /** Stop after the step that is being made. */
+  /** Stop after the step that is being made, or the attack that is being measured. */
   pause() {
-    const stopped = this.built().map((lane) => this.engine.train(lane.name, 0, (each) => lane.hear(each)));
+    const stopped = this.built().flatMap((lane) => [
+      this.engine.stop(lane.name, ""),
+      this.engine.train(lane.name, 0, (each) => lane.hear(each)),
+    ]);
     this.pausing = Promise.all(stopped).catch((error) => this.failed(error));
     return this.pausing;
   }

@@ -1,6 +1,7 @@
 // Adversarial training in the page: network B becomes a copy of A, and is trained on digits that are attacked at every step.
 import { chart } from "../chart.js";
 import { element, menu } from "../dom.js";
+import { wholePercent } from "../numbers.js";
 
 /** @import {TrainBench} from "./bench.js" */
 /** @import {Lane} from "./lane.js" */
@@ -53,7 +54,7 @@ export class Harden {
       across: "eps",
       bounds: [0, 1],
       ticks: [0, 0.25, 0.5, 0.75, 1],
-      text: (value) => `${Math.round(100 * value)}%`,
+      text: wholePercent,
     });
     this.chart.show([], EPS[EPS.length - 1]);
     this.content = [
@@ -94,7 +95,7 @@ export class Harden {
     if (this.#paused) return this.#train(b);
     this.curves = {};
     await b.build({ ...own.recipe, ...this.#chosen, rate: 0.02 }, own.state);
-    await this.#try(a);
+    if (!(await this.#try(a))) return;
     this.bench.again = () => this.#train(b);
     await this.#train(b);
   }
@@ -103,17 +104,16 @@ export class Harden {
   async #train(b) {
     this.words.textContent = "Hardening: network B is attacked at every step, and learns from it.";
     const report = await this.bench.engine.train("B", Infinity, (each) => b.hear(each));
-    if (report) await this.#try(b);
-    this.#say();
+    if (!report || (await this.#try(b))) this.#say();
   }
 
   async #measure() {
     this.curves = {};
-    for (const lane of this.bench.built()) await this.#try(lane);
+    for (const lane of this.bench.built()) if (!(await this.#try(lane))) return;
     this.#say();
   }
 
-  /** @param {Lane} lane */
+  /** Whether it has been measured to the end. @param {Lane} lane */
   async #try(lane) {
     this.words.textContent = `Attacking network ${lane.name} with every eps …`;
     const draw = (/** @type {{ accuracies: number[] }} */ { accuracies }) => {
@@ -126,19 +126,23 @@ export class Harden {
     };
     const values = { eps: EPS, steps: STEPS, count: DIGITS };
     const found = await this.bench.engine.ask("robustness", lane.name, values, { progress: draw });
-    if (!found) return;
+    if (!found) {
+      this.words.textContent = "Paused before every eps was tried.";
+      return false;
+    }
     draw(found);
     this.bench.engine.measured({ what: "robustness", curve: this.curves[lane.name] });
+    return true;
   }
 
   #say() {
     const at = (/** @type {string} */ name, /** @type {number} */ eps) =>
       this.curves[name]?.find(([each]) => each === eps)?.[1] ?? NaN;
-    const share = (/** @type {number} */ value) => `${Math.round(100 * value)}%`;
     const names = Object.keys(this.curves);
     this.words.textContent = names
       .map(
-        (name) => `Network ${name} reads ${share(at(name, 0))} of the digits, and ${share(at(name, 0.1))} at eps 0.1.`,
+        (name) =>
+          `Network ${name} reads ${wholePercent(at(name, 0))} of the digits, and ${wholePercent(at(name, 0.1))} at eps 0.1.`,
       )
       .join(" ");
   }

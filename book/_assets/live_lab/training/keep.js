@@ -1,5 +1,5 @@
 // A network that was trained here as a file: safetensors, which labkit loads and this page loads again.
-import { element, menu } from "../dom.js";
+import { download, element, menu } from "../dom.js";
 import { Failure } from "../failure.js";
 import { readTensors, writeTensors } from "../worker/safetensors.js";
 
@@ -51,9 +51,7 @@ export class Keep {
   #save() {
     const { facts, state, recipe } = this.bench.engine.own[this.#name];
     const bytes = writeTensors(state, facts.tensors, { "live lab": JSON.stringify(recipe) });
-    const address = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
-    element("a", { href: address, download: `${this.#name}.safetensors` }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 10_000);
+    download(`${this.#name}.safetensors`, new Blob([bytes], { type: "application/octet-stream" }));
     this.words.textContent = `Network ${this.#name} is in your downloads as ${this.#name}.safetensors.`;
   }
 
@@ -61,18 +59,20 @@ export class Keep {
   #load(input) {
     const [file] = input.files ?? [];
     input.value = ""; // the same file can be chosen again
-    if (!file) return;
     const lane = this.bench.lanes.find(({ name }) => name === this.#name);
+    if (!file || !lane) return;
     this.bench.during(async () => {
       const { state, recipe } = recognised(file.name, new Uint8Array(await file.arrayBuffer()));
-      await lane?.build({ ...lane.recipe, ...recipe }, state);
+      const whole = { ...lane.recipe, ...recipe };
+      await lane.build(whole, state);
+      lane.choose(whole);
       this.words.textContent = `${file.name} is network ${this.#name} now.`;
     });
   }
 }
 
 /** @param {string} name @param {Uint8Array<ArrayBuffer>} bytes @returns {{ state: State, recipe: Partial<Recipe> }} */
-export function recognised(name, bytes) {
+function recognised(name, bytes) {
   try {
     const { tensors: state, metadata } = readTensors(bytes);
     const filters = state["conv1.weight"].length / 9;

@@ -3,7 +3,7 @@ import { element } from "../dom.js";
 import { percent } from "../numbers.js";
 import { diagnosis } from "./bench.js";
 import { Progress } from "./progress.js";
-import { readRecipe, recipeControls } from "./recipe.js";
+import { readRecipe, recipeControls, recipePairs, shapeName } from "./recipe.js";
 
 /** @import {Engine} from "../engine.js" */
 /** @import {Own, Recipe, Report, State} from "../types.js" */
@@ -20,6 +20,8 @@ export class Lane {
   seconds = 0;
   #seed = 0;
   #prefix;
+  /** Whether it began with weights that were there before, so that its tests say nothing of how fast it learns. */
+  #given = false;
 
   /** @param {TrainBench} bench @param {"A" | "B"} name @param {string} prefix of its settings
    *  @param {NonNullable<Engine["material"]>} material */
@@ -68,12 +70,18 @@ export class Lane {
   /** A network with the chosen recipe, or with this one, and random weights, or these.
    *  @param {Recipe} [recipe] @param {State} [state] */
   async build(recipe, state) {
+    this.#given = Boolean(state);
     this.#seed += 1;
     const seed = 2 * this.#seed - Number(this.name === "A"); // other luck for each network and each start
     await this.bench.engine.build(this.name, { ...(recipe ?? this.recipe), seed }, state);
     Object.assign(this, { losses: [], accuracies: [], trained: [], diverged: false, seconds: 0 });
     if (this.own) this.progress.begin(this.own);
     this.bench.refresh();
+  }
+
+  /** Have the menus say what this recipe says. @param {Recipe} recipe */
+  choose(recipe) {
+    this.bench.take({ pairs: { ...this.bench.settings.pairs(), ...recipePairs(this.#prefix, recipe) } });
   }
 
   /** Whether the menus say something else than the network was made with. */
@@ -103,9 +111,8 @@ export class Lane {
     if (report.test) {
       this.accuracies.push([seen, report.test.accuracy]);
       const { recipe, facts } = own;
-      const { parameters } = facts;
-      const { accuracy } = report.test;
-      this.bench.engine.measured({ what: "test", accuracy, seconds: report.seconds, parameters, recipe });
+      const found = { accuracy: report.test.accuracy, seconds: report.seconds, parameters: facts.parameters, recipe };
+      if (!this.#given) this.bench.engine.measured({ what: "test", ...found });
     }
     this.progress.show(own, report);
     this.bench.refresh();
@@ -119,8 +126,7 @@ export class Lane {
   refresh() {
     const { own, recipe, bench, name } = this;
     if (!bench.buttons) return;
-    const shape = `${recipe.filters}-${recipe.convolutions}-${recipe.norm ? "normed" : "plain"}`;
-    const weights = this.material.shapes[shape].parameters.toLocaleString("en");
+    const weights = this.material.shapes[shapeName(recipe)].parameters.toLocaleString("en");
     this.size.textContent = `${weights} weights, ${this.material.count.toLocaleString("en")} training digits`;
     this.status.hidden = this.progress.content.hidden = !own;
     if (!own) return;

@@ -1,11 +1,11 @@
 // What can be seen of a network while it is trained: its filters, which digits it takes for which, and test digits one by one.
+import { SIZE } from "../digit.js";
 import { element } from "../dom.js";
 import { extent } from "../numbers.js";
 
 /** @import {Painter} from "../colours.js" */
 /** @import {Own, Report} from "../types.js" */
 
-const SIZE = 28;
 const CELL = SIZE + 2;
 const [ROWS, COLUMNS] = [5, 12]; // of test digits
 const GAP = 1; // between filters, in weights
@@ -101,7 +101,7 @@ export class Progress {
       : "It makes no mistake on the test digits.";
   }
 
-  /** Some test digits; those that it gets wrong are framed, those that have changed sides doubly.
+  /** Some test digits; those that it gets wrong are framed.
    *  @param {Uint8Array | null} predictions */
   #showDigits(predictions) {
     const [width, height] = [COLUMNS * CELL, ROWS * CELL];

@@ -102,6 +102,17 @@ export function readRecipe(settings, prefix, seed) {
   };
 }
 
+/** What the settings of one network are for a recipe, as an address has them: the opposite of `readRecipe`.
+ *  @param {string} prefix @param {Recipe} recipe @returns {Record<string, string>} */
+export function recipePairs(prefix, recipe) {
+  const words = { ...recipe, norm: recipe.norm ? "yes" : "no", corner: recipe.corner ? "sevens" : "none" };
+  const said = Object.entries(words).filter(([name]) => name in CHOICES);
+  return Object.fromEntries(said.map(([name, value]) => [prefix + name, String(value)]));
+}
+
+/** The name of what is trained: networks of one shape share their graphs. @param {Recipe} recipe */
+export const shapeName = ({ filters, convolutions, norm }) => `${filters}-${convolutions}-${norm ? "normed" : "plain"}`;
+
 /** A menu for each choice, with a line that says what it does.
  *  @param {Settings} settings @param {string} prefix @param {() => void} changed */
 export function recipeControls(settings, prefix, changed) {

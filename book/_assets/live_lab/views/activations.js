@@ -14,7 +14,6 @@ const CAPTION = "your digit, and the part that the unit sees";
 export const activations = {
   name: "activations",
   title: "Look inside",
-  chapter: { path: "features/06_filters_and_activations", title: "Filters and activations" },
   settings: { network: word() },
 
   build(bench, settings) {

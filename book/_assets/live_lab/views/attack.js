@@ -14,7 +14,6 @@ const MOST = 0.5; // of the slider, and of the legend
 export const attack = {
   name: "attack",
   title: "Attack it",
-  chapter: { path: "attacks/15_a_small_push", title: "A small push" },
   settings: {
     towards: choice("away", ["away", ...DIGITS]),
     distance: choice("eps", ["eps", "least"]),
@@ -88,7 +87,7 @@ export const attack = {
         { kind: "signed", limit: MOST },
       );
       row.after.show(found.image, after.text);
-      const fooled = target === null ? after.digit !== before.digit : after.digit === target;
+      const fooled = after.digit !== before.digit && (target === null || after.digit === target);
       if (eps !== null) {
         bench.engine.measured({ what: "attack", network, before: before.digit, target, fooled, eps });
       }

@@ -1,6 +1,7 @@
 // A network that comes with a proof: no change of at most eps can alter what it reads, beside an attack on the ordinary one.
 import { element } from "../dom.js";
 import { verdict } from "../numbers.js";
+import { offerButton } from "../offer.js";
 import { number, settingSlider } from "../settings.js";
 
 /** @import {View} from "../types.js" */
@@ -13,7 +14,6 @@ const [STEPS, MOST] = [20, 0.4];
 export const certify = {
   name: "certify",
   title: "Prove it",
-  chapter: { path: "attacks/19_what_can_be_proved", title: "What can be proved" },
   settings: { eps: number(0.1, { min: 0, max: MOST }) },
 
   build(bench, settings) {
@@ -25,14 +25,17 @@ export const certify = {
       proof: element("output", { class: "lab-words" }),
       attack: element("output", { class: "lab-words" }),
     };
-    const note = element("p", { class: "lab-note", role: "status" });
-    const load = element("button", { type: "button", onclick: start }, "Load the certified network");
     const strength = settingSlider(settings, "eps", {
       step: 0.01,
       text: (value) => value.toFixed(2),
       changed: () => update().catch(bench.failed),
     });
-    const offer = element("div", { class: "lab-offer" }, load, note);
+    const offer = element("div");
+    offerButton(offer, "Open the certified network", engine.certified?.contents.bytes ?? 0, async (report) => {
+      await engine.loadCertified(report);
+      await update().catch(bench.failed);
+      return strength.input;
+    });
     const pictures = (/** @type {Record<string, import("../colours.js").Picture>} */ parts) =>
       element("div", { class: "lab-pictures" }, ...Object.values(parts).map(({ figure }) => figure));
     const body = element(
@@ -49,17 +52,6 @@ export const certify = {
 
     /** The largest eps that has been proved, and for which digit. @type {{ image: Float32Array, most: number } | null} */
     let proved = null;
-
-    async function start() {
-      load.disabled = true;
-      try {
-        await engine.loadCertified((text) => (note.textContent = text));
-        await update();
-      } catch (error) {
-        bench.failed(error);
-      }
-      load.disabled = false;
-    }
 
     async function update() {
       const ready = engine.names.includes(CERTIFIED);

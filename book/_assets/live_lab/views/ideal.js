@@ -12,7 +12,6 @@ const STEPS = 80;
 export const ideal = {
   name: "ideal",
   title: "Ideal digits",
-  chapter: { path: "synthesis/12_the_ideal_class", title: "The ideal class" },
   settings: { grown: choice("3", DIGITS) },
 
   build(bench, settings) {

@@ -26,7 +26,6 @@ const editable = ({ kernels }) => (String(kernels?.size) === "3,3" ? (kernels?.c
 export const kernel = {
   name: "kernel",
   title: "Slide a kernel",
-  chapter: { path: "basics/01_convolution", title: "The convolution" },
   settings: {
     kernel: numbers(PRESETS["vertical edges"]),
     filter: word(),
@@ -71,7 +70,7 @@ export const kernel = {
       { type: "button", onclick: () => patch(settings.get("kernel")) },
       "Put this kernel into it",
     );
-    const restore = element("button", { type: "button", onclick: () => patch(null) }, "Give its own back");
+    const restore = element("button", { type: "button", onclick: () => patch(null) }, "Restore its own weights");
     const copy = element("button", { type: "button", onclick: readFilter }, "Show its weights");
     const relu = element("input", { type: "checkbox", onchange: draw });
     const play = element(
@@ -175,12 +174,17 @@ export const kernel = {
       under(bench.digit, size.width, at).forEach((pixel, nth) => {
         products[nth].textContent = digits(pixel * settings.get("kernel")[nth]);
       });
-      sum.textContent = `Sum of the nine products, the output in row ${row}, column ${column}: ${digits(output(at))}`;
+      const found = output(at);
+      const where = `in row ${row}, column ${column}: `;
+      sum.textContent = relu.checked
+        ? `Sum of the nine products ${where}${digits(found)}; the output, cut off below zero: ${digits(Math.max(found, 0))}`
+        : `Sum of the nine products, the output ${where}${digits(found)}`;
     }
 
     function slide() {
       if (place >= last) place = 0;
       play.textContent = "Stop";
+      sum.setAttribute("aria-live", "off"); // nobody can listen to so many
       timer = setInterval(() => {
         if (place >= last) return stop();
         place += 1;
@@ -192,6 +196,7 @@ export const kernel = {
       clearInterval(timer);
       timer = undefined;
       play.textContent = "Slide";
+      sum.setAttribute("aria-live", "polite");
       draw();
     }
 

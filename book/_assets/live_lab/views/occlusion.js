@@ -1,6 +1,7 @@
 // A grey window at every position: how far ahead the digit still is. Point at the map to see the occluded digit.
-import { element } from "../dom.js";
-import { best, clamp, margin, verdict } from "../numbers.js";
+import { element, isShortcut } from "../dom.js";
+import { best, clamp, margin, verdict, wholePercent } from "../numbers.js";
+import { occluded } from "../photographs/maps.js";
 import { number, settingSlider } from "../settings.js";
 
 /** @import {View} from "../types.js" */
@@ -14,7 +15,6 @@ const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowD
 export const occlusion = {
   name: "occlusion",
   title: "Cover it",
-  chapter: { path: "attribution/08_occlusion", title: "Occlusion" },
   settings: { window: number(6, { min: 3, max: 12 }) },
 
   build(bench, settings) {
@@ -69,7 +69,7 @@ export const occlusion = {
 
     /** @param {KeyboardEvent} event */
     function walk(event) {
-      if (!(event.key in MOVES)) return;
+      if (!(event.key in MOVES) || isShortcut(event)) return;
       event.preventDefault();
       const [down, right] = MOVES[event.key];
       const [row, column] = place ?? [0, 0];
@@ -81,10 +81,7 @@ export const occlusion = {
       place = to;
       const [row, column] = place;
       const side = settings.get("window");
-      const image = bench.digit.slice();
-      for (let down = 0; down < side; down++) {
-        image.fill(GREY, (row + down) * width + column, (row + down) * width + column + side);
-      }
+      const image = occluded(bench.digit, bench.size, { top: row, left: column, window: side, fill: GREY });
       for (const [network, { logits, across }] of Object.entries(results)) {
         const at = (row * across + column) * bench.classes;
         const { text } = verdict(logits.subarray(at, at + bench.classes));
@@ -98,8 +95,9 @@ export const occlusion = {
       for (const network of bench.names) {
         const { digit } = verdict(bench.logits[network]);
         const progress = (/** @type {{ share: number }} */ { share }) => {
-          words[network].textContent = `${Math.round(100 * share)}% of the positions`;
+          words[network].textContent = `${wholePercent(share)} of the positions`;
         };
+        const { label } = bench.pad;
         const values = { image: bench.digit, window: settings.get("window") };
         const found = await bench.ask("occlusion map", "occlusion", network, values, progress);
         if (!found) return;
@@ -110,7 +108,7 @@ export const occlusion = {
         }
         results[network] = { logits, across, digit, margins };
         const { window } = values;
-        bench.engine.measured({ what: "occlusion", network, window, margin: Math.min(...margins) });
+        bench.engine.measured({ what: "occlusion", network, label, window, margin: Math.min(...margins) });
         draw(network);
       }
       occlude(place ? inside(...place) : lowest());
@@ -143,7 +141,7 @@ export const occlusion = {
     const legend = bench.painter.scale(
       "heat",
       "0",
-      "its most",
+      "its largest",
       "margin in logits with the window centred here; at 0 another digit takes over",
     );
     return { content: [element("div", { class: "lab-controls" }, size.element), ...content, legend], update };

@@ -12,7 +12,6 @@ const SAMPLES = 25;
 export const saliency = {
   name: "saliency",
   title: "Which pixels?",
-  chapter: { path: "attribution/09_saliency_and_smoothgrad", title: "Saliency and SmoothGrad" },
   settings: { logit: choice("seen", ["seen", ...DIGITS]), noise: number(0.15, { min: 0, max: 0.5 }) },
 
   build(bench, settings) {

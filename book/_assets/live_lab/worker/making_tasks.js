@@ -10,8 +10,8 @@ const [FORGETS, FORGETS_SQUARES, TINY] = [0.1, 0.01, 1e-8]; // of Adam, as in la
 const STEP_SIZES = { waves: 0.1, pixels: 0.02 };
 
 export const makingTasks = {
-  /** PGD towards a class, or one step away from the class that is seen (chapters 15 and 16); and, to compare, a push of
-   *  the same size whose signs are drawn at random.
+  /** PGD towards a class, or one step away from the class that is seen (chapters 15 and 16); and, to compare, a push up
+   *  to the same limit whose signs are drawn at random.
    *  @param {Computing} network
    *  @param {{ image: Float32Array, label: number, target: number | null, eps: number, steps: number, seed?: number }}
    *  values `label` is the class that is seen @param {Turn} turn */

@@ -72,14 +72,14 @@ export const photographTasks = {
     return { map: map.map((value) => Math.max(value, 0)), size };
   },
 
-  /** The gradient of one channel of a stage, added up over its positions or at one of them.
+  /** The gradient of one unit of a stage.
    *  @param {Photographic} network
-   *  @param {{ image: Float32Array, stage: string, channel: number, place: [row: number, column: number] | null }} values */
-  async drive(network, { image, stage, channel, place }) {
+   *  @param {{ image: Float32Array, stage: string, channel: number, place: [row: number, column: number] }} values */
+  async drive(network, { image, stage, channel, place: [row, column] }) {
     const { count, size } = sizes(network, stage);
-    const [tall, wide] = place ? size : [1, 1];
+    const [tall, wide] = size;
     const weights = new Float32Array(count * tall * wide);
-    weights[channel * tall * wide + (place ? place[0] * wide + place[1] : 0)] = 1;
+    weights[(channel * tall + row) * wide + column] = 1;
     const stages = { [stage]: new ort.Tensor("float32", weights, [1, count, tall, wide]) };
     const nothing = new Float32Array(network.classes);
     const { gradient } = await network.gradients(image, nothing, ["gradient"], stages);
@@ -90,8 +90,8 @@ export const photographTasks = {
    *  @param {Computing} network
    *  @param {{ image: Float32Array, window: number, stride: number, fill?: number }} values @param {Turn} turn */
   async cover(network, { image, window, stride, fill = 0.5 }, { pause, tell }) {
-    const size = network.shape[1];
-    const { count, corners } = positions(size, window, stride);
+    const [, height, width] = network.shape;
+    const { count, corners } = positions(width, window, stride);
     const logits = new Float32Array(count * count * network.classes);
     const order = coarseFirst(count);
     for (let done = 0; done < order.length;) {
@@ -99,7 +99,7 @@ export const photographTasks = {
       const images = repeated(image, places.length);
       places.forEach((place, nth) => {
         const [top, left] = [corners[Math.floor(place / count)], corners[place % count]];
-        images.set(occluded(image, size, { top, left, window, fill }), nth * image.length);
+        images.set(occluded(image, { height, width }, { top, left, window, fill }), nth * image.length);
       });
       const found = await network.logits(images);
       done += places.length;
@@ -173,7 +173,7 @@ export function coarseFirst(count) {
 }
 
 /** The largest value less the smallest. @param {Float32Array} image */
-export function contrast(image) {
+function contrast(image) {
   let [least, most] = [Infinity, -Infinity];
   for (const value of image) [least, most] = [Math.min(least, value), Math.max(most, value)];
   return most - least;

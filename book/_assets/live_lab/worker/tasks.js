@@ -1,6 +1,7 @@
 // What the page asks of a network. Each task takes a network, the values of the question, and how the worker lets a
 // newer question in: `pause` waits a moment and then says whether to go on; `tell` hands over a part of the answer.
 import { best, clamp } from "../numbers.js";
+import { occluded } from "../photographs/maps.js";
 import { intervalMargins } from "./interval_bounds.js";
 import { blurred, distance, logOddsGradient, mean, normal, oneHot, rolled, signStep, uniform } from "./arithmetic.js";
 
@@ -44,13 +45,12 @@ export const tasks = {
     const logits = new Float32Array(down * across * network.classes);
     for (let top = 0; top < down; top += ROWS) {
       const rows = Math.min(ROWS, down - top);
-      const occluded = new Float32Array(rows * across * network.pixels);
+      const images = new Float32Array(rows * across * network.pixels);
       for (let at = 0; at < rows * across; at++) {
-        occluded.set(image, at * network.pixels);
-        const corner = at * network.pixels + (top + Math.floor(at / across)) * width + (at % across);
-        for (let row = 0; row < window; row++) occluded.fill(GREY, corner + row * width, corner + row * width + window);
+        const place = { top: top + Math.floor(at / across), left: at % across, window, fill: GREY };
+        images.set(occluded(image, { height, width }, place), at * network.pixels);
       }
-      logits.set(await network.logits(occluded), top * across * network.classes);
+      logits.set(await network.logits(images), top * across * network.classes);
       if (!(await pause())) return null;
       tell({ share: (top + rows) / down });
     }

@@ -2,11 +2,12 @@
 import { chart } from "../../chart.js";
 import { element } from "../../dom.js";
 import { newest } from "../../failure.js";
-import { best, percent, probabilities } from "../../numbers.js";
+import { best, percent, probabilities, wholePercent } from "../../numbers.js";
 import { number, settingSlider, word } from "../../settings.js";
+import { shifted } from "../../worker/making_tasks.js";
 import { classMenu } from "../class_menu.js";
 import { colourPicture } from "../colour_picture.js";
-import { asJpeg, differing, shifted } from "../cures.js";
+import { asJpeg, differing } from "../cures.js";
 import { UNSURE } from "../says.js";
 
 /** @import {PhotographView} from "../../types.js" */
@@ -31,6 +32,7 @@ export const breakIt = {
     /** @type {Made | null} */
     let pushed = null;
     let seen = 0; // the class of the photo when it was attacked
+    let turns = 0; // of attacks: an older one says nothing any more
     const changed = () => attack().catch(bench.failed);
     const goal = classMenu({
       label: "push it into",
@@ -60,7 +62,7 @@ export const breakIt = {
       across: "step",
       bounds: [0, 1],
       ticks: [0, 0.25, 0.5, 0.75, 1],
-      text: (value) => `${Math.round(100 * value)}%`,
+      text: wholePercent,
     });
     const table = cureTable();
     const again = () => cure(undefined);
@@ -80,6 +82,8 @@ export const breakIt = {
     };
 
     async function attack() {
+      turns += 1;
+      const turn = turns;
       const { image } = bench;
       const [wanted, eps] = [target(), settings.get("eps") / LEVELS];
       [pushed, seen] = [null, bench.label];
@@ -89,6 +93,7 @@ export const breakIt = {
       /** @type {{ image: Float32Array, logits: Float32Array }[]} */
       const steps = [{ image, logits: bench.logits }];
       const each = (/** @type {Made} */ found) => {
+        if (turn !== turns) return;
         steps.push(found);
         draw(steps, wanted);
       };
@@ -97,14 +102,14 @@ export const breakIt = {
       try {
         const values = { image, label: seen, target: wanted, eps, steps: wanted === null ? 1 : STEPS };
         const found = await bench.ask("an attack", "push", values, each);
-        if (!found) return;
+        if (!found || turn !== turns) return;
         pushed = found;
         pictures.random.show(found.random.image);
         pictures.random.say(`signs drawn at random: ${says(found.random.logits)}`);
         words.textContent = summary(found, wanted);
         await cure(undefined);
       } finally {
-        stop.disabled = true;
+        if (turn === turns) stop.disabled = true;
       }
     }
 
@@ -148,7 +153,7 @@ export const breakIt = {
       const treated = [
         ...pair,
         ...(await Promise.all(pair.map((image) => asJpeg(image, size, settings.get("quality") / 100)))),
-        ...pair.map((image) => shifted(image, size, by)),
+        ...pair.map((image) => shifted(image, [3, size.height, size.width], 0, by)),
       ];
       const images = new Float32Array(treated.length * bench.image.length);
       treated.forEach((image, at) => images.set(image, at * bench.image.length));
@@ -170,11 +175,12 @@ export const breakIt = {
     function cured(saved, moved) {
       if (!pushed || best(pushed.logits) === seen) return "There is nothing to undo: the network is not fooled.";
       const reached = best(pushed.logits);
-      const name = bench.names[reached];
-      const gone = [saved === reached ? "" : "the JPEG file", moved === reached ? "" : "the shift"].filter(Boolean);
-      if (!gone.length) return `Neither of them undoes it: it still sees ${name}.`;
-      const one = gone.length > 1 ? "each of them" : `only ${gone[0]}`;
-      return `Undone by ${one}: no ${name} any more. That is no defence: an attacker who expects it can push through it.`;
+      const outcome = (/** @type {number} */ label) =>
+        label === seen
+          ? "undoes it"
+          : `does not undo it: the network ${label === reached ? "still" : "then"} sees ${bench.names[label]}`;
+      const defence = "That is no defence: an attacker who expects it can push through it.";
+      return `The JPEG file ${outcome(saved)}. The shift ${outcome(moved)}.${[saved, moved].includes(seen) ? ` ${defence}` : ""}`;
     }
 
     return {

@@ -1,14 +1,14 @@
 // A photographed digit for the networks that read handwriting: what is done to the photo first is shown, and can be moved.
 import { SIZE } from "../../digit.js";
 import { element } from "../../dom.js";
-import { extent } from "../../numbers.js";
+import { extent, wholePercent } from "../../numbers.js";
 import { Bars } from "../../probabilities.js";
 import { choice, number, settingSlider } from "../../settings.js";
 import { centred, cut, darkOnBright, grey, inked } from "../as_digit.js";
 
 /** @import {PhotographView} from "../../types.js" */
 
-const NETWORKS = ["mnist", "mnist-robust"];
+export const DIGIT_NETWORKS = ["mnist", "mnist-robust"];
 
 /** @type {PhotographView} */
 export const digit = {
@@ -24,7 +24,7 @@ export const digit = {
 
   build(bench, settings) {
     const { painter, size, engine } = bench;
-    const networks = NETWORKS.filter((name) => name in engine.facts.networks);
+    const networks = DIGIT_NETWORKS.filter((name) => name in engine.facts.networks);
     const bars = new Bars(Object.fromEntries(networks.map((name) => [name, engine.facts.networks[name]])));
     const photo = painter.picture("1. grey", size);
     const ink = painter.picture("2. the ink", size);
@@ -43,13 +43,12 @@ export const digit = {
     /** @param {string} name @param {string} label @param {number} step @param {(value: number) => string} text */
     const control = (name, label, step, text) => settingSlider(settings, name, { label, step, text, changed }).element;
     const places = (/** @type {number} */ value) => `${value > 0 ? "+" : ""}${value}`;
-    const percent = (/** @type {number} */ value) => `${Math.round(100 * value)}%`;
     const controls = [
       element("label", { class: "lab-check" }, invert, element("span", {}, "invert: the digit is dark on bright")),
-      control("from", "ink begins at", 0.05, percent),
+      control("from", "ink begins at", 0.05, wholePercent),
       control("right", "move right", 1, places),
       control("down", "move down", 1, places),
-      control("size", "size", 0.05, percent),
+      control("size", "size", 0.05, wholePercent),
     ];
 
     async function update() {

@@ -1,7 +1,7 @@
 // A class that is grown: from noise, or out of the reader's photo, with what a picture must be like as sliders.
 import { chart } from "../../chart.js";
 import { element, menu, slider } from "../../dom.js";
-import { best, clamp, percent, probabilities } from "../../numbers.js";
+import { best, clamp, percent, probabilities, wholePercent } from "../../numbers.js";
 import { choice, number, settingSlider, word } from "../../settings.js";
 import { normal } from "../../worker/arithmetic.js";
 import { classMenu } from "../class_menu.js";
@@ -19,9 +19,9 @@ const PENALTIES = {
     label: "smoothness",
     most: 120,
     step: 5,
-    words: "total variation: neighbouring pixels shall differ little",
+    words: "total variation: a penalty on differences between neighbouring pixels",
   },
-  near: { label: "likeness", most: 1000, step: 20, words: "distance from where it began: it shall stay near" },
+  near: { label: "likeness", most: 1000, step: 20, words: "a penalty on the distance from where it began" },
   jitter: { label: "movement", most: 0.12, step: 0.01, words: "the network sees it shifted, another way in each step" },
 };
 
@@ -105,7 +105,7 @@ export const imagine = {
       across: "step",
       bounds: [0, 1],
       ticks: [0, 0.25, 0.5, 0.75, 1],
-      text: (value) => `${Math.round(100 * value)}%`,
+      text: wholePercent,
     });
 
     function showBegun() {
@@ -180,7 +180,7 @@ export const imagine = {
       if (share < 0.5) return `${sure} The penalties cost more than the class gains: try smaller ones.`;
       return photo
         ? `${sure} Compare it with your photo: what was added is what it looks for.`
-        : `${sure} Would you? What you recognise is what it looks for; the rest is what it does not mind.`;
+        : `${sure} Do you see one, too? What you recognise is part of what the network looks for.`;
     }
 
     function update() {

@@ -1,7 +1,8 @@
 // The maps of a stage, those that answer most strongly to this photo first; and for one of them, where in the photo it
 // answers and which pixels drive it.
+import { lay as layFrame } from "../../../../../labkit/widgets/browse.js";
 import { element, menu } from "../../dom.js";
-import { best, clamp } from "../../numbers.js";
+import { best, clamp, wholePercent } from "../../numbers.js";
 import { number, word } from "../../settings.js";
 import { colourPicture } from "../colour_picture.js";
 import { enlarged, importance, quantile } from "../maps.js";
@@ -131,28 +132,16 @@ export const see = {
       const strength = importance(found.gradient, pixels);
       lay(painter, driven, strength, size, quantile(strength, BRIGHTEST));
       driven.say("which pixels drive its strongest unit");
-      const [top, bottom] = rows[row];
-      const [left, right] = columns[column];
-      const reach = ((bottom - top + 1) * (right - left + 1)) / pixels;
-      if (reach < WHOLE) mark(driven.box, top, left, bottom - top + 1, right - left + 1);
-      else driven.box.hidden = true;
+      const [[top, bottom], [left, right]] = [rows[row], columns[column]];
+      const part = { top, left, height: bottom - top + 1, width: right - left + 1 };
+      const reach = (part.height * part.width) / pixels;
+      layFrame(driven.box, part, [size.height, size.width]);
+      driven.box.hidden = reach >= WHOLE;
       const most = half(strength) / pixels;
       words.textContent =
         `Map ${channel} of ${name} answers most in row ${row}, column ${column}. ` +
         `That unit can see ${reach < WHOLE ? `the framed ${share(reach)} of the picture` : "(nearly) the whole picture"}; ` +
         `half of what moves it lies in ${share(most)} of the pixels.`;
-    }
-
-    /** @param {HTMLElement} box @param {number} top @param {number} left @param {number} tall @param {number} wide */
-    function mark(box, top, left, tall, wide) {
-      box.hidden = false;
-      const percent = (/** @type {number} */ part, /** @type {number} */ whole) => `${(100 * part) / whole}%`;
-      Object.assign(box.style, {
-        top: percent(top, size.height),
-        height: percent(tall, size.height),
-        left: percent(left, size.width),
-        width: percent(wide, size.width),
-      });
     }
 
     const scale = painter.scale(
@@ -190,4 +179,4 @@ function half(values) {
 }
 
 /** @param {number} part */
-const share = (part) => (part < 0.01 ? "less than 1%" : `${Math.round(100 * part)}%`);
+const share = (part) => (part < 0.01 ? "less than 1%" : wholePercent(part));

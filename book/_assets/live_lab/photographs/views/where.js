@@ -1,7 +1,9 @@
 // Four answers to the same question, laid over the photo: which part of it speaks for a class? And the test of all of
 // them: what is left of the class when the pixels that a map calls important are taken away.
 import { element } from "../../dom.js";
+import { wholePercent } from "../../numbers.js";
 import { choice, number, word } from "../../settings.js";
+import { oneHot } from "../../worker/arithmetic.js";
 import { classMenu } from "../class_menu.js";
 import { colourPicture } from "../colour_picture.js";
 import { Covering } from "../covering.js";
@@ -101,7 +103,7 @@ export const where = {
         (/** @type {{ share: number, map: Float32Array }} */ { share, map }) => {
           if (turn !== turns) return; // stopped, and on its way already
           show(method, importance(map, pixels));
-          status.textContent = `${method}: ${Math.round(100 * share)}% of ${of} …`;
+          status.textContent = `${method}: ${wholePercent(share)} of ${of} …`;
         };
       const question = { image, label: explained };
       const plain = await bench.ask("gradient", "run", {
@@ -138,8 +140,8 @@ export const where = {
     const scale = painter.scale(
       "heat",
       "0",
-      "the most",
-      "of each map's own; of gradients, the brightest half percent of pixels is cut off",
+      "its largest",
+      "each map has a scale of its own; of gradients, the brightest half percent of pixels is cut off",
     );
     return {
       content: [
@@ -159,15 +161,8 @@ export const where = {
   },
 };
 
-/** @param {number} label @param {number} classes */
-function oneHot(label, classes) {
-  const weights = new Float32Array(classes);
-  weights[label] = 1;
-  return weights;
-}
-
 /** Where most of a map lies, in words. @param {Float32Array} map @param {{ width: number, height: number }} size */
-export function place(map, { width, height }) {
+function place(map, { width, height }) {
   let [mass, down, right] = [0, 0, 0];
   map.forEach((value, at) => {
     mass += value;
