@@ -126,6 +126,7 @@ def hand_in(folder: Path, name: str, student: str, answers: dict[str, str]) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "solutions").glob("*/*.ipynb")))
 def test_each_assignment_from_the_command_line_to_the_table_and_the_pages(name, tmp_path):
+    assert name in MISTAKES, f"MISTAKES needs a few mistakes of {name}, each with the points that it leaves"
     submissions, out = tmp_path / "submissions", tmp_path / "out"
     right = solutions(name)
     hand_in(submissions, name, "solved", right)
