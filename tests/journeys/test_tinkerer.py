@@ -171,7 +171,7 @@ def test_without_extras_what_needs_none_works_and_the_rest_says_what_to_install(
         assert done.returncode == 0, done.stderr
     for extra, command in {
         "imagenet": "explain photo.jpg",
-        "train": "train mnist --images 100",
+        "train": "train mnist --images 100 --folder new",
         "export": "export mnist",
         "grade": "grade convolution . --out graded",
         "studies": "study ideal_classes --output here",
