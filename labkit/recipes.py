@@ -250,7 +250,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, help="train on the first so many images only, to try things out")
     parser.add_argument("--epochs", type=int, help="another number of epochs than the recipe's, to try things out")
     parser.add_argument(
-        "--precision", default="32-true", help="bf16-mixed takes less time on CPUs with AVX512-BF16 (default: 32-true)"
+        "--precision", default="32-true", help="bf16-mixed takes less time on some processors (default: 32-true)"
     )
 
 
