@@ -346,6 +346,45 @@ def test_a_network_of_ones_own_is_trained_with_bounds_and_attacks(environment, r
     assert 50 < proved < withstands, done.stdout
 
 
+SHARED = """
+import torch
+from torch import nn
+from labkit import data
+from labkit.attribution.occlusion import occlusion
+from labkit.certification.crown import crown
+from labkit.certification.interval_bounds import interval_bounds
+from labkit.features.receptive_field import receptive_field
+from labkit.summary import summary
+
+torch.manual_seed(0)
+relu = nn.ReLU()  # one for all places, as many networks have it
+model = nn.Sequential(
+    nn.Conv2d(1, 4, 3), relu, nn.Conv2d(4, 4, 3), relu, nn.Flatten(), nn.Linear(4 * 24 * 24, 10)
+).eval()
+images, labels = data.examples("mnist", 4)
+with torch.no_grad():
+    logits = model(images)
+margins = logits.gather(1, labels[:, None]) - logits
+other = torch.arange(10) != labels[:, None]
+for bounds in (interval_bounds, crown):
+    least = bounds(model, images, labels, eps=0.0)
+    assert (least <= margins + 1e-6)[other].all()
+    assert torch.allclose(least[other].float(), margins[other], atol=1e-4)
+found = occlusion(model, images[:1], labels[:1], window=7, stride=7, fill=0.0)
+covered = images[:1].clone()
+covered[..., :7, 7:14] = 0
+with torch.no_grad():
+    assert torch.allclose(found.logits[0, 0, 1], model(covered)[0], atol=1e-5)
+print(receptive_field(model, "3", unit=(5, 5), image_size=(28, 28)).tolist(), summary(model, (1, 28, 28)).parameters)
+"""
+
+
+def test_a_network_of_ones_own_may_use_a_layer_twice(environment, run, tmp_path):
+    done = run(environment(), SHARED, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("] ")[1].strip() == str(4 * 10 + 4 * 37 + 10 * (4 * 24 * 24 + 1))
+
+
 def blocks(document: str, language: str) -> list[str]:
     """The fenced code blocks of a document in this language."""
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.M | re.S)
