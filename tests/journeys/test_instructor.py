@@ -160,6 +160,28 @@ def test_each_assignment_from_the_command_line_to_the_table_and_the_pages(name, 
 
 
 @pytest.mark.slow
+def test_what_moodle_and_the_last_section_add_costs_nobody_points(tmp_path):
+    """Online text and a picture beside the notebook, and the published mistake tried where the text invites to it."""
+    submissions, out = tmp_path / "submissions", tmp_path / "out"
+    student = "Ada Lovelace_412_assignsubmission_file_"
+    hand_in(submissions, "fooling", student, solutions("fooling"))
+    path = submissions / student / "fooling.ipynb"
+    book = nbformat.read(path, as_version=4)
+    book.cells.append(nbformat.v4.new_code_cell("def nearest(images, reference):\n    return images.sum() * 0"))
+    nbformat.write(book, path)
+    (submissions / student / "photo.png").write_bytes(b"a picture")
+    text = submissions / "Ada Lovelace_412_assignsubmission_onlinetext_"
+    text.mkdir()
+    (text / "onlinetext.html").write_text("<p>Here it is.</p>", encoding="utf-8")
+    command = [sys.executable, "-m", "labkit.grading", "fooling", str(submissions), "--out", str(out), "--workers", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr + done.stdout
+    (row,) = csv.DictReader((out / "grades.csv").read_text("utf-8-sig").splitlines())
+    assert row["student"] == "Ada Lovelace"
+    assert {task: float(row[f"{task} (of {most:g})"]) for task, most in points("fooling").items()} == points("fooling")
+
+
+@pytest.mark.slow
 def test_the_command_of_the_readme_as_it_stands(tmp_path):
     """From a folder with solutions/ and the platform's archive: `labkit-grade NAME submissions.zip --out graded/`."""
     (command,) = re.findall(r"^    (labkit-grade .*)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
